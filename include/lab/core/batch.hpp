@@ -1,0 +1,36 @@
+// One ragged batch: the tokens of several sequences laid end to end, and where their keys and values are found.
+// It is the only batch type: training, prefill and decoding differ in their numbers, not in their code.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include "lab/core/token.hpp"
+
+namespace lab {
+
+/// Keys and values are attended in blocks of this many absolute positions, partial results merged left to right,
+/// so that a token's output does not depend on how its prefix was cut into batches.
+inline constexpr std::size_t kv_block_size = 64;
+
+struct ragged_batch {
+    std::span<const token> tokens;             // [tokens]
+    std::span<const std::int32_t> positions;   // [tokens] absolute position of each within its sequence, from 0
+    std::span<const std::uint32_t> seq_offsets;  // [sequences + 1] first token of each; the last is tokens.size()
+
+    [[nodiscard]] std::size_t size() const noexcept { return tokens.size(); }
+    [[nodiscard]] std::size_t sequences() const noexcept { return seq_offsets.empty() ? 0 : seq_offsets.size() - 1; }
+};
+
+/// The keys and values one sequence may attend to, as blocks of `kv_block_size` positions: block b holds positions
+/// [64 b, 64 b + 64), each row [kv_heads, head_dim]. `length` counts the valid positions, the batch's own included.
+/// Blocks that lie wholly outside a sliding window may be null.
+template <class S>
+struct kv_sequence {
+    std::span<S* const> keys;    // [blocks] -> [64, kv_heads, head_dim]
+    std::span<S* const> values;  // [blocks] -> [64, kv_heads, head_dim]
+    std::int32_t length = 0;
+};
+
+}  // namespace lab

@@ -1,0 +1,135 @@
+// Files (POSIX): a read-only memory map, whole-file reading, and writing that is all or nothing
+// (temporary file beside the target, fsync, rename, fsync of the folder).
+#pragma once
+
+#include <cerrno>
+#include <cstddef>
+#include <cstring>
+#include <filesystem>
+#include <fcntl.h>
+#include <span>
+#include <string>
+#include <string_view>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <utility>
+
+#include "lab/core/error.hpp"
+
+namespace lab {
+
+[[noreturn]] inline void throw_errno(const std::filesystem::path& path, std::string_view action) {
+    const int code = errno;
+    throw io_error(explain(path.string(), "cannot " + std::string(action) + ": " + std::strerror(code)));
+}
+
+/// Closes a file descriptor on scope exit.
+class file_descriptor {
+public:
+    explicit file_descriptor(int fd = -1) noexcept : fd_(fd) {}
+    file_descriptor(file_descriptor&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
+    file_descriptor& operator=(file_descriptor&& other) noexcept {
+        std::swap(fd_, other.fd_);
+        return *this;
+    }
+    ~file_descriptor() {
+        if (fd_ >= 0) ::close(fd_);
+    }
+    [[nodiscard]] int get() const noexcept { return fd_; }
+
+private:
+    int fd_;
+};
+
+/// A whole file mapped read-only. An empty file maps to an empty span.
+/// @throws io_error when the path is not a readable regular file.
+class mapped_file {
+public:
+    mapped_file() = default;
+    explicit mapped_file(const std::filesystem::path& path) : path_(path) {
+        const file_descriptor fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+        if (fd.get() < 0) throw_errno(path, "open");
+        struct stat info {};
+        if (::fstat(fd.get(), &info) != 0) throw_errno(path, "stat");
+        if (!S_ISREG(info.st_mode)) throw io_error(explain(path.string(), "is not a regular file"));
+        size_ = static_cast<std::size_t>(info.st_size);
+        if (size_ == 0) return;
+        void* address = ::mmap(nullptr, size_, PROT_READ, MAP_PRIVATE, fd.get(), 0);
+        if (address == MAP_FAILED) throw_errno(path, "map");
+        data_ = static_cast<const std::byte*>(address);
+    }
+    mapped_file(mapped_file&& other) noexcept
+        : path_(std::move(other.path_)), data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
+    mapped_file& operator=(mapped_file&& other) noexcept {
+        std::swap(path_, other.path_);
+        std::swap(data_, other.data_);
+        std::swap(size_, other.size_);
+        return *this;
+    }
+    ~mapped_file() {
+        if (data_ != nullptr) ::munmap(const_cast<std::byte*>(data_), size_);
+    }
+    [[nodiscard]] std::span<const std::byte> bytes() const noexcept { return {data_, size_}; }
+    [[nodiscard]] const std::filesystem::path& path() const noexcept { return path_; }
+
+private:
+    std::filesystem::path path_;
+    const std::byte* data_ = nullptr;
+    std::size_t size_ = 0;
+};
+
+/// The bytes of a regular file.
+[[nodiscard]] inline std::string read_file(const std::filesystem::path& path) {
+    const mapped_file map(path);
+    return {reinterpret_cast<const char*>(map.bytes().data()), map.bytes().size()};
+}
+
+/// Writes a file that appears complete or not at all. Without `commit` the temporary file is removed.
+class atomic_file {
+public:
+    explicit atomic_file(std::filesystem::path target) : target_(std::move(target)), temporary_(target_.string() + ".XXXXXX") {
+        fd_ = file_descriptor(::mkostemp(temporary_.data(), O_CLOEXEC));
+        if (fd_.get() < 0) throw_errno(target_, "create a temporary file beside it");
+    }
+    atomic_file(const atomic_file&) = delete;
+    atomic_file& operator=(const atomic_file&) = delete;
+    ~atomic_file() {
+        if (!committed_) ::unlink(temporary_.c_str());
+    }
+    void write(std::span<const std::byte> bytes) {
+        while (!bytes.empty()) {
+            const ssize_t n = ::write(fd_.get(), bytes.data(), bytes.size());
+            if (n < 0 && errno == EINTR) continue;
+            if (n < 0) throw_errno(target_, "write");
+            bytes = bytes.subspan(static_cast<std::size_t>(n));
+            written_ += static_cast<std::size_t>(n);
+        }
+    }
+    void write(std::string_view text) { write(std::as_bytes(std::span(text.data(), text.size()))); }
+    [[nodiscard]] std::size_t written() const noexcept { return written_; }
+
+    void commit() {
+        if (::fchmod(fd_.get(), 0644) != 0 || ::fsync(fd_.get()) != 0) throw_errno(target_, "flush");
+        if (::rename(temporary_.c_str(), target_.c_str()) != 0) throw_errno(target_, "rename into place");
+        committed_ = true;
+        const auto folder = target_.has_parent_path() ? target_.parent_path() : std::filesystem::path(".");
+        const file_descriptor directory(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+        if (directory.get() >= 0) ::fsync(directory.get());
+    }
+
+private:
+    std::filesystem::path target_;
+    std::string temporary_;
+    file_descriptor fd_;
+    std::size_t written_ = 0;
+    bool committed_ = false;
+};
+
+inline void write_file_atomically(const std::filesystem::path& path, std::string_view content) {
+    atomic_file file(path);
+    file.write(content);
+    file.commit();
+}
+
+}  // namespace lab

@@ -1,0 +1,61 @@
+// What is asked of a language model and what comes back: the vocabulary shared by teachers (sdg/), the in-process engine
+// (infer/), HTTP clients and evaluation. Plain data, no behaviour.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "lab/text/message.hpp"
+
+namespace lab::text {
+
+/// How to choose the next token. Temperature 0 is greedy. Zero or one-valued fields are off, as in llama.cpp.
+struct sampling_options {
+    float temperature = 0.0f;
+    std::int32_t top_k = 0;
+    float top_p = 1.0f;
+    float min_p = 0.0f;
+    float repetition_penalty = 1.0f;
+    std::uint64_t seed = 0;
+};
+
+/// What the answer must look like. Empty members do not constrain.
+struct output_constraint {
+    std::vector<std::string> choices;  // the answer is exactly one of these
+    std::string span_of;               // the answer is a substring of this text, beginning and ending at a word boundary
+    [[nodiscard]] bool empty() const noexcept { return choices.empty() && span_of.empty(); }
+};
+
+struct request {
+    text::messages messages;
+    std::string assistant_prefix;  // put in the model's mouth; not repeated in the completion's text
+    std::size_t max_tokens = 256;
+    sampling_options sampling;
+    output_constraint constraint;
+    std::vector<std::string> stop;  // generation ends before any of these
+};
+
+enum class finish_reason : std::uint8_t { stop, length, cancelled };
+
+struct completion {
+    std::string text;
+    finish_reason finish = finish_reason::stop;
+    std::size_t prompt_tokens = 0, completion_tokens = 0;
+    double log_probability = 0.0;  // of the text's tokens under the unconstrained model, natural log; 0 if unknown
+    std::vector<double> choice_probabilities;  // for `choices`: probability of each, sums to 1; empty if unknown
+};
+
+/// Ask how likely a given answer is: log p(answer | messages), natural log, summed over the answer's tokens.
+struct score_request {
+    text::messages messages;
+    std::string answer;
+};
+struct score {
+    double log_probability = 0.0;
+    std::size_t tokens = 0;
+};
+
+}  // namespace lab::text
