@@ -1,0 +1,13 @@
+# lab::dev: warnings and sanitizers for the project's own tests and apps; never installed.
+option(LAB_WERROR "Treat warnings as errors" OFF)
+set(LAB_SANITIZE "" CACHE STRING "Sanitizers for apps and tests, e.g. address,undefined or thread")
+
+add_library(lab_dev INTERFACE)
+add_library(lab::dev ALIAS lab_dev)
+target_compile_options(lab_dev INTERFACE -Wall -Wextra -Wconversion -Wshadow $<$<BOOL:${LAB_WERROR}>:-Werror>)
+if(LAB_SANITIZE)
+  target_compile_options(lab_dev INTERFACE -fsanitize=${LAB_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
+  target_link_options(lab_dev INTERFACE -fsanitize=${LAB_SANITIZE})
+endif()
+# lab's own headers get the warnings too; for a user they are system headers.
+set_target_properties(lab PROPERTIES IMPORTED_NO_SYSTEM ON)

@@ -1,0 +1,18 @@
+# Builds and runs tests/consumer as a project of its own; HOW says by which way it gets lab.
+function(step)
+  execute_process(COMMAND ${ARGN} RESULT_VARIABLE status)
+  if(status)
+    message(FATAL_ERROR "failed: ${ARGN}")
+  endif()
+endfunction()
+
+file(REMOVE_RECURSE ${WORK})
+if(HOW STREQUAL find_package)
+  step(${CMAKE_COMMAND} --install ${LAB_BINARY} --prefix ${WORK}/prefix --component Unspecified)
+  set(where -DCMAKE_PREFIX_PATH=${WORK}/prefix)
+else()
+  set(where -DLAB_SOURCE=${LAB_SOURCE})
+endif()
+step(${CMAKE_COMMAND} -S ${CMAKE_CURRENT_LIST_DIR} -B ${WORK}/build -G ${GENERATOR} -DCMAKE_CXX_COMPILER=${COMPILER} ${where})
+step(${CMAKE_COMMAND} --build ${WORK}/build)
+step(${WORK}/build/consumer)
