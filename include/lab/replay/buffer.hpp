@@ -1,0 +1,113 @@
+// Replay buffers: which of the earlier phases' samples are mixed into a later phase's epoch. A buffer is any type with
+// `draw(items, count, epoch)`; `reservoir` draws evenly over samples, `stratified` evenly over leaves and in rotation.
+// Draws are pure functions of (seed, epoch, items): nothing is stored, so resuming needs no buffer state.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <numeric>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "lab/core/error.hpp"
+#include "lab/core/rng.hpp"
+
+namespace lab::replay {
+
+/// One earlier sample as a buffer sees it.
+struct replay_item {
+    std::size_t sample = 0;  // index into the run's samples
+    std::string_view leaf;
+};
+
+/// `draw` chooses about `count` of `items` to be mixed into the given epoch (from 0): positions in `items`, ascending and
+/// without repeats.
+template <class B>
+concept ReplayBuffer = requires(const B& buffer, std::span<const replay_item> items, std::size_t count, std::uint64_t epoch) {
+    { buffer.draw(items, count, epoch) } -> std::same_as<std::vector<std::size_t>>;
+};
+
+/// How many of `count` samples a ratio stands for: the nearest number, at least one unless the ratio is 0.
+[[nodiscard]] inline std::size_t replay_count(std::size_t count, double ratio) {
+    if (!(ratio >= 0.0 && ratio <= 1.0))
+        throw config_error("replay ratio " + std::to_string(ratio) + " is not between 0 and 1 (it is the share of the earlier samples)");
+    if (count == 0 || ratio == 0.0) return 0;
+    const auto n = static_cast<std::size_t>(std::llround(ratio * static_cast<double>(count)));
+    return std::clamp<std::size_t>(n, 1, count);
+}
+
+/// Algorithm R (Vitter 1985): a uniform sample without replacement, drawn anew for each epoch.
+struct reservoir {
+    std::uint64_t seed = 0;
+
+    [[nodiscard]] std::vector<std::size_t> draw(std::span<const replay_item> items, std::size_t count,
+                                                std::uint64_t epoch) const {
+        std::vector<std::size_t> kept(std::min(count, items.size()));
+        std::iota(kept.begin(), kept.end(), std::size_t{0});
+        if (kept.empty()) return kept;
+        counter_rng rng(seed, hash64("reservoir") + epoch);
+        for (std::size_t i = kept.size(); i < items.size(); ++i)
+            if (const auto slot = static_cast<std::size_t>(rng.below(i + 1)); slot < kept.size()) kept[slot] = i;
+        std::sort(kept.begin(), kept.end());
+        return kept;
+    }
+};
+
+/// The same number from every leaf, so that small leaves are not forgotten; what a small leaf cannot give goes to the
+/// others. Each leaf is shuffled once and read in rotation: with leaves of one size, a third of the samples per epoch brings
+/// every sample back once in three epochs.
+struct stratified {
+    std::uint64_t seed = 0;
+
+    [[nodiscard]] std::vector<std::size_t> draw(std::span<const replay_item> items, std::size_t count,
+                                                std::uint64_t epoch) const {
+        std::map<std::string_view, std::vector<std::size_t>> leaves;  // ordered: the result must not depend on hashing
+        for (std::size_t i = 0; i < items.size(); ++i) leaves[items[i].leaf].push_back(i);
+        std::vector<std::vector<std::size_t>*> order;
+        for (auto& [leaf, members] : leaves) {
+            counter_rng rng(seed, hash64(leaf, hash64("stratified")));
+            shuffle(members, rng);
+            order.push_back(&members);
+        }
+        std::vector<std::size_t> drawn;
+        const auto quotas = share(order, std::min(count, items.size()), epoch);
+        for (std::size_t l = 0; l < order.size(); ++l) {
+            const auto& members = *order[l];
+            for (std::size_t k = 0; k < quotas[l]; ++k)
+                drawn.push_back(members[(static_cast<std::size_t>(epoch) * quotas[l] + k) % members.size()]);
+        }
+        std::sort(drawn.begin(), drawn.end());
+        return drawn;
+    }
+
+private:
+    /// Fills leaves level by level: each gets total / leaves, capped by its size; the odd ones out rotate with the epoch.
+    [[nodiscard]] static std::vector<std::size_t> share(const std::vector<std::vector<std::size_t>*>& leaves,
+                                                        std::size_t total, std::uint64_t epoch) {
+        std::vector<std::size_t> quota(leaves.size(), 0);
+        while (total > 0) {
+            std::size_t open = 0;
+            for (std::size_t l = 0; l < leaves.size(); ++l) open += quota[l] < leaves[l]->size();
+            const std::size_t each = total / open;
+            if (each == 0) break;
+            for (std::size_t l = 0; l < leaves.size(); ++l) {
+                const std::size_t more = std::min(each, leaves[l]->size() - quota[l]);
+                quota[l] += more;
+                total -= more;
+            }
+        }
+        for (std::size_t i = 0; total > 0; ++i) {
+            const std::size_t l = (i + static_cast<std::size_t>(epoch)) % leaves.size();
+            if (quota[l] < leaves[l]->size()) ++quota[l], --total;
+        }
+        return quota;
+    }
+};
+
+}  // namespace lab::replay

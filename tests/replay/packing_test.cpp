@@ -1,0 +1,69 @@
+#include "lab/replay/packing.hpp"
+
+#include <boost/test/unit_test.hpp>
+
+using namespace lab;
+using replay::training_sample;
+
+namespace {
+training_sample sample_of(std::vector<token> tokens, std::vector<std::uint8_t> trained) {
+    training_sample s;
+    s.tokens = std::move(tokens);
+    s.trained = std::move(trained);
+    return s;
+}
+}  // namespace
+
+BOOST_AUTO_TEST_SUITE(replay_packing)
+
+BOOST_AUTO_TEST_CASE(targets_are_the_next_learnt_token) {
+    // prompt 10 11, answer 20 21: position 1 predicts 20, position 2 predicts 21, the last predicts nothing.
+    const auto a = sample_of({10, 11, 20, 21}, {0, 0, 1, 1});
+    const auto b = sample_of({5, 6}, {1, 1});  // its first token is never a target
+    const std::vector<const training_sample*> step{&a, &b};
+    const auto batches = replay::pack(step, 100);
+    BOOST_REQUIRE(batches.size() == 1u);
+    const auto& batch = batches[0];
+    BOOST_TEST(batch.tokens == (std::vector<token>{10, 11, 20, 21, 5, 6}), boost::test_tools::per_element());
+    BOOST_TEST(batch.positions == (std::vector<std::int32_t>{0, 1, 2, 3, 0, 1}), boost::test_tools::per_element());
+    BOOST_TEST(batch.seq_offsets == (std::vector<std::uint32_t>{0, 4, 6}), boost::test_tools::per_element());
+    BOOST_TEST(batch.targets == (std::vector<token>{-1, 20, 21, -1, 6, -1}), boost::test_tools::per_element());
+    BOOST_TEST(batch.target_tokens == 3u);
+    BOOST_TEST(replay::target_count(a) + replay::target_count(b) == 3u);
+    BOOST_TEST(batch.batch().sequences() == 2u);
+}
+
+BOOST_AUTO_TEST_CASE(micro_batches_keep_to_the_token_budget) {
+    std::vector<training_sample> samples;
+    for (std::size_t n : {4u, 4u, 3u, 20u, 2u, 1u, 6u})
+        samples.push_back(sample_of(std::vector<token>(n, 7), std::vector<std::uint8_t>(n, 1)));
+    std::vector<const training_sample*> step;
+    for (const auto& s : samples) step.push_back(&s);
+    const auto batches = replay::pack(step, 8);
+    std::vector<std::size_t> sizes;
+    for (const auto& b : batches) sizes.push_back(b.tokens.size());
+    // The one of 20 stands alone; the one of 1 token is left out.
+    BOOST_TEST(sizes == (std::vector<std::size_t>{8, 3, 20, 8}), boost::test_tools::per_element());
+    BOOST_TEST(replay::pack(step, 0).size() == 1u);  // 0: no limit
+    BOOST_TEST(replay::pack({}, 8).empty());
+}
+
+BOOST_AUTO_TEST_CASE(orders_are_permutations_that_differ_by_seed_phase_and_epoch) {
+    const auto order = replay::epoch_order(50, 1, 0, 0);
+    std::vector<std::size_t> sorted = order;
+    std::sort(sorted.begin(), sorted.end());
+    for (std::size_t i = 0; i < sorted.size(); ++i) BOOST_TEST(sorted[i] == i);
+    BOOST_TEST(order == replay::epoch_order(50, 1, 0, 0), boost::test_tools::per_element());
+    BOOST_CHECK(order != replay::epoch_order(50, 2, 0, 0));
+    BOOST_CHECK(order != replay::epoch_order(50, 1, 1, 0));
+    BOOST_CHECK(order != replay::epoch_order(50, 1, 0, 1));
+}
+
+BOOST_AUTO_TEST_CASE(steps_round_up) {
+    BOOST_TEST(replay::steps_per_epoch(9, 4) == 3u);
+    BOOST_TEST(replay::steps_per_epoch(8, 4) == 2u);
+    BOOST_TEST(replay::steps_per_epoch(0, 4) == 0u);
+    BOOST_CHECK_THROW((void)replay::steps_per_epoch(8, 0), config_error);
+}
+
+BOOST_AUTO_TEST_SUITE_END()
