@@ -1,0 +1,104 @@
+// A training plan as a JSON file: {"phases": [{"name", "data": [...], "replay": {"phases": [...], "ratio"}, "learning_rate",
+// "warmup_steps", "epochs", "batch_size", "schedule"}]}. Names of contents and schedules are those of replay/phase.hpp;
+// what is left out keeps its default. Unknown fields are refused.
+#pragma once
+
+#include <algorithm>
+#include <filesystem>
+#include <initializer_list>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "lab/core/file.hpp"
+#include "lab/formats/json.hpp"
+#include "lab/replay/phase.hpp"
+
+namespace lab::replay {
+
+namespace phase_detail {
+
+template <class Table>
+[[nodiscard]] auto lookup(const Table& table, std::string_view name, const std::string& where) {
+    std::string known;
+    for (const auto& [key, value] : table) {
+        if (key == name) return value;
+        known += (known.empty() ? "" : ", ") + std::string(key);
+    }
+    throw format_error(explain(where, "'" + std::string(name) + "' is not known", "one of " + known));
+}
+
+inline void only_fields(const formats::json& object, const std::string& where, std::initializer_list<std::string_view> known) {
+    if (!object.is_object()) throw format_error(explain(where, "is not an object"));
+    for (const auto& entry : object.items())
+        if (std::find(known.begin(), known.end(), entry.key()) == known.end()) {
+            std::string list;
+            for (const std::string_view name : known) list += (list.empty() ? "" : ", ") + std::string(name);
+            throw format_error(explain(where, "unknown field '" + entry.key() + "'", "known are " + list));
+        }
+}
+
+[[nodiscard]] inline phase parse_phase(const formats::json& object, const std::string& where, std::span<const phase> earlier) {
+    only_fields(object, where, {"name", "data", "replay", "learning_rate", "warmup_steps", "epochs", "batch_size", "schedule"});
+    phase p;
+    p.name = phase_name(formats::field<std::string>(object, "name", where));
+    p.data = content::none;
+    for (const auto& name : formats::field<std::vector<std::string>>(object, "data", where))
+        p.data = p.data | lookup(content_names, name, where + ": field 'data'");
+    if (const auto replay = formats::optional_field<formats::json>(object, "replay", where)) {
+        only_fields(*replay, where + ": field 'replay'", {"phases", "ratio"});
+        p.replay_ratio = formats::field<double>(*replay, "ratio", where + ": field 'replay'");
+        for (const auto& name : formats::field<std::vector<std::string>>(*replay, "phases", where + ": field 'replay'")) {
+            const auto found = std::find_if(earlier.begin(), earlier.end(), [&](const phase& e) { return e.name.view() == name; });
+            if (found == earlier.end())
+                throw format_error(explain(where + ": field 'replay'", "'" + name + "' is not an earlier phase"));
+            p.replays |= 1u << (found - earlier.begin());
+        }
+    }
+    p.learning_rate = formats::field_or<double>(object, "learning_rate", p.learning_rate, where);
+    p.warmup_steps = formats::field_or<std::size_t>(object, "warmup_steps", p.warmup_steps, where);
+    p.epochs = formats::field_or<std::size_t>(object, "epochs", p.epochs, where);
+    p.batch_size = formats::field_or<std::size_t>(object, "batch_size", p.batch_size, where);
+    p.schedule = lookup(schedule_names, formats::field_or<std::string>(object, "schedule", "constant", where), where + ": field 'schedule'");
+    return p;
+}
+
+}  // namespace phase_detail
+
+/// @throws format_error naming place, phase and field; config_error for phases that contradict each other.
+[[nodiscard]] inline std::vector<phase> parse_phases(std::string_view text, const std::string& place) {
+    const formats::json root = formats::parse_json(text, place);
+    phase_detail::only_fields(root, place, {"phases"});
+    std::vector<phase> phases;
+    for (const auto& object : formats::field<std::vector<formats::json>>(root, "phases", place)) {
+        if (phases.size() == 32) throw format_error(explain(place, "has more than 32 phases"));
+        phases.push_back(phase_detail::parse_phase(object, place + ": phases[" + std::to_string(phases.size()) + "]", phases));
+    }
+    check_phases(phases);
+    return phases;
+}
+
+[[nodiscard]] inline std::vector<phase> read_phases(const std::filesystem::path& path) {
+    return parse_phases(read_file(path), path.string());
+}
+
+/// The same form back: what parse_phases reads.
+[[nodiscard]] inline formats::json to_json(std::span<const phase> phases) {
+    formats::json list = formats::json::array();
+    for (const phase& p : phases) {
+        formats::json data = formats::json::array(), replayed = formats::json::array();
+        for (const auto& [name, bit] : content_names)
+            if (bit != content::knowledge && bit != content::all && intersects(p.data, bit)) data.push_back(name);
+        for (std::size_t i = 0; i < phases.size() && i < 32; ++i)
+            if ((p.replays >> i & 1u) != 0) replayed.push_back(phases[i].name.view());
+        std::string_view schedule;
+        for (const auto& [name, kind] : schedule_names)
+            if (kind == p.schedule) schedule = name;
+        list.push_back({{"name", p.name.view()}, {"data", data}, {"replay", {{"phases", replayed}, {"ratio", p.replay_ratio}}},
+                        {"learning_rate", p.learning_rate}, {"warmup_steps", p.warmup_steps}, {"epochs", p.epochs},
+                        {"batch_size", p.batch_size}, {"schedule", schedule}});
+    }
+    return {{"phases", std::move(list)}};
+}
+
+}  // namespace lab::replay

@@ -1,0 +1,62 @@
+#include "lab/replay/phase_file.hpp"
+
+#include <boost/test/unit_test.hpp>
+
+using namespace lab;
+
+namespace {
+std::string refusal(const std::string& phases) {
+    try {
+        (void)replay::parse_phases(R"({"phases":)" + phases + "}", "plan.json");
+    } catch (const error& e) {
+        return e.what();
+    }
+    return "";
+}
+bool mentions(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
+}  // namespace
+
+BOOST_AUTO_TEST_SUITE(replay_phase_file)
+
+BOOST_AUTO_TEST_CASE(built_in_plans_survive_a_round_trip) {
+    for (const char* name : {"lab", "lab-paper", "stacked"}) {
+        const auto plan = *replay::find_phases(name);
+        const auto text = formats::to_text(replay::to_json(plan), 2);
+        const auto back = replay::parse_phases(text, "plan.json");
+        BOOST_REQUIRE(back.size() == plan.size());
+        BOOST_TEST(formats::to_text(replay::to_json(back), 2) == text);
+        for (std::size_t i = 0; i < plan.size(); ++i) {
+            BOOST_CHECK(back[i].name == plan[i].name && back[i].data == plan[i].data && back[i].replays == plan[i].replays);
+            BOOST_TEST(back[i].learning_rate == plan[i].learning_rate);
+        }
+    }
+}
+
+BOOST_AUTO_TEST_CASE(what_is_left_out_keeps_its_default) {
+    const auto plan = replay::parse_phases(
+        R"({"phases":[{"name":"one","data":["knowledge"]},{"name":"two","data":["foundational","compositional"],)"
+        R"("replay":{"phases":["one"],"ratio":0.5},"learning_rate":1e-4,"epochs":2,"schedule":"cosine"}]})",
+        "plan.json");
+    BOOST_REQUIRE(plan.size() == 2u);
+    BOOST_TEST(plan[0].batch_size == replay::phase{}.batch_size);
+    BOOST_CHECK(plan[0].data == replay::content::knowledge);
+    BOOST_TEST(plan[1].replays == 1u);
+    BOOST_TEST(plan[1].replay_ratio == 0.5);
+    BOOST_CHECK(plan[1].schedule == replay::schedule_kind::cosine);
+}
+
+BOOST_AUTO_TEST_CASE(faults_say_where_and_what_would_do) {
+    BOOST_TEST(mentions(refusal("3"), "'phases'"));
+    BOOST_TEST(refusal("[]") != "");
+    BOOST_TEST(mentions(refusal(R"([{"data":["all"]}])"), "'name'"));
+    BOOST_TEST(mentions(refusal(R"([{"name":"a"}])"), "'data'"));
+    BOOST_TEST(mentions(refusal(R"([{"name":"a","data":["poems"]}])"), "knowledge_short"));
+    BOOST_TEST(mentions(refusal(R"([{"name":"a","data":["all"],"learningrate":1}])"), "unknown field 'learningrate'"));
+    BOOST_TEST(mentions(refusal(R"([{"name":"a","data":["all"],"replay":{"phases":["b"],"ratio":0.1}}])"), "not an earlier phase"));
+    BOOST_TEST(mentions(refusal(R"([{"name":"a","data":["all"],"schedule":"magic"}])"), "wsd"));
+    BOOST_TEST(mentions(refusal(R"([{"name":"a","data":["all"],"epochs":-1}])"), "'epochs'"));
+    BOOST_TEST(mentions(refusal(R"([{"name":"a","data":["all"]},{"name":"a","data":["all"]}])"), "twice"));
+    BOOST_TEST(mentions(refusal(R"(["x"])"), "phases[0]"));
+}
+
+BOOST_AUTO_TEST_SUITE_END()
