@@ -1,0 +1,75 @@
+// What every app does around its work: faults become one line on stderr and an exit code (1: the work failed,
+// 2: the call was wrong), and colours are used only on a terminal that wants them.
+#pragma once
+
+#include <cstdio>
+#include <cstdlib>
+#include <cxxopts.hpp>
+#include <exception>
+#include <iostream>
+#include <new>
+#include <string>
+#include <string_view>
+#include <unistd.h>
+
+#include "lab/core/error.hpp"
+
+namespace lab::apps {
+
+/// The call itself is wrong: an unknown subcommand, a missing argument. Exit code 2.
+struct usage_error : lab::error {
+    using lab::error::error;
+};
+
+inline constexpr int exit_failure = 1, exit_usage = 2;
+
+/// Runs `body()` (which returns the exit code) and turns what it throws into "name: message".
+template <class F>
+int run_app(std::string_view name, F&& body) {
+    const auto report = [&](std::string_view message, int code) {
+        std::cout.flush();
+        std::cerr << name << ": " << message << '\n';
+        if (code == exit_usage) std::cerr << "Try '" << name << " --help'.\n";
+        return code;
+    };
+    try {
+        const int code = body();
+        std::cout.flush();
+        return std::cout ? code : report("cannot write to standard output", exit_failure);
+    } catch (const usage_error& fault) {
+        return report(fault.what(), exit_usage);
+    } catch (const lab::error& fault) {
+        return report(fault.what(), exit_failure);
+    } catch (const cxxopts::exceptions::exception& fault) {
+        return report(fault.what(), exit_usage);
+    } catch (const std::bad_alloc&) {
+        return report("out of memory", exit_failure);
+    } catch (const std::exception& fault) {
+        return report(fault.what(), exit_failure);
+    }
+}
+
+/// Whether `stream` (stdout, stderr) is a terminal that shows colours: https://no-color.org is honoured.
+[[nodiscard]] inline bool shows_colours(std::FILE* stream) {
+    const char* term = std::getenv("TERM");
+    const char* no_color = std::getenv("NO_COLOR");
+    return ::isatty(::fileno(stream)) != 0 && (no_color == nullptr || *no_color == '\0') && term != nullptr &&
+           std::string_view(term) != "dumb";
+}
+
+/// Wraps text in ANSI styles where `enabled`, and leaves it alone where not.
+struct painter {
+    bool enabled = false;
+    [[nodiscard]] std::string paint(std::string_view code, std::string_view text) const {
+        if (!enabled) return std::string(text);
+        return "\033[" + std::string(code) + "m" + std::string(text) + "\033[0m";
+    }
+    [[nodiscard]] std::string bold(std::string_view text) const { return paint("1", text); }
+    [[nodiscard]] std::string dim(std::string_view text) const { return paint("2", text); }
+    [[nodiscard]] std::string red(std::string_view text) const { return paint("31", text); }
+    [[nodiscard]] std::string green(std::string_view text) const { return paint("32", text); }
+    [[nodiscard]] std::string yellow(std::string_view text) const { return paint("33", text); }
+    [[nodiscard]] std::string cyan(std::string_view text) const { return paint("36", text); }
+};
+
+}  // namespace lab::apps
