@@ -1,5 +1,5 @@
-// What is asked of a language model and what comes back: the vocabulary shared by teachers (sdg/), the in-process engine
-// (infer/), HTTP clients and evaluation. Plain data, no behaviour.
+// What is asked of a language model and what comes back: the vocabulary shared by teachers (sdg/), the in-process
+// engine (infer/), HTTP clients and evaluation. Plain data, no behaviour.
 #pragma once
 
 #include <cstddef>
@@ -25,7 +25,7 @@ struct sampling_options {
 /// What the answer must look like. Empty members do not constrain.
 struct output_constraint {
     std::vector<std::string> choices;  // the answer is exactly one of these
-    std::string span_of;               // the answer is a substring of this text, beginning and ending at a word boundary
+    std::string span_of;  // the answer is a substring of this text, beginning and ending at a word boundary
     [[nodiscard]] bool empty() const noexcept { return choices.empty() && span_of.empty(); }
 };
 
