@@ -1,0 +1,268 @@
+// Loss and gradients of a model over a ragged batch of whole samples (each sequence starts at position 0 and sees only
+// itself). Forward keeps what the hand-written backward needs and recomputes what is cheap (norms, activations).
+// The head runs only over rows with a target, in chunks, so that [tokens, vocab] logits never exist.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <type_traits>
+#include <vector>
+
+#include "lab/core/backend.hpp"
+#include "lab/core/error.hpp"
+#include "lab/core/tensor.hpp"
+#include "lab/nn/model.hpp"
+#include "lab/nn/weights.hpp"
+
+namespace lab::nn {
+
+/// Sum of the cross-entropies (nats) of the rows with a target, and how many they were.
+template <class S>
+struct loss_sum {
+    std::conditional_t<std::is_floating_point_v<S>, double, S> sum{};
+    std::size_t targets = 0;
+};
+
+/// Workspace for training passes over one model; reuse it from step to step.
+template <class Model>
+class training_pass {
+public:
+    using S = typename Model::scalar;
+    using architecture = typename Model::architecture;
+    using ffn = typename architecture::ffn;
+    using gradients = dense_weights<architecture, S>;
+    static_assert(ffn::trainable, "this architecture's feed-forward policy has no backward");
+
+    /// `head_rows`: rows of logits held at once. Runs that must agree to the bit need the same value: sums over rows
+    /// are taken chunk by chunk.
+    explicit training_pass(const Model& m, std::size_t head_rows = 256) : model_(m), head_rows_(head_rows) {}
+
+    /// Loss alone. `targets[i]` is the token that row i should predict, or `no_token`.
+    loss_sum<S> loss(const ragged_batch& batch, std::span<const token> targets) {
+        forward(batch, targets);
+        return head(nullptr, 0.0);
+    }
+    /// Loss, and its gradient times `loss_scale` added to `g` (laid out as the model's dense weights).
+    loss_sum<S> loss_and_gradients(const ragged_batch& batch, std::span<const token> targets, double loss_scale,
+                                   gradients& g) {
+        forward(batch, targets);
+        const auto result = head(&g, loss_scale);
+        backward(batch, g);
+        return result;
+    }
+
+private:
+    struct layer_state {
+        scratch<S> input, q, keys, values, attended,
+            middle;  // x before, q after rope, k/v blocks, attention out, x between
+        typename ffn::template saved<S> ffn_saved;
+    };
+
+    void forward(const ragged_batch& batch, std::span<const token> targets) {
+        const auto& d = model_.dims();
+        const auto& b = model_.backend();
+        const auto& w = model_.weights();
+        require_batch(batch, d.vocab);
+        if (targets.size() != batch.size())
+            throw shape_error(explain("targets", "has " + std::to_string(targets.size()) + " entries, the batch " +
+                                                     std::to_string(batch.size())));
+        rows_.clear();
+        row_targets_.clear();
+        for (std::size_t i = 0; i < targets.size(); ++i) {
+            if (targets[i] == no_token) continue;
+            if (targets[i] < 0 || static_cast<std::size_t>(targets[i]) >= d.vocab)
+                throw config_error(
+                    explain("targets", "token " + std::to_string(targets[i]) + " is not in the vocabulary"));
+            rows_.push_back(i);
+            row_targets_.push_back(targets[i]);
+        }
+        place(batch);
+
+        const std::size_t m = m_ = batch.size(), q_dim = d.heads * d.head_dim, kv_dim = d.kv_heads * d.head_dim;
+        layers_.resize(d.layers);
+        x_ = layers_[0].input.matrix(m, d.dim);
+        b.embed(batch.tokens, w.embedding, x_);
+        for (std::size_t l = 0; l < d.layers; ++l) {
+            auto& state = layers_[l];
+            const auto& weights = w.layers[l];
+            const auto n = n_.matrix(m, d.dim), q = state.q.matrix(m, q_dim),
+                       attended = state.attended.matrix(m, q_dim);
+            const auto k = k_.matrix(m, kv_dim), v = v_.matrix(m, kv_dim);
+            architecture::norm::forward(b, d, view<const S>(x_), weights.attention_norm, n);
+            b.matmul(n, weights.q, q);
+            b.matmul(n, weights.k, k);
+            b.matmul(n, weights.v, v);
+            b.rope(heads(q, d.heads), batch.positions, model_.rope());
+            b.rope(heads(k, d.kv_heads), batch.positions, model_.rope());
+            scatter(k, state.keys.matrix(slots_, kv_dim));
+            scatter(v, state.values.matrix(slots_, kv_dim));
+            point(state.keys.matrix(slots_, kv_dim), state.values.matrix(slots_, kv_dim));
+            b.attention(heads(q, d.heads), batch, kv_, model_.attention(), heads(attended, d.heads));
+            b.matmul(attended, weights.output, n);
+            const auto middle = state.middle.matrix(m, d.dim);
+            std::copy_n(x_.data(), x_.size(), middle.data());
+            b.add(n, middle);
+            architecture::norm::forward(b, d, view<const S>(middle), weights.ffn_norm, n);
+            const auto next = l + 1 < d.layers ? layers_[l + 1].input.matrix(m, d.dim) : last_.matrix(m, d.dim);
+            const auto y = y_.matrix(m, d.dim);
+            ffn::forward_saving(b, d, weights.ffn, view<const S>(n), y, state.ffn_saved, ffn_);
+            std::copy_n(middle.data(), middle.size(), next.data());
+            b.add(y, next);
+            x_ = next;
+        }
+    }
+
+    /// Final norm, head and cross-entropy over the rows with a target; with `g` also their backward into dx.
+    loss_sum<S> head(gradients* g, double loss_scale) {
+        const auto& d = model_.dims();
+        const auto& b = model_.backend();
+        const auto& w = model_.weights();
+        if (g != nullptr) {
+            const auto dx = dx_buffer_.matrix(m_, d.dim);
+            std::fill_n(dx.data(), dx.size(), S{});
+        }
+        loss_sum<S> result{{}, rows_.size()};
+        for (std::size_t begin = 0; begin < rows_.size(); begin += head_rows_) {
+            const std::size_t count = std::min(head_rows_, rows_.size() - begin);
+            const auto x = head_x_.matrix(count, d.dim), n = head_n_.matrix(count, d.dim);
+            const auto logits = logits_.matrix(count, d.vocab);
+            const auto losses = losses_.template shaped<1>({count});
+            const auto targets = std::span<const token>(row_targets_).subspan(begin, count);
+            for (std::size_t r = 0; r < count; ++r)
+                std::copy_n(x_.row(rows_[begin + r]).data(), d.dim, x.row(r).data());
+            architecture::norm::forward(b, d, view<const S>(x), w.norm, n);
+            b.matmul(n, w.head, logits);
+            b.cross_entropy(logits, targets, losses);
+            for (const S& loss : losses.flat()) result.sum += loss;
+            if (g == nullptr) continue;
+            b.cross_entropy_backward(logits, targets, loss_scale);
+            const auto dn = head_dn_.matrix(count, d.dim), dx = head_dx_.matrix(count, d.dim);
+            b.matmul_backward_weight(logits, n, d.tied ? g->embedding : g->head);
+            b.matmul_backward_input(logits, w.head, dn, false);
+            std::fill_n(dx.data(), dx.size(), S{});
+            architecture::norm::backward(b, d, view<const S>(dn), view<const S>(x), w.norm, dx, g->norm);
+            const auto all = dx_buffer_.matrix(m_, d.dim);
+            for (std::size_t r = 0; r < count; ++r)
+                std::copy_n(dx.row(r).data(), d.dim, all.row(rows_[begin + r]).data());
+        }
+        return result;
+    }
+
+    void backward(const ragged_batch& batch, gradients& g) {
+        const auto& d = model_.dims();
+        const auto& b = model_.backend();
+        const std::size_t m = m_, q_dim = d.heads * d.head_dim, kv_dim = d.kv_heads * d.head_dim;
+        const auto dx = dx_buffer_.matrix(m, d.dim);
+        for (std::size_t l = d.layers; l-- > 0;) {
+            auto& state = layers_[l];
+            auto& dw = g.layers[l];
+            const auto& w = model_.weights().layers[l];
+            const auto n = n_.matrix(m, d.dim), dn = y_.matrix(m, d.dim);
+            const view<const S> middle = state.middle.matrix(m, d.dim), input = state.input.matrix(m, d.dim);
+
+            // x_out = middle + ffn(norm(middle)): dx passes through, and once more through the branch.
+            architecture::norm::forward(b, d, middle, w.ffn_norm, n);
+            ffn::backward(b, d, w.ffn, dw.ffn, state.ffn_saved, view<const S>(n), view<const S>(dx), dn, ffn_);
+            architecture::norm::backward(b, d, view<const S>(dn), middle, w.ffn_norm, dx, dw.ffn_norm);
+
+            // middle = input + output(attention(rope(q), rope(k), v)), q, k, v linear in norm(input).
+            const auto attended = state.attended.matrix(m, q_dim), q = state.q.matrix(m, q_dim);
+            const auto da = da_.matrix(m, q_dim), dq = dq_.matrix(m, q_dim), dk = k_.matrix(m, kv_dim),
+                       dv = v_.matrix(m, kv_dim);
+            b.matmul_backward_weight(dx, attended, dw.output);
+            b.matmul_backward_input(dx, w.output, da, false);
+            const auto dkeys = dkeys_.matrix(slots_, kv_dim), dvalues = dvalues_.matrix(slots_, kv_dim);
+            std::fill_n(dkeys.data(), dkeys.size(), S{});
+            std::fill_n(dvalues.data(), dvalues.size(), S{});
+            point(state.keys.matrix(slots_, kv_dim), state.values.matrix(slots_, kv_dim));
+            point_gradients(dkeys, dvalues);
+            b.attention_backward(heads(da, d.heads), heads(q, d.heads), batch, kv_, model_.attention(),
+                                 heads(dq, d.heads), dkv_);
+            gather(dkeys, dk);
+            gather(dvalues, dv);
+            b.rope_backward(heads(dq, d.heads), batch.positions, model_.rope());
+            b.rope_backward(heads(dk, d.kv_heads), batch.positions, model_.rope());
+            architecture::norm::forward(b, d, input, w.attention_norm, n);
+            b.matmul_backward_weight(dq, n, dw.q);
+            b.matmul_backward_weight(dk, n, dw.k);
+            b.matmul_backward_weight(dv, n, dw.v);
+            b.matmul_backward_input(dq, w.q, dn, false);
+            b.matmul_backward_input(dk, w.k, dn, true);
+            b.matmul_backward_input(dv, w.v, dn, true);
+            architecture::norm::backward(b, d, view<const S>(dn), input, w.attention_norm, dx, dw.attention_norm);
+        }
+        b.embed_backward(batch.tokens, dx, g.embedding);
+    }
+
+    [[nodiscard]] view<S, 3> heads(view<S> x, std::size_t count) const {
+        return x.template reshape<3>({x.extent(0), count, x.extent(1) / count});
+    }
+    /// Gives every sequence its own 64-aligned slots in the key and value stores.
+    void place(const ragged_batch& batch) {
+        slot_.resize(batch.size());
+        block_counts_.clear();
+        lengths_.clear();
+        slots_ = 0;
+        for (std::size_t s = 0; s < batch.sequences(); ++s) {
+            const std::size_t begin = batch.seq_offsets[s], end = batch.seq_offsets[s + 1];
+            if (begin != end && batch.positions[begin] != 0)
+                throw config_error(
+                    explain("batch", "training sequence " + std::to_string(s) + " does not start at position 0"));
+            for (std::size_t i = begin; i < end; ++i) slot_[i] = slots_ + (i - begin);
+            block_counts_.push_back((end - begin + kv_block_size - 1) / kv_block_size);
+            lengths_.push_back(static_cast<std::int32_t>(end - begin));
+            slots_ += block_counts_.back() * kv_block_size;
+        }
+    }
+    void scatter(view<const S> rows, view<S> store) const {
+        for (std::size_t i = 0; i < slot_.size(); ++i)
+            std::copy_n(rows.row(i).data(), rows.extent(1), store.row(slot_[i]).data());
+    }
+    void gather(view<const S> store, view<S> rows) const {
+        for (std::size_t i = 0; i < slot_.size(); ++i)
+            std::copy_n(store.row(slot_[i]).data(), rows.extent(1), rows.row(i).data());
+    }
+    template <class T>
+    void point_blocks(view<S> keys, view<S> values, std::vector<T*>& key_blocks, std::vector<T*>& value_blocks,
+                      std::vector<kv_sequence<T>>& sequences) const {
+        const std::size_t blocks = slots_ / kv_block_size, stride = kv_block_size * keys.extent(1);
+        key_blocks.resize(blocks);
+        value_blocks.resize(blocks);
+        sequences.resize(block_counts_.size());
+        for (std::size_t i = 0; i < blocks; ++i) {
+            key_blocks[i] = keys.data() + i * stride;
+            value_blocks[i] = values.data() + i * stride;
+        }
+        std::size_t first = 0;
+        for (std::size_t s = 0; s < sequences.size(); ++s) {
+            sequences[s] = {std::span<T* const>(key_blocks.data() + first, block_counts_[s]),
+                            std::span<T* const>(value_blocks.data() + first, block_counts_[s]), lengths_[s]};
+            first += block_counts_[s];
+        }
+    }
+    void point(view<S> keys, view<S> values) { point_blocks<const S>(keys, values, key_blocks_, value_blocks_, kv_); }
+    void point_gradients(view<S> keys, view<S> values) {
+        point_blocks<S>(keys, values, dkey_blocks_, dvalue_blocks_, dkv_);
+    }
+
+    const Model& model_;
+    std::size_t head_rows_;
+    std::size_t m_ = 0, slots_ = 0;
+    view<S> x_;  // the residual stream: after `forward`, its last value
+    std::vector<layer_state> layers_;
+    scratch<S> n_, y_, k_, v_, last_, dx_buffer_, da_, dq_, dkeys_, dvalues_;
+    scratch<S> head_x_, head_n_, head_dn_, head_dx_, logits_, losses_;
+    typename ffn::template workspace<S> ffn_;
+    std::vector<std::size_t> rows_, slot_, block_counts_;
+    std::vector<std::int32_t> lengths_;
+    std::vector<token> row_targets_;
+    std::vector<const S*> key_blocks_, value_blocks_;
+    std::vector<S*> dkey_blocks_, dvalue_blocks_;
+    std::vector<kv_sequence<const S>> kv_;
+    std::vector<kv_sequence<S>> dkv_;
+};
+
+}  // namespace lab::nn

@@ -1,0 +1,130 @@
+// The hand-written backward against derivatives taken without it: complex step and central differences.
+#include "lab/nn/training.hpp"
+
+#include <boost/test/unit_test.hpp>
+#include <complex>
+
+#include "nn/tiny_models.hpp"
+
+namespace {
+
+using namespace lab;
+using reference = kernels::reference<double>;
+using complex_reference = kernels::reference<std::complex<double>>;
+
+struct samples {
+    nn::batch_builder batch;
+    std::vector<token> targets;
+};
+samples two_samples(std::size_t vocab) {
+    samples s;
+    const auto a = test::random_tokens(9, vocab, 3), b = test::random_tokens(70, vocab, 4);
+    s.batch.add(a);
+    s.batch.add(b);
+    for (std::size_t i = 0; i < a.size(); ++i) s.targets.push_back(i < 4 || i + 1 == a.size() ? no_token : a[i + 1]);
+    for (std::size_t i = 0; i < b.size(); ++i) s.targets.push_back(i < 50 || i + 1 == b.size() ? no_token : b[i + 1]);
+    return s;
+}
+
+template <class Architecture>
+void check_by_complex_step(nn::runtime_dims d, bool half_split) {
+    const auto data = two_samples(d.vocab);
+    auto real = test::random_model<Architecture, reference>(d, {}, 11, half_split);
+    auto complex = test::random_model<Architecture, complex_reference>(d, {}, 11, half_split);
+    nn::parameter_set<Architecture, double> gradients(d);
+    nn::training_pass pass(real.model, 8);
+    const auto loss = pass.loss_and_gradients(data.batch.get(), data.targets, 0.5, gradients.get());
+    nn::training_pass complex_pass(complex.model);
+    BOOST_TEST(loss.targets == 23u);
+    BOOST_TEST(std::real(complex_pass.loss(data.batch.get(), data.targets).sum) == loss.sum,
+               boost::test_tools::tolerance(1e-12));
+
+    // The derivative along a random direction checks every parameter of a tensor at once; a few single ones follow.
+    counter_rng rng(5);
+    nn::parameter_set<Architecture, double> direction(d);
+    for (double& x : direction.flat()) x = rng.normal();
+    const auto parameters = complex.parameters->flat();
+    constexpr double h = 1e-50;
+    nn::for_each_tensor(
+        d,
+        [&](const nn::tensor_info& info, auto& value, auto& gradient, auto& along) {
+            double expected = 0;
+            for (std::size_t i = 0; i < gradient.size(); ++i) {
+                expected += gradient.data()[i] * along.data()[i];
+                value.data()[i] += std::complex<double>(0, h * along.data()[i]);
+            }
+            const double derivative = 0.5 * complex_pass.loss(data.batch.get(), data.targets).sum.imag() / h;
+            BOOST_TEST_INFO(info.name);
+            BOOST_TEST(expected == derivative, boost::test_tools::tolerance(1e-9));
+            for (std::size_t i = 0; i < gradient.size(); ++i) value.data()[i] = std::real(value.data()[i]);
+        },
+        complex.parameters->get(), gradients.get(), direction.get());
+    for (int i = 0; i < 20; ++i) {
+        const auto at = static_cast<std::size_t>(rng.below(parameters.size()));
+        parameters[at] += std::complex<double>(0, h);
+        const double derivative = 0.5 * complex_pass.loss(data.batch.get(), data.targets).sum.imag() / h;
+        parameters[at] = std::real(parameters[at]);
+        BOOST_TEST(std::abs(gradients.flat()[at] - derivative) < 1e-9 * (1 + std::abs(derivative)));
+    }
+}
+
+}  // namespace
+
+BOOST_AUTO_TEST_SUITE(training)
+
+BOOST_AUTO_TEST_CASE(llama_gradients_match_the_complex_step) {
+    check_by_complex_step<nn::arch::llama>(test::tiny_dims(), true);
+}
+
+BOOST_AUTO_TEST_CASE(tied_mistral_gradients_match_the_complex_step) {
+    auto d = test::tiny_dims();
+    d.tied = true;
+    d.window = 5;
+    check_by_complex_step<nn::arch::mistral>(d, false);
+}
+
+BOOST_AUTO_TEST_CASE(gradients_accumulate_and_scale) {
+    const auto d = test::tiny_dims();
+    const auto data = two_samples(d.vocab);
+    auto m = test::random_model<nn::arch::llama, reference>(d);
+    nn::parameter_set<nn::arch::llama, double> once(d), twice(d);
+    nn::training_pass pass(m.model);
+    pass.loss_and_gradients(data.batch.get(), data.targets, 1.0, once.get());
+    pass.loss_and_gradients(data.batch.get(), data.targets, 0.25, twice.get());
+    pass.loss_and_gradients(data.batch.get(), data.targets, 0.75, twice.get());
+    for (std::size_t i = 0; i < once.flat().size(); ++i) BOOST_REQUIRE_SMALL(once.flat()[i] - twice.flat()[i], 1e-10);
+}
+
+BOOST_AUTO_TEST_CASE(packed_samples_do_not_see_each_other) {
+    const auto d = test::tiny_dims();
+    const auto data = two_samples(d.vocab);
+    auto m = test::random_model<nn::arch::llama, reference>(d);
+    nn::training_pass pass(m.model);
+    const auto together = pass.loss(data.batch.get(), data.targets);
+    double apart = 0;
+    const auto all = data.batch.get();
+    for (std::size_t s = 0; s < 2; ++s) {
+        const std::size_t begin = all.seq_offsets[s], count = all.seq_offsets[s + 1] - begin;
+        nn::batch_builder one;
+        one.add(all.tokens.subspan(begin, count));
+        apart += pass.loss(one.get(), std::span(data.targets).subspan(begin, count)).sum;
+    }
+    BOOST_TEST(together.sum == apart, boost::test_tools::tolerance(1e-12));
+}
+
+BOOST_AUTO_TEST_CASE(bad_batches_are_refused) {
+    const auto d = test::tiny_dims();
+    auto m = test::random_model<nn::arch::llama, reference>(d);
+    nn::training_pass pass(m.model);
+    nn::batch_builder batch;
+    batch.add(std::vector<token>{1, 2, 3});
+    BOOST_CHECK_THROW(pass.loss(batch.get(), std::vector<token>{1, 2}), shape_error);
+    BOOST_CHECK_THROW(pass.loss(batch.get(), std::vector<token>{1, 2, 32}), config_error);
+    batch.add(std::vector<token>{4, -1});
+    BOOST_CHECK_THROW(pass.loss(batch.get(), std::vector<token>{1, 2, 3, 4, 5}), config_error);
+    batch.clear();
+    batch.add(std::vector<token>{1, 2}, 3);
+    BOOST_CHECK_THROW(pass.loss(batch.get(), std::vector<token>{1, 2}), config_error);
+}
+
+BOOST_AUTO_TEST_SUITE_END()
