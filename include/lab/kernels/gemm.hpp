@@ -1,0 +1,129 @@
+// The matrix product behind matmul and both of its gradients: C [m, n] (+)= A B, blocked as in Goto & van de Geijn,
+// "Anatomy of high-performance matrix multiplication" (2008). Each element of C is defined as
+//   ((b_0 + b_1) + b_2) + ...,   b_i = the fused-multiply-add chain of its terms [256 i, 256 i + 256) in order, from 0
+// (with the old value in front when accumulating). It depends on nothing else: not on m, n, tiles, threads or processor.
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <utility>
+
+#include "lab/core/backend.hpp"
+#include "lab/core/thread_pool.hpp"
+#include "lab/kernels/pack.hpp"
+
+namespace lab::kernels {
+inline namespace LAB_ISA {
+
+/// A is a [m, k] or, transposed, stored as [k, m]; B is b [k, n] or, transposed, stored as [n, k].
+struct gemm_arguments {
+    const float* a = nullptr;
+    std::size_t a_stride = 0;
+    bool a_transposed = false;
+    matrix_view b;
+    bool b_transposed = false;
+    float* c = nullptr;
+    std::size_t c_stride = 0;
+    std::size_t m = 0, n = 0, k = 0;
+    bool accumulate = false;
+};
+
+/// C[R][columns] (+)= a [depth][tile rows] b [depth][tile columns]; `columns` <= tile columns are stored.
+template <class Arch, std::size_t R>
+void multiply_tile(std::size_t depth, const float* a, const float* b, float* c, std::size_t c_stride, std::size_t columns,
+                   bool add) {
+    using v = f32x16<Arch>;
+    using T = tile<Arch>;
+    v sums[R][T::vectors];
+    unroll<R>([&](auto r) __attribute__((always_inline)) {
+        unroll<T::vectors>([&](auto j) __attribute__((always_inline)) { sums[r][j] = v::broadcast(0.0f); });
+    });
+    for (std::size_t k = 0; k < depth; ++k, a += T::rows, b += T::columns) {
+        v line[T::vectors];
+        unroll<T::vectors>([&](auto j) __attribute__((always_inline)) { line[j] = v::load(b + 16 * j); });
+        unroll<R>([&](auto r) __attribute__((always_inline)) {
+            const v x = v::broadcast(a[r]);
+            unroll<T::vectors>([&](auto j) __attribute__((always_inline)) { sums[r][j] = fma(x, line[j], sums[r][j]); });
+        });
+    }
+    unroll<R>([&](auto r) __attribute__((always_inline)) {
+        float* row = c + r * c_stride;
+        unroll<T::vectors>([&](auto j) __attribute__((always_inline)) {
+            if (columns >= 16 * j + 16) {
+                v sum = sums[r][j];
+                if (add) sum = v::load(row + 16 * j) + sum;
+                sum.store(row + 16 * j);
+            } else if (columns > 16 * j) {
+                const std::size_t count = columns - 16 * j;
+                v sum = sums[r][j];
+                if (add) sum = load_part<Arch>(row + 16 * j, count) + sum;
+                store_part<Arch>(sum, row + 16 * j, count);
+            }
+        });
+    });
+}
+
+/// The tile kernel for `rows` <= tile rows.
+template <class Arch>
+void multiply_rows(std::size_t rows, std::size_t depth, const float* a, const float* b, float* c, std::size_t c_stride,
+                   std::size_t columns, bool add) {
+    using kernel = void (*)(std::size_t, const float*, const float*, float*, std::size_t, std::size_t, bool);
+    static constexpr auto kernels = []<std::size_t... I>(std::index_sequence<I...>) {
+        return std::array<kernel, sizeof...(I)>{&multiply_tile<Arch, I + 1>...};
+    }(std::make_index_sequence<tile<Arch>::rows>{});
+    kernels[rows - 1](depth, a, b, c, c_stride, columns, add);
+}
+
+/// Rows [m0, m1) and columns [n0, n1) of C, on one thread.
+template <class Arch>
+void gemm_part(const gemm_arguments& g, std::size_t m0, std::size_t m1, std::size_t n0, std::size_t n1) {
+    using T = tile<Arch>;
+    constexpr std::size_t n_block = 768, m_block = 64 / T::rows * T::rows;
+    float* packed_a = scratch<purpose::packed_a>(m_block * depth_block);
+    float* packed_b = scratch<purpose::packed_b>(n_block * depth_block);
+    for (std::size_t jc = n0; jc < n1; jc += n_block) {
+        const std::size_t width = std::min(n_block, n1 - jc);
+        for (std::size_t pc = 0; pc < g.k; pc += depth_block) {
+            const std::size_t depth = std::min(depth_block, g.k - pc);
+            if (g.b_transposed)
+                for (std::size_t j = 0; j < width; j += T::columns)
+                    pack_b_transposed<Arch>(g.b, jc + j, pc, depth, packed_b + j * depth);
+            else
+                pack_b_natural<Arch>(g.b, jc, jc + width, pc, depth, packed_b);
+            for (std::size_t ic = m0; ic < m1; ic += m_block) {
+                const std::size_t height = std::min(m_block, m1 - ic);
+                for (std::size_t i = 0; i < height; i += T::rows) {
+                    const std::size_t rows = std::min(T::rows, height - i);
+                    if (g.a_transposed)
+                        pack_a_natural<Arch>(g.a + pc * g.a_stride + ic + i, g.a_stride, rows, depth, packed_a + i * depth);
+                    else
+                        pack_a<Arch>(g.a + (ic + i) * g.a_stride + pc, g.a_stride, rows, depth, packed_a + i * depth);
+                }
+                for (std::size_t j = 0; j < width; j += T::columns)
+                    for (std::size_t i = 0; i < height; i += T::rows)
+                        multiply_rows<Arch>(std::min(T::rows, height - i), depth, packed_a + i * depth,
+                                            packed_b + j * depth, g.c + (ic + i) * g.c_stride + jc + j, g.c_stride,
+                                            std::min(T::columns, width - j), g.accumulate || pc != 0);
+            }
+        }
+    }
+}
+
+template <class Arch>
+void gemm(const gemm_arguments& g, thread_pool& pool) {
+    if (g.k == 0 && !g.accumulate)
+        for (std::size_t i = 0; i < g.m; ++i) std::fill_n(g.c + i * g.c_stride, g.n, 0.0f);
+    if (g.m == 0 || g.n == 0 || g.k == 0) return;
+    if (g.m > g.n)
+        pool.parallel_for(g.m, tile<Arch>::rows, [&](std::size_t begin, std::size_t end, std::size_t) {
+            gemm_part<Arch>(g, begin, end, 0, g.n);
+        });
+    else
+        pool.parallel_for(g.n, tile<Arch>::columns, [&](std::size_t begin, std::size_t end, std::size_t) {
+            gemm_part<Arch>(g, 0, g.m, begin, end);
+        });
+}
+
+}  // namespace LAB_ISA
+}  // namespace lab::kernels
