@@ -1,0 +1,56 @@
+// metrics.jsonl: one JSON object a line for every step, held-out loss and phase, a function of seed and data alone, hence
+// the same bytes in every run. Times go to a file of their own. After a resume the log goes on where the checkpoint was
+// taken: what a killed run wrote beyond that is cut off.
+#pragma once
+
+#include <cerrno>
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <string_view>
+
+#include "lab/core/error.hpp"
+#include "lab/core/file.hpp"
+#include "lab/formats/json.hpp"
+
+namespace lab::train {
+
+class metrics_log {
+public:
+    metrics_log() = default;  // writes nothing
+
+    /// Opens `path`, keeping its first `keep` bytes. @throws io_error
+    explicit metrics_log(const std::filesystem::path& path, std::uint64_t keep = 0) : path_(path) {
+        if (path.has_parent_path()) std::filesystem::create_directories(path.parent_path());
+        fd_ = file_descriptor(::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644));
+        if (fd_.get() < 0) throw_errno(path, "open for appending");
+        if (std::filesystem::file_size(path) < keep)
+            throw io_error(explain(path.string(), "is shorter than when the checkpoint was taken", "start the run afresh"));
+        if (::ftruncate(fd_.get(), static_cast<off_t>(keep)) != 0) throw_errno(path, "truncate");
+        size_ = keep;
+    }
+
+    void write(const formats::json& line) {
+        if (path_.empty()) return;
+        const std::string text = formats::to_text(line) + "\n";
+        for (std::string_view rest = text; !rest.empty();) {
+            const ssize_t n = ::write(fd_.get(), rest.data(), rest.size());
+            if (n < 0 && errno == EINTR) continue;
+            if (n < 0) throw_errno(path_, "append");
+            rest.remove_prefix(static_cast<std::size_t>(n));
+        }
+        size_ += text.size();
+    }
+    /// Waits until the disk has it all: a checkpoint that counts these bytes must not outlive them.
+    void sync() {
+        if (!path_.empty() && ::fdatasync(fd_.get()) != 0) throw_errno(path_, "flush");
+    }
+    [[nodiscard]] std::uint64_t size() const noexcept { return size_; }
+
+private:
+    std::filesystem::path path_;
+    file_descriptor fd_;
+    std::uint64_t size_ = 0;
+};
+
+}  // namespace lab::train

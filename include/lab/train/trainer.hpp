@@ -1,0 +1,298 @@
+// Phased training with replay, resumable to the byte. The state of a run is its position (phase, step), the parameters and,
+// inside a phase, the optimizer's; everything else (orders, replay draws, packing) is recomputed from the seed. Each
+// phase starts its optimizer and warm-up afresh. Metrics are deterministic; time enters only through `clock`.
+#pragma once
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <optional>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "lab/core/error.hpp"
+#include "lab/formats/json.hpp"
+#include "lab/replay/buffer.hpp"
+#include "lab/replay/packing.hpp"
+#include "lab/replay/phase_file.hpp"
+#include "lab/replay/plan.hpp"
+#include "lab/train/checkpoint.hpp"
+#include "lab/train/events.hpp"
+#include "lab/train/learning_rate.hpp"
+#include "lab/train/metrics.hpp"
+#include "lab/train/step.hpp"
+#include "lab/train/update.hpp"
+#include "lab/train/xxh64.hpp"
+
+namespace lab::train {
+
+struct trainer_options {
+    std::uint64_t seed = 0;
+    std::size_t micro_batch_tokens = 1024;  // memory bound; part of the run's identity, as it fixes the order of sums
+    replay::length_buckets buckets{};
+    std::size_t heldout_every = 0;          // steps between held-out losses; always at the start and at phase ends
+    std::filesystem::path folder{};         // metrics.jsonl and checkpoints/ go here; empty: nothing is written
+    bool resume = false;                    // go on from the newest checkpoint in `folder`, if there is one
+    double checkpoint_seconds = 300;        // between checkpoints inside a phase; every phase's end has one anyway
+    std::uint64_t checkpoint_steps = 0;     // also every so many steps; 0: by time alone
+    std::function<double()> clock = [] {    // seconds; decides when checkpoints fall, never what is learnt
+        return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+    };
+};
+
+struct run_result {
+    bool finished = false;  // false: `stop` was heard
+    std::uint64_t steps = 0;
+    double last_loss = 0;
+};
+
+template <Trainable Model, ParameterUpdate Update, replay::ReplayBuffer Buffer = replay::stratified>
+class trainer {
+public:
+    /// @throws config_error where plan and samples do not fit.
+    trainer(Model& model, Update update, std::vector<replay::training_sample> samples, std::vector<replay::phase> phases,
+            Buffer buffer, trainer_options options)
+        : model_(model), update_(std::move(update)), samples_(std::move(samples)), phases_(std::move(phases)),
+          buffer_(std::move(buffer)), options_(std::move(options)),
+          plans_(replay::bind_phases(samples_, phases_, options_.buckets)) {
+        for (std::size_t p = 0; p < plans_.size(); ++p) {
+            sizes_.push_back(measure(p));
+            total_steps_ += sizes_[p].steps;
+            total_tokens_ += sizes_[p].tokens;
+        }
+    }
+
+    /// Samples whose loss is watched and never learnt.
+    void set_heldout(std::span<const replay::training_sample> samples) {
+        std::vector<const replay::training_sample*> all;
+        for (const auto& s : samples) all.push_back(&s);
+        heldout_ = replay::pack(all, options_.micro_batch_tokens);
+    }
+    [[nodiscard]] const std::vector<replay::phase_plan>& plans() const noexcept { return plans_; }
+    [[nodiscard]] std::uint64_t total_steps() const noexcept { return total_steps_; }
+    [[nodiscard]] std::uint64_t total_tokens() const noexcept { return total_tokens_; }
+
+    /// Trains to the end or until `listener.stop`. @throws io_error; config_error where a checkpoint is of another run.
+    run_result run(const listener& on = {}) {
+        fingerprint_ = fingerprint();
+        done_ = {};
+        if (options_.folder.empty() || !options_.resume || !load(on)) {
+            begin_afresh();
+            report_heldout(on, 0, "");
+        }
+        last_checkpoint_ = options_.clock();
+        while (done_.phase < plans_.size())
+            if (!run_phase(on)) return {false, done_.total_steps, last_loss_};
+        return {true, done_.total_steps, last_loss_};
+    }
+
+private:
+    struct position {
+        std::size_t phase = 0, step = 0;  // phases finished; steps finished in the current one
+        std::uint64_t total_steps = 0, tokens = 0;
+    };
+    struct phase_size {
+        std::size_t steps = 0, replayed = 0;
+        std::uint64_t tokens = 0;
+    };
+
+    [[nodiscard]] std::vector<std::size_t> order(std::size_t phase, std::size_t epoch) const {
+        return replay::epoch_samples(plans_[phase], buffer_, options_.seed, phase, epoch);
+    }
+    [[nodiscard]] phase_size measure(std::size_t phase) const {
+        phase_size size;
+        if (plans_[phase].skipped()) return size;
+        for (std::size_t e = 0; e < phases_[phase].epochs; ++e) {
+            const auto samples = order(phase, e);
+            size.steps += replay::steps_per_epoch(samples.size(), phases_[phase].batch_size);
+            size.replayed = samples.size() - plans_[phase].own.size();
+            for (const std::size_t i : samples) size.tokens += samples_[i].tokens.size();
+        }
+        return size;
+    }
+
+    [[nodiscard]] phase_event describe(std::size_t phase) const {
+        return {phase,
+                plans_.size(),
+                phases_[phase].name,
+                plans_[phase].own.size(),
+                sizes_[phase].replayed,
+                phases_[phase].epochs,
+                sizes_[phase].steps,
+                plans_[phase].skipped()};
+    }
+
+    /// Goes on with the current phase to its end; false where `stop` was heard and something is left to do.
+    bool run_phase(const listener& on) {
+        const replay::phase& p = phases_[done_.phase];
+        const phase_event about = describe(done_.phase);
+        if (on.phase_begin) on.phase_begin(about);
+        if (about.skipped) {
+            if (on.notice) on.notice("phase '" + std::string(p.name.view()) + "' finds no samples of its own and is skipped");
+            metrics_.write({{"event", "phase skipped"}, {"phase", p.name.view()}});
+            ++done_.phase;
+            if (on.phase_end) on.phase_end(about);
+            return true;
+        }
+        if (done_.step == 0) {
+            update_.reset(model_.parameters().size());
+            metrics_.write({{"event", "phase"}, {"phase", p.name.view()}, {"own_samples", about.own_samples},
+                            {"replayed_per_epoch", about.replayed_per_epoch}, {"epochs", p.epochs}, {"steps", about.steps}});
+        }
+        bool stop = false;
+        std::size_t step = 0;
+        for (std::size_t epoch = 0; epoch < p.epochs; ++epoch) {
+            const auto samples = order(done_.phase, epoch);
+            for (std::size_t begin = 0; begin < samples.size(); begin += p.batch_size) {
+                if (step++ < done_.step) continue;  // done before the resume
+                take_step(std::span(samples).subspan(begin, std::min(p.batch_size, samples.size() - begin)), epoch, on);
+                stop = on.stop && on.stop();
+                if (done_.step == about.steps) break;
+                if (options_.heldout_every != 0 && done_.step % options_.heldout_every == 0)
+                    report_heldout(on, done_.phase, p.name);
+                if (stop || checkpoint_is_due()) save(on);
+                if (stop) return false;
+            }
+        }
+        report_heldout(on, done_.phase, p.name);
+        ++done_.phase;
+        done_.step = 0;
+        save(on);
+        if (on.phase_end) on.phase_end(about);
+        return !stop || done_.phase == plans_.size();
+    }
+
+    void take_step(std::span<const std::size_t> chosen, std::size_t epoch, const listener& on) {
+        const replay::phase& p = phases_[done_.phase];
+        std::vector<const replay::training_sample*> step;
+        for (const std::size_t i : chosen) step.push_back(&samples_[i]);
+        const step_loss result = accumulate_gradients(model_, replay::pack(step, options_.micro_batch_tokens));
+        const double rate = learning_rate(p, done_.step, sizes_[done_.phase].steps);
+        const double norm = static_cast<double>(update_.step(model_.parameters(), model_.gradients(), rate));
+        if (!std::isfinite(result.loss) || !std::isfinite(norm))
+            throw config_error("phase '" + std::string(p.name.view()) + "', step " + std::to_string(done_.step + 1) +
+                               ": the loss or its gradient is not finite (lower the learning rate or warm up longer)");
+        ++done_.step, ++done_.total_steps;
+        for (const std::size_t i : chosen) done_.tokens += samples_[i].tokens.size();
+        last_loss_ = result.loss;
+        metrics_.write({{"event", "step"}, {"phase", p.name.view()}, {"epoch", epoch}, {"step", done_.step},
+                        {"total_step", done_.total_steps}, {"loss", result.loss}, {"learning_rate", rate},
+                        {"gradient_norm", norm}, {"tokens", result.tokens}, {"target_tokens", result.target_tokens}});
+        if (on.step)
+            on.step({done_.phase, p.name, epoch, done_.step, sizes_[done_.phase].steps, done_.total_steps, total_steps_,
+                     done_.tokens, total_tokens_, result.tokens, result.target_tokens, result.loss, rate, norm});
+    }
+
+    void report_heldout(const listener& on, std::size_t phase, std::string_view name) {
+        if (heldout_.empty()) return;
+        const step_loss result = evaluate_loss(model_, heldout_);
+        metrics_.write({{"event", "heldout"}, {"phase", name}, {"total_step", done_.total_steps}, {"loss", result.loss},
+                        {"target_tokens", result.target_tokens}});
+        if (on.heldout) on.heldout({phase, name, done_.total_steps, result.loss, result.target_tokens});
+    }
+
+    [[nodiscard]] bool checkpoint_is_due() const {
+        if (options_.folder.empty()) return false;
+        return (options_.checkpoint_steps != 0 && done_.total_steps % options_.checkpoint_steps == 0) ||
+               options_.clock() - last_checkpoint_ >= options_.checkpoint_seconds;
+    }
+    [[nodiscard]] checkpoint_folder checkpoints() const { return checkpoint_folder(options_.folder / "checkpoints"); }
+    [[nodiscard]] std::filesystem::path metrics_path() const { return options_.folder / "metrics.jsonl"; }
+
+    /// At a phase's end the optimizer's state is not needed again, which makes that checkpoint a third of the size.
+    void save(const listener& on) {
+        if (options_.folder.empty()) return;
+        const formats::json state{{"fingerprint", fingerprint_}, {"phase", done_.phase}, {"step", done_.step},
+                                  {"total_steps", done_.total_steps}, {"tokens", done_.tokens}, {"last_loss", last_loss_},
+                                  {"optimizer_steps", done_.step == 0 ? 0 : static_cast<std::uint64_t>(update_.steps())},
+                                  {"metrics_bytes", metrics_.size()}};
+        std::vector<saved_array> arrays{{"parameters", model_.parameters()}};
+        if (done_.step != 0)
+            for (const auto& values : update_.state()) arrays.push_back({"optimizer." + std::to_string(arrays.size() - 1), values});
+        metrics_.sync();
+        checkpoints().save(done_.total_steps, state, arrays);
+        last_checkpoint_ = options_.clock();
+        if (on.checkpoint) on.checkpoint(checkpoints().path().string());
+    }
+
+    bool load(const listener& on) {
+        const auto loaded = checkpoints().newest([&](const std::string& fault) {
+            if (on.notice) on.notice("checkpoint passed over: " + fault);
+        });
+        if (!loaded) return false;
+        const std::string place = loaded->file.path().string();
+        if (formats::field<std::string>(loaded->state, "fingerprint", place) != fingerprint_)
+            throw config_error(explain(place, "belongs to a run with another model, data, plan or seed",
+                                       "use those of that run, another output folder, or start afresh without resuming"));
+        const auto number = [&](const char* name) { return formats::field<std::uint64_t>(loaded->state, name, place); };
+        done_.phase = static_cast<std::size_t>(number("phase"));
+        done_.step = static_cast<std::size_t>(number("step"));
+        if (done_.phase > plans_.size()) throw format_error(explain(place, "names a phase that the plan does not have"));
+        done_.total_steps = number("total_steps");
+        done_.tokens = number("tokens");
+        last_loss_ = formats::field<double>(loaded->state, "last_loss", place);
+        loaded->copy_to("parameters", model_.parameters());
+        update_.reset(model_.parameters().size());
+        if (done_.step != 0) {
+            std::size_t i = 0;
+            for (const auto& values : update_.state()) loaded->copy_to("optimizer." + std::to_string(i++), values);
+            update_.set_steps(number("optimizer_steps"));
+        }
+        metrics_ = metrics_log(metrics_path(), number("metrics_bytes"));
+        if (on.phase_end && done_.step == 0 && done_.phase > 0) on.phase_end(describe(done_.phase - 1));
+        return true;
+    }
+
+    void begin_afresh() {
+        if (options_.folder.empty()) return;
+        checkpoints().clear();
+        metrics_ = metrics_log(metrics_path());
+    }
+
+    /// Everything that decides the result: a checkpoint is only continued by a run with the same one.
+    [[nodiscard]] std::string fingerprint() const {
+        xxh64 sum;
+        sum.update(formats::to_text(replay::to_json(phases_)));
+        sum.update(update_.describe());
+        for (const std::uint64_t n : {options_.seed, std::uint64_t{options_.micro_batch_tokens},
+                                      std::uint64_t{samples_.size()}})
+            sum.update_values(std::span(&n, 1));
+        for (const auto& s : samples_) {
+            sum.update(s.leaf);
+            sum.update_values(std::span<const token>(s.tokens));
+            sum.update_values(std::span<const std::uint8_t>(s.trained));
+        }
+        for (std::size_t p = 0; p < plans_.size(); ++p)
+            for (std::size_t e = 0; e < phases_[p].epochs && !plans_[p].skipped(); ++e)
+                sum.update_values(std::span<const std::size_t>(order(p, e)));
+        sum.update_values(std::span<const float>(model_.parameters()));
+        constexpr char digits[] = "0123456789abcdef";
+        std::string text(16, '0');
+        std::uint64_t h = sum.digest();
+        for (std::size_t i = 16; i-- > 0; h >>= 4) text[i] = digits[h & 15u];
+        return text;
+    }
+
+    Model& model_;
+    Update update_;
+    std::vector<replay::training_sample> samples_;
+    std::vector<replay::phase> phases_;
+    Buffer buffer_;
+    trainer_options options_;
+    std::vector<replay::phase_plan> plans_;
+    std::vector<phase_size> sizes_;
+    std::vector<replay::packed_batch> heldout_;
+    std::uint64_t total_steps_ = 0, total_tokens_ = 0;
+    position done_;
+    std::string fingerprint_;
+    metrics_log metrics_;
+    double last_checkpoint_ = 0, last_loss_ = 0;
+};
+
+}  // namespace lab::train
