@@ -1,0 +1,70 @@
+// Checking without generating: one report for each file, as JSON Lines for scripts and as text for people.
+// Missing documents are warnings here: a taxonomy can be checked where its repositories are not cloned.
+#pragma once
+
+#include <filesystem>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "lab/formats/json.hpp"
+#include "lab/taxonomy/load.hpp"
+
+namespace lab::taxonomy {
+
+/// Judges every qna.yaml at `path`. Documents are looked for where they are local or `documents_dir` is given.
+/// @throws io_error or format_error when there is nothing to read.
+[[nodiscard]] inline std::vector<file_report> check(const std::filesystem::path& path,
+                                                    const std::filesystem::path& documents_dir = {}) {
+    std::vector<file_report> reports;
+    for (const auto& file : detail::find_files(path)) {
+        problem_list problems(file.string());
+        auto found = detail::judge_file(file, path, problems);
+        file_report report{file.string(), problems.errors() == 0, std::move(problems).take()};
+        if (found && found->source && (is_local(*found->source) || !documents_dir.empty())) {
+            problem_list missing(file.string());
+            read_documents(*found, documents_dir, missing);
+            for (auto& p : std::move(missing).take()) {
+                p.severity = severity_level::warning;
+                report.problems.push_back(std::move(p));
+            }
+        }
+        std::stable_sort(report.problems.begin(), report.problems.end(), [](const problem& a, const problem& b) {
+            return std::pair(a.line, a.column) < std::pair(b.line, b.column);
+        });
+        reports.push_back(std::move(report));
+    }
+    return reports;
+}
+
+[[nodiscard]] inline bool all_valid(std::span<const file_report> reports) {
+    return std::all_of(reports.begin(), reports.end(), [](const file_report& r) { return r.valid; });
+}
+
+/// {"path", "valid", "problems": [{"line", "column", "severity", "message"}]} without a line end.
+[[nodiscard]] inline std::string to_json_line(const file_report& report) {
+    auto list = formats::json::array();
+    for (const auto& p : report.problems)
+        list.push_back(
+            {{"line", p.line}, {"column", p.column}, {"severity", name(p.severity)}, {"message", p.message}});
+    const formats::json line{{"path", report.path}, {"valid", report.valid}, {"problems", std::move(list)}};
+    return line.dump(-1, ' ', false, formats::json::error_handler_t::replace);  // a path may be no UTF-8
+}
+
+/// Every problem on a line of its own, then a summary.
+[[nodiscard]] inline std::string to_text(std::span<const file_report> reports) {
+    std::string out;
+    std::size_t valid = 0, warnings = 0;
+    for (const auto& r : reports) {
+        valid += r.valid ? 1 : 0;
+        for (const auto& p : r.problems) {
+            out += to_text(p) + "\n";
+            warnings += p.severity == severity_level::warning ? 1 : 0;
+        }
+    }
+    return out + std::to_string(valid) + " of " + std::to_string(reports.size()) +
+           (reports.size() == 1 ? " file" : " files") + " valid, " + std::to_string(warnings) +
+           (warnings == 1 ? " warning\n" : " warnings\n");
+}
+
+}  // namespace lab::taxonomy
