@@ -66,15 +66,15 @@ void validate(const Dims& d, const std::string& place) {
         require(value >= low && value <= high, std::string(name) + " is " + std::to_string(value) + ", expected " +
                                                    std::to_string(low) + " to " + std::to_string(high));
     };
-    constexpr std::size_t wide = std::size_t{1} << 20, many = std::size_t{1} << 12;
+    constexpr std::size_t wide = std::size_t{1} << 20, many = 4096;
     within("embedding width", d.dim, 1, wide);
-    within("layer count", d.layers, 1, many);
+    within("layer count", d.layers, 1, 1024);
     within("head count", d.heads, 1, many);
     within("key/value head count", d.kv_heads, 1, many);
     within("head size", d.head_dim, 2, many);
     within("feed-forward width", d.hidden, 1, wide);
     within("vocabulary size", d.vocab, 1, std::size_t{1} << 24);
-    within("expert count", d.experts, 0, many);
+    within("expert count", d.experts, 0, 512);
     within("experts per token", d.experts_per_token, d.experts == 0 ? 0 : 1, d.experts);
     within("attention window", d.window, 0, std::size_t{1} << 30);
     require(d.heads % d.kv_heads == 0, "head count " + std::to_string(d.heads) +

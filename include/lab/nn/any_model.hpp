@@ -1,0 +1,111 @@
+// `any_model`: a model of any family behind one handle. Virtual per call (a whole batch), never per op. What
+// `load_model` returns, and what the engine, the trainer and the converters use; it names no architecture and no
+// backend.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "lab/core/backend.hpp"
+#include "lab/core/error.hpp"
+#include "lab/core/tensor.hpp"
+#include "lab/core/thread_pool.hpp"
+#include "lab/nn/dims.hpp"
+#include "lab/nn/kv_cache.hpp"
+#include "lab/nn/tensor_info.hpp"
+
+namespace lab::nn {
+
+/// What a model is, apart from its weights.
+struct model_info {
+    std::string family;  // "llama", "mistral", "mixtral"
+    runtime_dims dims;
+    bool half_split = true;          // rotary row order of the weights in memory
+    std::size_t context_length = 0;  // positions it was trained for; 0: unknown
+    token bos = no_token, eos = no_token;
+    std::filesystem::path source;  // file or folder it was loaded from; empty if made in memory
+};
+
+/// A tensor in memory: its description and its bytes. A vector is one row of f32.
+struct named_weight {
+    tensor_info info;
+    matrix_view data;
+};
+
+class any_model {
+public:
+    /// What an architecture over a backend implements; see `erased_model`.
+    class implementation {
+    public:
+        virtual ~implementation() = default;
+        [[nodiscard]] virtual const model_info& info() const = 0;
+        [[nodiscard]] virtual thread_pool& pool() const = 0;
+        [[nodiscard]] virtual std::span<const named_weight> weights() const = 0;
+        [[nodiscard]] virtual kv_cache<float> make_cache(kv_cache_options options) const = 0;
+        virtual view<const float> forward(const ragged_batch& batch, kv_cache<float>& cache,
+                                          std::span<const sequence_id> sequences,
+                                          std::span<const std::uint32_t> rows) = 0;
+        [[nodiscard]] virtual std::span<float> parameters() = 0;
+        [[nodiscard]] virtual std::span<float> gradients() = 0;
+        virtual double loss(const ragged_batch& batch, std::span<const token> targets) = 0;
+        virtual double loss_and_gradients(const ragged_batch& batch, std::span<const token> targets, double scale) = 0;
+    };
+
+    any_model() = default;
+    explicit any_model(std::shared_ptr<implementation> model) : model_(std::move(model)) {}
+
+    [[nodiscard]] const model_info& info() const { return get().info(); }
+    [[nodiscard]] const runtime_dims& dims() const { return get().info().dims; }
+    [[nodiscard]] thread_pool& pool() const { return get().pool(); }
+    /// Every tensor, in checkpoint order (`for_each_tensor`), as it is held in memory.
+    [[nodiscard]] std::span<const named_weight> weights() const { return get().weights(); }
+    [[nodiscard]] std::size_t parameter_count() const {
+        std::size_t count = 0;
+        for (const auto& w : weights()) count += w.info.size();
+        return count;
+    }
+
+    [[nodiscard]] kv_cache<float> make_cache(kv_cache_options options = {}) const { return get().make_cache(options); }
+    /// As model::forward: logits [rows, vocab] of the wanted rows, valid until the next call. Not thread-safe.
+    view<const float> forward(const ragged_batch& batch, kv_cache<float>& cache, std::span<const sequence_id> sequences,
+                              std::span<const std::uint32_t> rows) {
+        return get().forward(batch, cache, sequences, rows);
+    }
+
+    /// Training needs dense f32 weights (`load_options{.expand = dtype::f32}`) and an architecture with a backward;
+    /// the calls below throw config_error otherwise.
+    /// All parameters in one arena, tensor after tensor in the order of `weights()`, without gaps.
+    [[nodiscard]] std::span<float> parameters() { return get().parameters(); }
+    /// The gradients in the same order; allocated at the first call, zero.
+    [[nodiscard]] std::span<float> gradients() { return get().gradients(); }
+    void zero_gradients() {
+        const auto g = gradients();
+        pool().parallel_for(g.size(), std::size_t{1} << 16, [&](std::size_t begin, std::size_t end, std::size_t) {
+            for (std::size_t i = begin; i < end; ++i) g[i] = 0.0f;
+        });
+    }
+    /// Sum of -log p(target) over rows whose target is not `no_token`; targets[i] is what row i should predict.
+    double loss(const ragged_batch& batch, std::span<const token> targets) { return get().loss(batch, targets); }
+    /// The same; adds scale times its gradient to `gradients()`.
+    double loss_and_gradients(const ragged_batch& batch, std::span<const token> targets, double scale) {
+        return get().loss_and_gradients(batch, targets, scale);
+    }
+
+    [[nodiscard]] explicit operator bool() const { return model_ != nullptr; }
+
+private:
+    [[nodiscard]] implementation& get() const {
+        if (!model_) throw config_error("any_model: empty; assign the result of load_model");
+        return *model_;
+    }
+
+    std::shared_ptr<implementation> model_;  // copies share weights and workspace
+};
+
+}  // namespace lab::nn

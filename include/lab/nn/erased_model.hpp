@@ -1,0 +1,133 @@
+// The one implementation of `any_model`: an architecture over a CPU backend, with what its weights point into
+// (mapped files, an arena) and, for training, its gradients.
+#pragma once
+
+#include <concepts>
+#include <cstddef>
+#include <memory>
+#include <optional>
+#include <span>
+#include <utility>
+#include <vector>
+
+#include "lab/core/error.hpp"
+#include "lab/core/thread_pool.hpp"
+#include "lab/nn/any_model.hpp"
+#include "lab/nn/model.hpp"
+#include "lab/nn/training.hpp"
+#include "lab/nn/weights.hpp"
+
+namespace lab::nn {
+
+/// Everything the weights of a model may point into.
+template <class Architecture>
+struct weight_storage {
+    std::shared_ptr<thread_pool> pool;
+    std::shared_ptr<const void> files;               // mapped checkpoint
+    parameter_set<Architecture, float> dense;        // all weights, when they were expanded to f32
+    std::vector<aligned_buffer<std::byte>> buffers;  // single tensors that were converted or re-aligned
+};
+
+template <class Architecture, class Backend>
+requires std::same_as<typename Backend::scalar, float> && std::same_as<typename Backend::weight, matrix_view>
+class erased_model final : public any_model::implementation {
+public:
+    using storage = weight_storage<Architecture>;
+    using weights_type = model_weights<Architecture, Backend>;
+
+    /// `dense` says that `w` are the tensors of `owned->dense`: then the model can be trained.
+    erased_model(model_info info, weights_type w, Backend backend, std::shared_ptr<storage> owned, bool dense)
+        : info_(std::move(info)),
+          owned_(std::move(owned)),
+          dense_(dense),
+          model_(info_.dims, std::move(w), std::move(backend), info_.half_split) {
+        auto all = model_.weights();
+        for_each_tensor(
+            info_.dims,
+            [&](const tensor_info& tensor, const auto& handle) {
+                if constexpr (std::same_as<std::remove_cvref_t<decltype(handle)>, matrix_view>) {
+                    list_.push_back({tensor, handle});
+                } else {
+                    list_.push_back(
+                        {tensor, {reinterpret_cast<const std::byte*>(handle.data()), dtype::f32, 1, handle.size()}});
+                }
+            },
+            all);
+    }
+
+    [[nodiscard]] const model_info& info() const override { return info_; }
+    [[nodiscard]] thread_pool& pool() const override { return *owned_->pool; }
+    [[nodiscard]] std::span<const named_weight> weights() const override { return list_; }
+    [[nodiscard]] kv_cache<float> make_cache(kv_cache_options options) const override {
+        return model_.make_cache(options);
+    }
+    view<const float> forward(const ragged_batch& batch, kv_cache<float>& cache, std::span<const sequence_id> sequences,
+                              std::span<const std::uint32_t> rows) override {
+        return model_.forward(batch, cache, sequences, rows);
+    }
+
+    [[nodiscard]] std::span<float> parameters() override {
+        require_dense();
+        return owned_->dense.flat();
+    }
+    [[nodiscard]] std::span<float> gradients() override {
+        require_dense();
+        if (!gradients_) gradients_.emplace(info_.dims);
+        return gradients_->flat();
+    }
+    double loss(const ragged_batch& batch, std::span<const token> targets) override {
+        if constexpr (trainable) {
+            return pass().loss(batch, targets).sum;
+        } else {
+            refuse_training();
+        }
+    }
+    double loss_and_gradients(const ragged_batch& batch, std::span<const token> targets, double scale) override {
+        if constexpr (trainable) {
+            static_cast<void>(gradients());
+            return pass().loss_and_gradients(batch, targets, scale, gradients_->get()).sum;
+        } else {
+            refuse_training();
+        }
+    }
+
+private:
+    using model_type = model<Architecture, runtime_dims, Backend>;
+    static constexpr bool trainable = Architecture::ffn::trainable;
+    struct nothing {};
+    template <bool Yes, class M>
+    struct pass_of {
+        using type = nothing;
+    };
+    template <class M>
+    struct pass_of<true, M> {
+        using type = training_pass<M>;
+    };
+    using pass_type = typename pass_of<trainable, model_type>::type;
+
+    [[noreturn]] void refuse_training() const {
+        throw config_error(explain(info_.family, "this architecture cannot be trained: its experts have no backward",
+                                   "train a dense model"));
+    }
+    void require_dense() const {
+        if constexpr (!trainable) refuse_training();
+        if (!dense_)
+            throw config_error(explain(info_.source.string(),
+                                       "was loaded with its weights as stored, training needs them as f32",
+                                       "load it with load_options{.expand = dtype::f32}"));
+    }
+    [[nodiscard]] pass_type& pass() {
+        if (!pass_) pass_.emplace(model_);
+        return *pass_;
+    }
+
+    model_info info_;
+    std::shared_ptr<storage> owned_;
+    bool dense_;
+    model_type model_;
+    std::vector<named_weight> list_;
+    std::optional<parameter_set<Architecture, float>> gradients_;
+    std::optional<pass_type> pass_;
+};
+
+}  // namespace lab::nn
