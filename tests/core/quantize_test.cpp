@@ -1,0 +1,110 @@
+#include "lab/core/quantize.hpp"
+
+#include <boost/test/unit_test.hpp>
+#include <cmath>
+#include <cstring>
+#include <limits>
+#include <string>
+#include <vector>
+
+#include "lab/core/file.hpp"
+#include "support/data.hpp"
+
+// Goldens: tests/goldens/formats_quantize.py.
+namespace {
+
+std::vector<float> floats_of(const std::string& bytes) {
+    std::vector<float> values(bytes.size() / 4);
+    std::memcpy(values.data(), bytes.data(), bytes.size());
+    return values;
+}
+
+}  // namespace
+
+BOOST_AUTO_TEST_SUITE(quantize)
+
+BOOST_AUTO_TEST_CASE(encoders_give_the_bytes_of_gguf_py) {
+    const auto input = floats_of(lab::read_file(lab::test::fixture("core/quantize_input.bin")));
+    BOOST_REQUIRE_EQUAL(input.size(), 64u * 256u);
+    for (const char* name : {"f16", "bf16", "q8_0", "q4_0", "q4_1"}) {
+        const lab::dtype type = lab::dtype_from_name(name);
+        const std::string expected = lab::read_file(lab::test::fixture("core/quantize_" + std::string(name) + ".bin"));
+        BOOST_REQUIRE_EQUAL(expected.size(), lab::row_bytes(type, input.size()));
+        std::string actual(expected.size(), '\0');
+        lab::encode(type, input.data(), reinterpret_cast<std::byte*>(actual.data()), input.size());
+        std::size_t different = 0, first = 0;
+        for (std::size_t i = expected.size(); i-- > 0;)
+            if (actual[i] != expected[i]) ++different, first = i;
+        BOOST_TEST(different == 0u, name << ": " << different << " bytes differ, the first in block " << first / lab::block_bytes(type));
+    }
+}
+
+BOOST_AUTO_TEST_CASE(decoders_give_the_bits_of_gguf_py) {
+    for (const lab::dtype type : lab::all_dtypes) {
+        if (type == lab::dtype::f32) continue;
+        const std::string name(lab::name_of(type));
+        const std::string golden = lab::read_file(lab::test::fixture("core/decode_" + name + ".bin"));
+        // n blocks of `bytes`, then n * `block` floats.
+        const std::size_t count = golden.size() / (lab::block_bytes(type) + 4 * lab::block_size(type));
+        const auto expected = floats_of(golden.substr(count * lab::block_bytes(type)));
+        BOOST_REQUIRE_EQUAL(expected.size(), count * lab::block_size(type));
+        std::vector<float> actual(expected.size());
+        lab::decode(type, reinterpret_cast<const std::byte*>(golden.data()), actual.data(), actual.size());
+        for (std::size_t i = 0; i < actual.size(); ++i) {
+            if (std::isnan(expected[i])) {
+                BOOST_REQUIRE(std::isnan(actual[i]));
+                continue;
+            }
+            BOOST_REQUIRE_MESSAGE(std::memcmp(&actual[i], &expected[i], 4) == 0,
+                                  name << " element " << i << ": " << actual[i] << ", expected " << expected[i]);
+        }
+    }
+}
+
+BOOST_AUTO_TEST_CASE(f32_is_copied_bit_for_bit) {
+    const std::vector<float> values{0.0f, -0.0f, std::numeric_limits<float>::infinity(), std::numeric_limits<float>::denorm_min()};
+    std::vector<float> copy(values.size());
+    lab::encode(lab::dtype::f32, values.data(), reinterpret_cast<std::byte*>(copy.data()), values.size());
+    BOOST_TEST(std::memcmp(values.data(), copy.data(), 16) == 0);
+}
+
+BOOST_AUTO_TEST_CASE(half_types_keep_infinity_and_nan) {
+    const float values[]{std::numeric_limits<float>::infinity(), std::nanf("")};
+    for (const lab::dtype type : {lab::dtype::f16, lab::dtype::bf16}) {
+        std::byte bytes[4];
+        float back[2];
+        lab::encode(type, values, bytes, 2);
+        lab::decode(type, bytes, back, 2);
+        BOOST_TEST((std::isinf(back[0]) && std::isnan(back[1])));
+    }
+}
+
+BOOST_AUTO_TEST_CASE(block_formats_refuse_what_would_spoil_a_block) {
+    std::vector<float> values(64, 1.0f);
+    std::vector<std::byte> out(64 * 4);
+    for (const float bad : {std::numeric_limits<float>::infinity(), std::nanf("")}) {
+        values[40] = bad;
+        for (const lab::dtype type : {lab::dtype::q8_0, lab::dtype::q4_0, lab::dtype::q4_1})
+            BOOST_CHECK_EXCEPTION(lab::encode(type, values.data(), out.data(), 64), lab::config_error, [](const auto& fault) {
+                return std::string(fault.what()).find("element 40") != std::string::npos;
+            });
+    }
+}
+
+BOOST_AUTO_TEST_CASE(formats_without_an_encoder_say_so) {
+    const std::vector<float> values(256);
+    std::vector<std::byte> out(1024);
+    for (const lab::dtype type : {lab::dtype::q5_0, lab::dtype::q5_1, lab::dtype::q4_k, lab::dtype::q5_k, lab::dtype::q6_k}) {
+        BOOST_TEST(!lab::can_encode(type));
+        BOOST_CHECK_THROW(lab::encode(type, values.data(), out.data(), 256), lab::config_error);
+    }
+    BOOST_TEST(lab::can_encode(lab::dtype::q4_1));
+}
+
+BOOST_AUTO_TEST_CASE(row_bytes_counts_blocks) {
+    BOOST_TEST(lab::row_bytes(lab::dtype::q4_0, 64) == 36u);
+    BOOST_TEST(lab::row_bytes(lab::dtype::q6_k, 512) == 420u);
+    BOOST_TEST(lab::row_bytes(lab::dtype::bf16, 0) == 0u);
+}
+
+BOOST_AUTO_TEST_SUITE_END()
