@@ -1,0 +1,134 @@
+// Writes include/lab/tokenizer/unicode_tables.hpp from utf8proc's data: general categories, canonical combining classes
+// and canonical decompositions of every code point, packed into printable strings. Run by hand when utf8proc moves to a
+// newer Unicode:
+//   c++ -std=c++20 -O1 scripts/generate_unicode_tables.cpp $(pkg-config --cflags --libs libutf8proc) -o /tmp/generate
+//   /tmp/generate > include/lab/tokenizer/unicode_tables.hpp
+#include <utf8proc.h>
+
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <iostream>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace {
+
+constexpr utf8proc_int32_t code_points = 0x110000;
+
+// A digit 0..90 is one printable character, '#' to '~' without the backslash.
+char digit(unsigned value) {
+    const unsigned c = '#' + value;
+    return static_cast<char>(c < '\\' ? c : c + 1);
+}
+
+// Base 32, lowest digit first; every digit but the last has 32 added.
+void append_number(std::string& out, std::uint32_t value) {
+    while (value >= 32) {
+        out.push_back(digit(32 + value % 32));
+        value /= 32;
+    }
+    out.push_back(digit(value));
+}
+
+// One run of equal categories: category + 30 * (0: one code point, 1: two, 2: a number follows).
+std::string pack_categories() {
+    std::string out;
+    for (utf8proc_int32_t first = 0; first < code_points;) {
+        const auto category = static_cast<unsigned>(utf8proc_category(first));
+        utf8proc_int32_t last = first;
+        while (last < code_points && static_cast<unsigned>(utf8proc_category(last)) == category) ++last;
+        const auto length = static_cast<std::uint32_t>(last - first);
+        out.push_back(digit(category + 30 * (length > 2 ? 2 : length - 1)));
+        if (length > 2) append_number(out, length);
+        first = last;
+    }
+    return out;
+}
+
+// Runs of equal, non-zero combining class: gap since the last run, length, class.
+std::string pack_combining_classes() {
+    const auto class_of = [](utf8proc_int32_t c) { return static_cast<unsigned>(utf8proc_get_property(c)->combining_class); };
+    std::string out;
+    utf8proc_int32_t end = 0;
+    for (utf8proc_int32_t first = 0; first < code_points;) {
+        utf8proc_int32_t last = first;
+        while (last < code_points && class_of(last) == class_of(first)) ++last;
+        if (class_of(first) != 0) {
+            append_number(out, static_cast<std::uint32_t>(first - end));
+            append_number(out, static_cast<std::uint32_t>(last - first));
+            append_number(out, class_of(first));
+            end = last;
+        }
+        first = last;
+    }
+    return out;
+}
+
+std::string utf8(const std::vector<utf8proc_int32_t>& text) {
+    std::string out;
+    for (const auto c : text) {
+        utf8proc_uint8_t buffer[4];
+        const auto n = utf8proc_encode_char(c, buffer);
+        out.append(reinterpret_cast<const char*>(buffer), static_cast<std::size_t>(n));
+    }
+    return out;
+}
+
+bool recomposes(utf8proc_int32_t c) {
+    const std::string text = utf8({c});
+    utf8proc_uint8_t* composed = nullptr;
+    const auto n = utf8proc_map(reinterpret_cast<const utf8proc_uint8_t*>(text.data()),
+                                static_cast<utf8proc_ssize_t>(text.size()), &composed,
+                                static_cast<utf8proc_option_t>(UTF8PROC_STABLE | UTF8PROC_COMPOSE));
+    const bool same = n == static_cast<utf8proc_ssize_t>(text.size()) &&
+                      text == std::string_view(reinterpret_cast<const char*>(composed), text.size());
+    std::free(composed);
+    return same;
+}
+
+// Full canonical decompositions (Hangul is arithmetic, so not listed): gap since the last entry,
+// 2 * length + (1 when composition gives the code point back), then its parts.
+std::string pack_decompositions() {
+    std::string out;
+    utf8proc_int32_t previous = 0;
+    for (utf8proc_int32_t c = 0x80; c < code_points; ++c) {
+        if ((c >= 0xAC00 && c <= 0xD7A3) || (c >= 0xD800 && c <= 0xDFFF)) continue;
+        utf8proc_int32_t parts[32];
+        int last_boundary = 0;
+        const auto n = utf8proc_decompose_char(
+            c, parts, 32, static_cast<utf8proc_option_t>(UTF8PROC_STABLE | UTF8PROC_DECOMPOSE), &last_boundary);
+        if (n < 1 || (n == 1 && parts[0] == c)) continue;
+        append_number(out, static_cast<std::uint32_t>(c - previous));
+        append_number(out, 2 * static_cast<std::uint32_t>(n) + (n > 1 && recomposes(c) ? 1U : 0U));
+        for (utf8proc_ssize_t i = 0; i < n; ++i) append_number(out, static_cast<std::uint32_t>(parts[i]));
+        previous = c;
+    }
+    return out;
+}
+
+void print(const char* comment, const char* name, std::string_view packed) {
+    std::cout << comment << "\ninline constexpr std::string_view " << name << " =";
+    for (std::size_t at = 0; at < packed.size(); at += 112) std::cout << "\n    \"" << packed.substr(at, 112) << '"';
+    std::cout << ";\n\n";
+}
+
+}  // namespace
+
+int main() {
+    std::cout << "// Unicode character data, packed. GENERATED by scripts/generate_unicode_tables.cpp from utf8proc; do not edit.\n"
+                 "// A digit d in 0..90 is one character from '#' to '~' without the backslash; a number is base 32, lowest digit\n"
+                 "// first, 32 added to every digit but the last. unicode.hpp unpacks the tables.\n"
+                 "// Data (c) Unicode, Inc., Unicode License V3.\n"
+                 "#pragma once\n\n#include <string_view>\n\nnamespace lab::tokenizer::unicode_tables {\n\n"
+              << "inline constexpr std::string_view unicode_version = \"" << utf8proc_unicode_version() << "\";\n\n";
+    print("// Runs of one general category: category + 30 * (0: one code point, 1: two, 2: a number with the length follows).",
+          "categories", pack_categories());
+    print("// Runs of one non-zero combining class: gap since the last run, length, class.", "combining_classes",
+          pack_combining_classes());
+    print("// Full canonical decompositions without Hangul: gap since the last code point, 2 * length + (1: composes back),\n"
+          "// the parts.",
+          "decompositions", pack_decompositions());
+    std::cout << "}  // namespace lab::tokenizer::unicode_tables\n";
+}
