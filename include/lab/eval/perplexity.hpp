@@ -1,0 +1,70 @@
+// Perplexity as llama-perplexity measures it: the text is cut into windows of `context` tokens that do not overlap, each
+// starts with an empty memory, and only the predictions made from its second half on are scored; a last partial window is
+// left out. exp(mean NLL), with the standard error of the mean carried through the exponential.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <concepts>
+#include <cstddef>
+#include <functional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "lab/core/error.hpp"
+#include "lab/core/token.hpp"
+
+namespace lab::eval {
+
+/// `token_losses(window, first)`: -log p(window[i + 1] | window[0..i]) for i = first .. window.size() - 2, in nats.
+template <class M>
+concept WindowScorer = requires(M& m, std::span<const token> window, std::size_t first) {
+    { m.token_losses(window, first) } -> std::convertible_to<std::vector<double>>;
+};
+
+struct perplexity_options {
+    std::size_t context = 512;
+    token bos = no_token;          // takes the place of each window's first token, as for models trained with one
+    std::size_t max_windows = 0;   // 0: all
+    std::function<void(std::size_t done, std::size_t windows)> progress{};
+};
+
+struct perplexity_result {
+    double perplexity = 0, error = 0;        // error: one standard error
+    double mean_loss = 0, loss_error = 0;    // nats per token
+    std::size_t tokens = 0, windows = 0;     // scored
+};
+
+/// @throws config_error where the text is shorter than a window or windows are shorter than 4 tokens.
+template <WindowScorer Model>
+[[nodiscard]] perplexity_result perplexity(Model& model, std::span<const token> tokens, const perplexity_options& options = {}) {
+    if (options.context < 4) throw config_error("perplexity needs a context of at least 4 tokens");
+    std::size_t windows = tokens.size() / options.context;
+    if (windows == 0)
+        throw config_error("the text has " + std::to_string(tokens.size()) + " tokens, a window needs " +
+                           std::to_string(options.context) + " (give more text or a smaller context)");
+    if (options.max_windows != 0 && windows > options.max_windows) windows = options.max_windows;
+    double sum = 0, squares = 0;
+    perplexity_result result;
+    for (std::size_t w = 0; w < windows; ++w) {
+        const auto part = tokens.subspan(w * options.context, options.context);
+        std::vector<token> window(part.begin(), part.end());
+        if (options.bos != no_token) window[0] = options.bos;
+        for (const double loss : model.token_losses(window, options.context / 2)) {
+            sum += loss;
+            squares += loss * loss;
+            ++result.tokens;
+        }
+        ++result.windows;
+        if (options.progress) options.progress(w + 1, windows);
+    }
+    const double n = static_cast<double>(result.tokens);
+    result.mean_loss = sum / n;
+    result.loss_error = result.tokens > 1 ? std::sqrt(std::max(0.0, squares / n - result.mean_loss * result.mean_loss) / (n - 1)) : 0.0;
+    result.perplexity = std::exp(result.mean_loss);
+    result.error = result.perplexity * result.loss_error;
+    return result;
+}
+
+}  // namespace lab::eval
