@@ -19,7 +19,7 @@ namespace lab::taxonomy {
 struct options {
     bool keep_going = false;     ///< use the good leaves even if others have errors
     bool read_documents = true;  ///< false: knowledge leaves come without documents, and cannot fail for lack of them
-    std::filesystem::path documents_dir;  ///< checkouts of the leaves' repositories (--documents)
+    std::filesystem::path documents_dir{};  ///< checkouts of the leaves' repositories (--documents)
 };
 
 struct tree {

@@ -17,18 +17,10 @@
 #include <utility>
 #include <vector>
 
-#include "lab/formats/text_bytes.hpp"
-#include "lab/taxonomy/problem.hpp"
 #include "lab/taxonomy/yaml_scalar.hpp"
+#include "lab/taxonomy/yaml_text.hpp"
 
 namespace lab::taxonomy::yaml {
-
-struct limits {
-    std::size_t bytes = std::size_t{2} << 20;
-    std::size_t nodes = 200'000;
-    std::size_t depth = 100;
-    std::size_t merged = 200'000;  ///< members copied by merge keys, all together
-};
 
 using node_id = std::uint32_t;
 
@@ -47,12 +39,6 @@ struct node {
     bool open = false;                 ///< still being read
 };
 
-/// The document cannot be read at all.
-struct syntax_error : format_error {
-    syntax_error(position where, const std::string& what) : format_error(what), at(where) {}
-    position at;
-};
-
 struct document {
     std::vector<node> nodes;
     node_id root = 0;                                        ///< a null node for an empty file
@@ -69,56 +55,6 @@ struct document {
 
 namespace detail {
 
-inline std::string shown(std::string_view text) { return formats::quote(text, 40); }
-
-/// Counts characters, not bytes, up to byte `column` of a line.
-inline position character_position(std::string_view text, std::size_t line, std::size_t column) {
-    std::size_t start = 0;
-    for (std::size_t i = 0; i < line && start < text.size(); ++i) {
-        const auto end = text.find('\n', start);
-        start = end == text.npos ? text.size() : end + 1;
-    }
-    std::size_t characters = 1;
-    for (std::size_t i = start; i < std::min(text.size(), start + column); ++i)
-        characters += (static_cast<unsigned char>(text[i]) & 0xc0u) != 0x80 ? 1 : 0;
-    return {line + 1, characters};
-}
-
-inline position position_of_byte(std::string_view text, std::size_t offset) {
-    const auto before = text.substr(0, offset);
-    const auto last = before.rfind('\n');
-    const auto line = static_cast<std::size_t>(std::count(before.begin(), before.end(), '\n'));
-    return character_position(text, line, offset - (last == before.npos ? 0 : last + 1));
-}
-
-/// Refuses bytes that are no YAML text; line ends become \n, a byte-order mark goes.
-inline std::string clean_text(std::string_view text, const limits& bounds) {
-    if (text.size() > bounds.bytes)
-        throw syntax_error({}, "the file has " + std::to_string(text.size()) + " bytes, at most " +
-                                   std::to_string(bounds.bytes) +
-                                   " are read (long texts belong in documents beside the leaf)");
-    if (const auto bad = formats::first_invalid_utf8(text); bad != text.npos) {
-        std::string head(text.substr(0, bad));
-        throw syntax_error(position_of_byte(head, bad), "this byte is not UTF-8 (save the file as UTF-8)");
-    }
-    if (text.starts_with("\xef\xbb\xbf")) text.remove_prefix(3);
-    std::string out;
-    out.reserve(text.size());
-    for (std::size_t i = 0; i < text.size(); ++i) {
-        const auto byte = static_cast<unsigned char>(text[i]);
-        const auto next = static_cast<unsigned char>(i + 1 < text.size() ? text[i + 1] : 0);
-        const bool c1 = byte == 0xc2 && next < 0xa0 && next != 0x85;
-        const bool no_character = byte == 0xef && next == 0xbf && static_cast<unsigned char>(text[i + 2]) >= 0xbe;
-        if ((byte < 0x20 && byte != '\t' && byte != '\n' && byte != '\r') || byte == 0x7f || c1 || no_character)
-            throw syntax_error(position_of_byte(text, i), "control characters are not allowed (delete it)");
-        if (byte != '\r')
-            out += text[i];
-        else if (next != '\n')
-            out += '\n';
-    }
-    return out;
-}
-
 /// Builds the tree from yaml-cpp's events, without recursion.
 class builder final : public YAML::EventHandler {
 public:
@@ -129,6 +65,10 @@ public:
     }
     void OnDocumentEnd() override {}
     void OnAnchor(const YAML::Mark& mark, const std::string& anchor_name) override {
+        if (anchor_name.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_") !=
+            anchor_name.npos)
+            throw syntax_error(at(mark), "the anchor " + shown("&" + anchor_name) +
+                                             " is no word (put text that begins with & in quotes)");
         for (const auto& known : anchor_names_)
             if (known == anchor_name)
                 throw syntax_error(at(mark),
@@ -165,6 +105,7 @@ public:
     void OnMapEnd() override { close(); }
 
     document out;
+    std::vector<std::size_t> starts;  ///< byte offsets of the events
 
 private:
     struct frame {
@@ -214,6 +155,7 @@ private:
         if (out.nodes.size() >= bounds_.nodes)
             throw syntax_error(at(mark), "more than " + std::to_string(bounds_.nodes) + " values (split the file)");
         const auto id = static_cast<node_id>(out.nodes.size());
+        starts.push_back(static_cast<std::size_t>(std::max(mark.pos, 0)));
         out.nodes.push_back({kind, at(mark), {}, {}, {}, {}, 0, false});
         if (anchor != 0) anchors_[anchor] = id;
         return id;
@@ -343,13 +285,18 @@ private:
 /// Reads the one document in `text`.
 /// @throws syntax_error with the position and how to mend it.
 [[nodiscard]] inline document read(std::string_view text, const limits& bounds = {}) {
-    const std::string clean = detail::clean_text(text, bounds);
+    std::string clean = detail::clean_text(text, bounds);
+    const auto size = clean.size();
+    // At the end of its input yaml-cpp closes an open quote; an end of document inside a quote it refuses.
+    if (size > 0) clean += clean.back() == '\n' ? "...\n" : "\n...\n";
     std::istringstream stream(clean);
     detail::builder builder(clean, bounds);
     try {
         YAML::Parser parser(stream);
         while (parser.HandleNextDocument(builder)) {
         }
+        if (clean.find('\t') != clean.npos)
+            detail::refuse_tabs(std::string_view(clean).substr(0, size), builder.starts);
     } catch (const YAML::Exception& fault) {
         const auto line = static_cast<std::size_t>(std::max(fault.mark.line, 0));
         throw syntax_error(
