@@ -20,21 +20,24 @@ std::string seeds(std::size_t count) {
     return text;
 }
 
-/// The problems of a text, each as "line:column: severity: message".
+/// The problems of a text, each as "line:column: severity: message" behind a line end.
 std::string problems_of(const std::string& text, std::optional<root> kind = root::compositional) {
     problem_list problems("");
     (void)judge(text, kind, problems);
-    std::string out;
-    for (const auto& p : problems.all()) out += to_text(p).substr(1) + "\n";
+    std::string out = "\n";
+    for (const auto& p : problems.all()) out.append(to_text(p).substr(1)).append("\n");
     return out;
 }
 
 void expect(const std::string& text, std::initializer_list<std::string_view> starts,
             std::optional<root> kind = root::compositional) {
     const auto found = problems_of(text, kind);
-    for (const auto start : starts)
-        BOOST_TEST(("\n" + found).find("\n" + std::string(start)) != std::string::npos, start << " not in:\n" << found);
-    BOOST_TEST(static_cast<std::size_t>(std::count(found.begin(), found.end(), '\n')) == starts.size(), found);
+    for (const auto start : starts) {
+        std::string line = "\n";
+        line.append(start);
+        BOOST_TEST(found.find(line) != std::string::npos, start << " not in:" << found);
+    }
+    BOOST_TEST(static_cast<std::size_t>(std::count(found.begin(), found.end(), '\n')) == starts.size() + 1, found);
 }
 
 }  // namespace
