@@ -35,7 +35,7 @@ static_assert(std::endian::native == std::endian::little, "every format here is 
     return text.size() > limit ? out + "..." : out;
 }
 [[nodiscard]] inline std::string quote(std::string_view text, std::size_t limit = 80) {
-    return "'" + escape(text, limit) + "'";
+    return std::string("'").append(escape(text, limit)).append("'");
 }
 
 /// Offset of the first byte that is not part of well-formed UTF-8 (RFC 3629), or npos.
