@@ -13,6 +13,7 @@
 #include <span>
 #include <string>
 #include <thread>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -39,7 +40,7 @@ public:
         auto& o = state_->options;
         if (const char* key = o.http.key_variable.empty() ? nullptr : std::getenv(o.http.key_variable.c_str())) state_->key = key;
         o.concurrency = std::max<std::size_t>(1, o.concurrency);
-        if (o.model.empty() || o.dialect == http_dialect::automatic) look_around();
+        if (o.model.empty() || o.dialect == http_dialect::automatic) understood([&] { look_around(); });
     }
 
     [[nodiscard]] std::vector<text::completion> complete(std::span<const text::request> requests) {
@@ -108,6 +109,16 @@ private:
         if (!can_score()) note("the server offers no way to score a given answer: likelihood checks are skipped");
     }
 
+    /// A field of an unexpected type in the server's JSON is the server's fault.
+    template <class Read>
+    std::invoke_result_t<Read> understood(Read read) const {
+        try {
+            return read();
+        } catch (const json::exception& fault) {
+            throw io_error(explain(state_->options.http.base_url, std::string("the answer is not as OpenAI's: ") + fault.what()));
+        }
+    }
+
     /// Runs `work(client, i)` for every i on several connections and hands the results to `sink` one at a time. The first
     /// failure stops new work; what is under way is still delivered.
     template <class Work, class Sink>
@@ -119,7 +130,7 @@ private:
             http_client client(state_->options.http, state_->key);
             for (std::size_t i = 0; (i = next.fetch_add(1)) < count;) {
                 try {
-                    auto result = work(client, i);
+                    auto result = understood([&] { return work(client, i); });
                     const std::lock_guard lock(delivering);
                     sink(i, result);
                 } catch (...) {
@@ -250,7 +261,7 @@ private:
     text::completion read_completion(const json& answer) const {
         const std::string& place = state_->options.http.base_url;
         if (!answer.is_object() || !answer.contains("choices") || !answer["choices"].is_array() || answer["choices"].empty() ||
-            !answer["choices"][0].is_object() || !answer["choices"][0].contains("message"))
+            !answer["choices"][0].is_object() || !answer["choices"][0].contains("message") || !answer["choices"][0]["message"].is_object())
             throw io_error(explain(place, "the answer is no chat completion: " + formats::escape(formats::to_text(answer), 200)));
         const auto& choice = answer["choices"][0];
         text::completion c;

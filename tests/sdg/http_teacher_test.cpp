@@ -1,0 +1,310 @@
+#include "lab/sdg/http_teacher.hpp"
+
+#include <functional>
+#include <thread>
+
+#include "lab/sdg/journal.hpp"
+#include "support/data.hpp"
+
+using namespace lab;
+using formats::json;
+
+namespace {
+
+/// A server on a free port of this machine that answers as the test says.
+class fake_server {
+public:
+    using handler = std::function<void(const httplib::Request&, httplib::Response&)>;
+    explicit fake_server(handler chat, std::string owner = "llamacpp", std::string prefix = "/v1") {
+        server_.Get(prefix + "/models", [owner](const httplib::Request&, httplib::Response& r) {
+            r.set_content(json{{"data", {{{"id", "tiny"}, {"owned_by", owner}, {"meta", {{"n_params", 7}}}}}}}.dump(), "application/json");
+        });
+        server_.Post(prefix + "/chat/completions", std::move(chat));
+        port_ = server_.bind_to_any_port("127.0.0.1");
+        thread_ = std::thread([this] { server_.listen_after_bind(); });
+        while (!server_.is_running()) std::this_thread::yield();
+    }
+    ~fake_server() { stop(); }
+    void stop() {
+        server_.stop();
+        if (thread_.joinable()) thread_.join();
+    }
+    [[nodiscard]] std::string url(const std::string& path = "") const {
+        return std::string("http://127.0.0.1:").append(std::to_string(port_)).append(path);
+    }
+
+private:
+    httplib::Server server_;
+    std::thread thread_;
+    int port_ = 0;
+};
+
+json reply(const std::string& text, json tokens = nullptr) {
+    json choice{{"message", {{"role", "assistant"}, {"content", text}}}, {"finish_reason", "stop"}};
+    if (!tokens.is_null()) choice["logprobs"] = {{"content", tokens}};
+    return {{"choices", {choice}}, {"usage", {{"prompt_tokens", 5}, {"completion_tokens", 2}}}};
+}
+void send(httplib::Response& r, const json& body) { r.set_content(body.dump(), "application/json"); }
+
+text::request ask(std::string question) {
+    text::request r;
+    r.messages = {{"user", std::move(question)}};
+    return r;
+}
+
+struct patience {
+    std::vector<double> waits;
+    std::vector<std::string> notices;
+    std::mutex mutex;
+    sdg::http_teacher_options options(std::string url) {
+        sdg::http_teacher_options o;
+        o.http.base_url = std::move(url);
+        o.http.retry.retries = 3;
+        o.http.timeout = 20;
+        o.http.sleep = [this](double s) {
+            const std::lock_guard lock(mutex);
+            waits.push_back(s);
+        };
+        o.http.notice = [this](const std::string& line) {
+            const std::lock_guard lock(mutex);
+            notices.push_back(line);
+        };
+        o.concurrency = 3;
+        return o;
+    }
+};
+
+}  // namespace
+
+BOOST_AUTO_TEST_SUITE(http)
+
+BOOST_AUTO_TEST_CASE(base_urls) {
+    BOOST_TEST(sdg::parse_base_url("http://localhost:8080").prefix == "/v1");
+    BOOST_TEST(sdg::parse_base_url("https://api.example/some/prefix/v2/").prefix == "/some/prefix/v2");
+    BOOST_TEST(sdg::parse_base_url("https://api.example/some/prefix").origin == "https://api.example");
+    for (const char* bad : {"localhost:8080", "ftp://x", "http://", "http://user@host/v1", "http://host/v1?key=1", ""})
+        BOOST_CHECK_THROW((void)sdg::parse_base_url(bad), config_error);
+}
+
+BOOST_AUTO_TEST_CASE(answers_come_in_order_from_any_prefix_with_the_key) {
+    ::setenv("LAB_TEST_KEY", "secret-7", 1);
+    std::atomic<bool> key_seen{true};
+    fake_server server(
+        [&](const httplib::Request& q, httplib::Response& r) {
+            if (q.get_header_value("Authorization") != "Bearer secret-7") key_seen = false;
+            const auto body = json::parse(q.body);
+            send(r, reply(body["messages"][0]["content"].get<std::string>() + "!", {{{"token", "x"}, {"logprob", -0.5}}, {{"token", ""}, {"logprob", -9}}}));
+        },
+        "llamacpp", "/deep/prefix");
+    patience p;
+    auto options = p.options(server.url("/deep/prefix"));
+    options.http.key_variable = "LAB_TEST_KEY";
+    sdg::http_teacher teacher(std::move(options));
+    std::vector<text::request> requests;
+    for (int i = 0; i < 20; ++i) requests.push_back(ask(std::string("q").append(std::to_string(i))));
+    const auto answers = teacher.complete(requests);
+    for (std::size_t i = 0; i < 20; ++i) {
+        BOOST_TEST(answers[i].text == requests[i].messages[0].content + "!");
+        BOOST_TEST(answers[i].log_probability == -0.5);  // the end-of-turn token does not count
+    }
+    BOOST_TEST(key_seen.load());
+    BOOST_TEST(teacher.identity() == "http:tiny n_params=7");
+}
+
+BOOST_AUTO_TEST_CASE(retries_with_growing_waits_and_honours_retry_after) {
+    std::atomic<int> calls{0};
+    fake_server server([&](const httplib::Request&, httplib::Response& r) {
+        switch (calls++) {
+        case 0: r.status = 503; break;
+        case 1:
+            r.status = 429;
+            r.set_header("Retry-After", "17");
+            break;
+        case 2: r.status = 500; break;
+        default: send(r, reply("at last"));
+        }
+    });
+    patience p;
+    sdg::http_teacher teacher(p.options(server.url()));
+    const std::vector<text::request> one{ask("q")};
+    BOOST_TEST(teacher.complete(one)[0].text == "at last");
+    BOOST_TEST_REQUIRE(p.waits.size() == 3u);
+    BOOST_TEST((p.waits[0] >= 0.25 && p.waits[0] <= 0.5));
+    BOOST_TEST(p.waits[1] == 17.0);
+    BOOST_TEST((p.waits[2] >= 1.0 && p.waits[2] <= 2.0));
+    BOOST_TEST(p.notices.size() == 3u);
+    const auto first = p.waits;
+    calls = 0;
+    p.waits.clear();
+    (void)teacher.complete(one);
+    BOOST_TEST(p.waits == first);  // the jitter is seeded
+}
+
+BOOST_AUTO_TEST_CASE(a_refusal_is_final_and_quotes_the_server) {
+    std::atomic<int> calls{0};
+    fake_server server([&](const httplib::Request&, httplib::Response& r) {
+        ++calls;
+        r.status = 400;
+        r.set_content(R"({"error":{"message":"context is 4096 tokens"}})", "application/json");
+    });
+    patience p;
+    sdg::http_teacher teacher(p.options(server.url()));
+    const std::vector<text::request> one{ask("q")};
+    BOOST_CHECK_EXCEPTION((void)teacher.complete(one), io_error, [](const io_error& e) {
+        return std::string(e.what()).find("400: context is 4096 tokens") != std::string::npos;
+    });
+    BOOST_TEST(calls == 1);
+}
+
+BOOST_AUTO_TEST_CASE(odd_answers_are_errors_not_crashes) {
+    for (const char* body : {"", "[]", "{}", "not json", R"({"choices":[]})", R"({"choices":[1]})", R"({"choices":[{"message":3}]})",
+                             R"({"choices":[{"message":{},"logprobs":{"content":[1]}}]})", R"({"choices":[{"message":{}}],"usage":{"prompt_tokens":"x"}})"}) {
+        fake_server server([&](const httplib::Request&, httplib::Response& r) { r.set_content(body, "application/json"); });
+        patience p;
+        sdg::http_teacher teacher(p.options(server.url()));
+        const std::vector<text::request> one{ask("q")};
+        BOOST_CHECK_THROW((void)teacher.complete(one), lab::error);
+    }
+}
+
+BOOST_AUTO_TEST_CASE(llama_server_gets_grammars_and_choices_have_probabilities) {
+    fake_server server([&](const httplib::Request& q, httplib::Response& r) {
+        const auto body = json::parse(q.body);
+        const auto grammar = body.value("grammar", "");
+        if (grammar == "root ::= \"YES\" | \"NO\"\n") {
+            const json top{{{"token", "The"}, {"logprob", -0.1}}, {{"token", "NO"}, {"logprob", std::log(0.03)}}, {{"token", "Y"}, {"logprob", std::log(0.01)}}};
+            return send(r, reply("NO", {{{"token", "NO"}, {"logprob", std::log(0.03)}, {"top_logprobs", top}}}));
+        }
+        if (grammar.starts_with("root ::= w0")) return send(r, reply("She two shells"));  // repeats the opening, as llama-server does
+        r.status = 400;
+    });
+    patience p;
+    sdg::http_teacher teacher(p.options(server.url()));
+    auto judge = ask("ok?");
+    judge.constraint.choices = {"YES", "NO"};
+    auto span = ask("price?");
+    span.constraint.span_of = "It costs two shells.";
+    span.assistant_prefix = "She ";
+    const std::vector<text::request> both{judge, span};
+    const auto answers = teacher.complete(both);
+    BOOST_TEST(answers[0].text == "NO");
+    BOOST_TEST(answers[0].choice_probabilities[0] == 0.25, boost::test_tools::tolerance(1e-12));
+    BOOST_TEST(answers[1].text == "two shells");
+    BOOST_TEST(teacher.notes().empty());
+}
+
+BOOST_AUTO_TEST_CASE(choices_that_share_a_token_are_scored_one_by_one) {
+    fake_server server([&](const httplib::Request& q, httplib::Response& r) {
+        const auto body = json::parse(q.body);
+        const auto grammar = body.value("grammar", "");
+        const bool red = grammar == "root ::= \"the red\"\n", blue = grammar == "root ::= \"the blue\"\n";
+        const double l = red ? std::log(0.2) : std::log(0.6);
+        send(r, reply(red || !blue ? "the red" : "the blue", {{{"token", "the"}, {"logprob", l}, {"top_logprobs", {{{"token", "the"}, {"logprob", -1}}}}}}));
+    });
+    patience p;
+    sdg::http_teacher teacher(p.options(server.url()));
+    auto q = ask("which?");
+    q.constraint.choices = {"the red", "the blue"};
+    const std::vector<text::request> one{q};
+    const auto answer = teacher.complete(one)[0];
+    BOOST_TEST(answer.text == "the blue");
+    BOOST_TEST(answer.choice_probabilities[0] == 0.25, boost::test_tools::tolerance(1e-12));
+    const std::vector<text::score_request> s{{q.messages, "the red"}};
+    BOOST_TEST(teacher.score(s)[0].log_probability == std::log(0.2), boost::test_tools::tolerance(1e-12));
+}
+
+BOOST_AUTO_TEST_CASE(vllm_gets_its_own_fields) {
+    json seen;
+    fake_server server(
+        [&](const httplib::Request& q, httplib::Response& r) {
+            seen = json::parse(q.body);
+            send(r, reply("two"));
+        },
+        "vllm");
+    patience p;
+    sdg::http_teacher teacher(p.options(server.url()));
+    auto q = ask("price?");
+    q.constraint.span_of = "two shells";
+    q.assistant_prefix = "It is";
+    const std::vector<text::request> one{q};
+    (void)teacher.complete(one);
+    BOOST_TEST(seen["structured_outputs"]["grammar"] == seen["guided_grammar"]);
+    BOOST_TEST(seen["continue_final_message"] == true);
+    BOOST_TEST(seen["messages"].size() == 2u);
+    BOOST_TEST(teacher.can_score());
+}
+
+BOOST_AUTO_TEST_CASE(a_plain_server_is_asked_in_words_and_that_is_noted) {
+    json seen;
+    fake_server server(
+        [&](const httplib::Request& q, httplib::Response& r) {
+            seen = json::parse(q.body);
+            send(r, reply("NO, because"));
+        },
+        "somebody");
+    patience p;
+    sdg::http_teacher teacher(p.options(server.url()));
+    BOOST_TEST(!teacher.can_score());
+    auto q = ask("ok?");
+    q.constraint.choices = {"YES", "NO"};
+    const std::vector<text::request> one{q};
+    const auto answer = teacher.complete(one)[0];
+    BOOST_TEST(answer.text == "NO");
+    BOOST_TEST(answer.choice_probabilities.empty());
+    BOOST_TEST(!seen.contains("grammar"));
+    BOOST_TEST(seen["messages"][0]["content"].get<std::string>().ends_with("YES | NO"));
+    BOOST_TEST(teacher.notes().size() == 3u);
+    const std::vector<text::score_request> s{{q.messages, "NO"}};
+    BOOST_CHECK_THROW((void)teacher.score(s), config_error);
+}
+
+BOOST_AUTO_TEST_CASE(a_server_that_dies_loses_nothing_and_a_rerun_goes_on) {
+    const test::temporary_folder folder;
+    std::atomic<int> calls{0};
+    const auto handler = [&](const httplib::Request& q, httplib::Response& r) {
+        if (++calls > 7) {  // dead: the connection is closed without an answer
+            r.status = 503;
+            return;
+        }
+        send(r, reply(json::parse(q.body)["messages"][0]["content"].get<std::string>() + "!"));
+    };
+    std::vector<text::request> requests;
+    for (int i = 0; i < 12; ++i) requests.push_back(ask(std::string("q").append(std::to_string(i))));
+    patience p;
+    {
+        auto server = std::make_unique<fake_server>(handler);
+        sdg::http_teacher teacher(p.options(server->url()));
+        sdg::journal log(folder / "j.jsonl");
+        sdg::journaled remembered(teacher, log);
+        BOOST_CHECK_EXCEPTION((void)remembered.complete(requests), io_error, [](const io_error& e) {
+            const std::string what = e.what();
+            return what.find("gave up after 4 attempts") != what.npos && what.find("what is done is kept") != what.npos;
+        });
+        BOOST_TEST(log.size() == 7u);
+        server.reset();  // nobody listens any more
+        BOOST_CHECK_THROW((void)remembered.complete(requests), io_error);
+        BOOST_TEST(log.size() == 7u);
+    }
+    calls = 0;
+    fake_server server(handler);  // another port: the identity does not depend on it
+    sdg::http_teacher teacher(p.options(server.url()));
+    sdg::journal log(folder / "j.jsonl");
+    sdg::journaled remembered(teacher, log);
+    const auto answers = remembered.complete(requests);
+    BOOST_TEST(calls == 5);
+    for (std::size_t i = 0; i < 12; ++i) BOOST_TEST(answers[i].text == requests[i].messages[0].content + "!");
+}
+
+BOOST_AUTO_TEST_CASE(nobody_there_is_a_clear_error) {
+    patience p;
+    std::string url;
+    {
+        fake_server gone([](const httplib::Request&, httplib::Response&) {});
+        url = gone.url();
+    }
+    BOOST_CHECK_EXCEPTION(sdg::http_teacher(p.options(url)), io_error,
+                          [](const io_error& e) { return std::string(e.what()).find("no answer") != std::string::npos; });
+    BOOST_TEST(p.waits.size() == 3u);
+}
+
+BOOST_AUTO_TEST_SUITE_END()
