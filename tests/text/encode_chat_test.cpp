@@ -2,7 +2,7 @@
 
 #include <boost/test/unit_test.hpp>
 
-#include "text/toy_tokenizer.hpp"
+#include "support/toy_tokenizer.hpp"
 
 using namespace lab::text;
 using lab::test::toy_tokenizer;

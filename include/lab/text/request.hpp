@@ -24,34 +24,35 @@ struct sampling_options {
 
 /// What the answer must look like. Empty members do not constrain.
 struct output_constraint {
-    std::vector<std::string> choices;  // the answer is exactly one of these
-    std::string span_of;  // the answer is a substring of this text, beginning and ending at a word boundary
+    std::vector<std::string> choices{};  // the answer is exactly one of these
+    std::string span_of{};  // the answer is a substring of this text, beginning and ending at a word boundary
+    std::size_t min_words = 1, max_words = 0;  // of a span; a maximum of 0 is no limit
     [[nodiscard]] bool empty() const noexcept { return choices.empty() && span_of.empty(); }
 };
 
 struct request {
-    text::messages messages;
-    std::string assistant_prefix;  // put in the model's mouth; not repeated in the completion's text
+    text::messages messages{};
+    std::string assistant_prefix{};  // put in the model's mouth; not repeated in the completion's text
     std::size_t max_tokens = 256;
-    sampling_options sampling;
-    output_constraint constraint;
-    std::vector<std::string> stop;  // generation ends before any of these
+    sampling_options sampling{};
+    output_constraint constraint{};
+    std::vector<std::string> stop{};  // generation ends before any of these
 };
 
 enum class finish_reason : std::uint8_t { stop, length, cancelled };
 
 struct completion {
-    std::string text;
+    std::string text{};
     finish_reason finish = finish_reason::stop;
     std::size_t prompt_tokens = 0, completion_tokens = 0;
     double log_probability = 0.0;  // of the text's tokens under the unconstrained model, natural log; 0 if unknown
-    std::vector<double> choice_probabilities;  // for `choices`: probability of each, sums to 1; empty if unknown
+    std::vector<double> choice_probabilities{};  // for `choices`: probability of each, sums to 1; empty if unknown
 };
 
 /// Ask how likely a given answer is: log p(answer | messages), natural log, summed over the answer's tokens.
 struct score_request {
-    text::messages messages;
-    std::string answer;
+    text::messages messages{};
+    std::string answer{};
 };
 struct score {
     double log_probability = 0.0;
