@@ -244,17 +244,31 @@ private:
     return value->kind == type::boolean ? std::nullopt : std::optional(1LL);
 }
 
+/// Nothing, an empty text, list or mapping, zero or false: what Python calls false, and instructlab-schema an empty
+/// file.
+[[nodiscard]] inline bool is_empty(const yaml::node& top) {
+    switch (top.kind) {
+        case type::null:
+            return true;
+        case type::string:
+            return top.text.empty();
+        case type::boolean:
+        case type::integer:
+        case type::floating:
+            return top.integer == 0;
+        case type::timestamp:
+        case type::binary:
+            return false;
+        default:
+            return top.items.empty() && top.members.empty();
+    }
+}
+
 /// Checks a whole file. @return the version, or nothing when the file has no rules to be judged by (empty, not a
 /// mapping, unknown or deprecated version).
 inline std::optional<long long> check(const yaml::document& doc, root kind, problem_list& problems) {
     const yaml::node& top = doc[doc.root];
-    const bool empty =
-        (top.items.empty() && top.members.empty() && top.kind != type::timestamp && top.kind != type::binary) &&
-        (top.kind == type::sequence || top.kind == type::mapping || top.kind == type::other || top.text.empty() ||
-         top.kind == type::null || top.integer == 0 ||
-         (top.kind == type::boolean && (top.text[0] | 0x20) != 'y' && (top.text[0] | 0x20) != 't' && top.text != "on" &&
-          top.text != "On" && top.text != "ON"));
-    if (empty) {
+    if (is_empty(top)) {
         problems.warning(top.at, "the file is empty: it makes no leaf");
         return std::nullopt;
     }

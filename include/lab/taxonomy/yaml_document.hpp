@@ -32,7 +32,7 @@ struct node {
     type kind = type::null;
     position at;
     std::string text;                  ///< a scalar's characters
-    std::optional<long long> integer;  ///< a whole number's value
+    std::optional<long long> integer;  ///< a whole number's value, 0 or 1 of a boolean
     std::vector<node_id> items;        ///< of a sequence
     std::vector<member> members;       ///< of a mapping, keys unique
     std::uint32_t value_id = 0;        ///< equal for equal values, whatever their spelling

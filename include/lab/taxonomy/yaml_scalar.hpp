@@ -43,7 +43,7 @@ enum class type { null, boolean, integer, floating, string, timestamp, binary, s
 struct scalar {
     type kind = type::string;
     std::string canonical;             ///< equal for values that JSON Schema calls equal (1 and 1.0 are)
-    std::optional<long long> integer;  ///< a whole number (also 3.0) that fits
+    std::optional<long long> integer;  ///< a whole number (also 3.0) that fits; a boolean is 0 or 1
     std::string fault;                 ///< why the value cannot exist, e.g. month 13; empty when it can
 };
 
@@ -245,6 +245,7 @@ inline double float_value(std::string_view text) {
             for (char& c : lower) c = static_cast<char>(c >= 'A' && c <= 'Z' ? c + 32 : c);
             const bool yes = detail::one_of(lower, {"yes", "true", "on"});
             if (!yes && !detail::one_of(lower, {"no", "false", "off"})) out.fault = "is not a boolean";
+            out.integer = yes ? 1 : 0;
             out.canonical = yes ? "true" : "false";
             break;
         }
