@@ -20,6 +20,12 @@ public:
             r.set_content(json{{"data", {{{"id", "tiny"}, {"owned_by", owner}, {"meta", {{"n_params", 7}}}}}}}.dump(), "application/json");
         });
         server_.Post(prefix + "/chat/completions", std::move(chat));
+        server_.Post("/tokenize", [](const httplib::Request& q, httplib::Response& r) {  // one token a word: its length
+            json tokens = json::array();
+            const auto text = json::parse(q.body)["content"].get<std::string>();
+            for (const auto& w : sdg::words_of(text)) tokens.push_back(w.end - w.begin);
+            r.set_content(json{{"tokens", tokens}}.dump(), "application/json");
+        });
         port_ = server_.bind_to_any_port("127.0.0.1");
         thread_ = std::thread([this] { server_.listen_after_bind(); });
         while (!server_.is_running()) std::this_thread::yield();
@@ -197,9 +203,10 @@ BOOST_AUTO_TEST_CASE(choices_that_share_a_token_are_scored_one_by_one) {
     fake_server server([&](const httplib::Request& q, httplib::Response& r) {
         const auto body = json::parse(q.body);
         const auto grammar = body.value("grammar", "");
-        const bool red = grammar == "root ::= \"the red\"\n", blue = grammar == "root ::= \"the blue\"\n";
+        const bool red = grammar == "root ::= <[3]> <[3]>", blue = grammar == "root ::= <[3]> <[4]>";
         const double l = red ? std::log(0.2) : std::log(0.6);
-        send(r, reply(red || !blue ? "the red" : "the blue", {{{"token", "the"}, {"logprob", l}, {"top_logprobs", {{{"token", "the"}, {"logprob", -1}}}}}}));
+        send(r, reply(red || !blue ? "the red" : "the blue", {{{"token", "the"}, {"logprob", l - 1}, {"top_logprobs", {{{"token", "the"}, {"logprob", -1}}}}},
+                                                              {{"token", ""}, {"logprob", 1}}}));
     });
     patience p;
     sdg::http_teacher teacher(p.options(server.url()));

@@ -60,9 +60,24 @@ namespace gbnf {
     return out + "\n";
 }
 
+/// What stands between two words with each run of white space as one space; empty when it holds a blank line.
+[[nodiscard]] inline std::string squeezed(std::string_view between) {
+    std::string out;
+    std::size_t breaks = 0;
+    for (const char c : between) {
+        const bool space = c == ' ' || c == '\t' || c == '\n' || c == '\r' || c == '\f' || c == '\v';
+        breaks = !space ? 0 : breaks + (c == '\n');
+        if (breaks > 1) return {};
+        if (!space) out += c;
+        if (space && (out.empty() || out.back() != ' ')) out += ' ';
+    }
+    return out;
+}
+
 [[nodiscard]] inline std::string rule_name(std::size_t word) { return std::string("w").append(std::to_string(word)); }
 
-/// Any stretch of the text from the start of a word to the end of a word: one rule a word, linear in the text.
+/// Any stretch of the text from the start of a word to the end of a word: one rule a word, linear in the text. White space
+/// counts as one space; no stretch crosses a blank line.
 [[nodiscard]] inline std::string span_of(std::string_view text) {
     const auto words = words_of(text);
     std::string root = "root ::= ", rules;
@@ -70,8 +85,10 @@ namespace gbnf {
         const std::string name = rule_name(i);
         root.append(i == 0 ? "" : " | ").append(name);
         rules += name + " ::= " + quoted(text.substr(words[i].begin, words[i].end - words[i].begin));
-        if (i + 1 < words.size())
-            rules += " (" + quoted(text.substr(words[i].end, words[i + 1].begin - words[i].end)) + " " + rule_name(i + 1) + ")?";
+        if (i + 1 < words.size()) {
+            const auto between = text.substr(words[i].end, words[i + 1].begin - words[i].end);
+            if (const auto gap = squeezed(between); !gap.empty()) rules += " (" + quoted(gap) + " " + rule_name(i + 1) + ")?";
+        }
         rules += "\n";
     }
     if (words.empty()) return literal("");

@@ -78,10 +78,15 @@ public:
         if (!options.certificate_authority.empty()) client_->set_ca_cert_path(options.certificate_authority.c_str());
         if (!key.empty()) client_->set_bearer_token_auth(key);
     }
-    [[nodiscard]] formats::json get(const std::string& path) { return call(path, nullptr, 0); }
+    [[nodiscard]] formats::json get(const std::string& path) { return call(url_.prefix + path, nullptr, 0); }
     /// `stream` numbers the request: it picks the jitter's random stream.
     [[nodiscard]] formats::json post(const std::string& path, const formats::json& body, std::uint64_t stream) {
-        return call(path, &body, stream);
+        return call(url_.prefix + path, &body, stream);
+    }
+    /// The same beside the OpenAI endpoints: without the closing "/v1" of the base URL.
+    [[nodiscard]] formats::json post_native(const std::string& path, const formats::json& body, std::uint64_t stream) {
+        const bool versioned = url_.prefix.ends_with("/v1");
+        return call(url_.prefix.substr(0, url_.prefix.size() - (versioned ? 3 : 0)) + path, &body, stream);
     }
 
 private:
@@ -92,12 +97,12 @@ private:
     };
 
     formats::json call(const std::string& path, const formats::json* body, std::uint64_t stream) {
-        const std::string place = url_.origin + url_.prefix + path;
+        const std::string place = url_.origin + path;
         const std::string text = body == nullptr ? std::string() : formats::to_text(*body);
         counter_rng rng(options_.retry.seed, stream);
         for (unsigned attempt = 0;; ++attempt) {
             if (options_.cancelled && options_.cancelled()) throw io_error(explain(place, "cancelled"));
-            const auto result = body == nullptr ? client_->Get(url_.prefix + path) : client_->Post(url_.prefix + path, text, "application/json");
+            const auto result = body == nullptr ? client_->Get(path) : client_->Post(path, text, "application/json");
             if (result && result->status == 200) return formats::parse_json(result->body, place);
             const fault problem = result ? refused(*result) : unreachable(result.error());
             if (!problem.may_pass) throw io_error(explain(place, problem.what));

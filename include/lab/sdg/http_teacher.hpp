@@ -1,13 +1,14 @@
 // A teacher behind an OpenAI-compatible server: /chat/completions for everything. Constraints use what the server offers:
 // llama-server `grammar` (GBNF), vLLM `guided_*` and `structured_outputs`; elsewhere the wish is put in words and noted.
-// Scores force the answer by such a constraint and add up its tokens' log-probabilities before the constraint: the text may
-// be cut into tokens a little differently from the tokenizer's own way, which makes the score a lower bound.
+// Scores force the answer by such a constraint, token by token where the server tells its tokens (llama-server), and add up
+// their log-probabilities before the constraint, the end of the answer included.
 #pragma once
 
 #include <algorithm>
 #include <atomic>
 #include <cmath>
 #include <cstdlib>
+#include <map>
 #include <mutex>
 #include <set>
 #include <span>
@@ -17,6 +18,7 @@
 #include <utility>
 #include <vector>
 
+#include "lab/core/token.hpp"
 #include "lab/sdg/gbnf.hpp"
 #include "lab/sdg/http_client.hpp"
 #include "lab/sdg/request_json.hpp"
@@ -76,6 +78,7 @@ private:
         std::string key, details;
         mutable std::mutex mutex;
         std::set<std::string> notes;
+        std::map<std::string, std::string> grammars;  // of answers that were scored
     };
 
     void note(std::string text) {
@@ -235,20 +238,37 @@ private:
 
     /// log p(answer | messages), by letting the server write exactly that.
     text::score forced(http_client& client, const text::messages& messages, const std::string& prefix, const std::string& answer, std::size_t stream) {
-        if (answer.empty()) return {};
+        if (answer.empty()) throw config_error("teacher: an answer to score must not be empty");
         text::request r;
         r.messages = messages;
         r.max_tokens = answer.size() + 8;  // a token is at least a byte
         json body = body_of(r);
         constrain(body, {.choices = {answer}, .span_of = {}});
+        if (state_->options.dialect == http_dialect::llama_cpp) body["grammar"] = token_grammar(client, answer, stream);
         add_prefix(body, prefix);
         body["logprobs"] = true;
         body["top_logprobs"] = 1;
         const json reply = client.post("/chat/completions", body, stream);
-        const auto c = read_completion(reply);
+        auto c = read_completion(reply);
         if (!c.text.ends_with(answer))
             throw io_error(explain(state_->options.http.base_url, "the server did not keep to its constraint", "got " + formats::quote(c.text)));
+        if (const json* tokens = logprobs_of(reply); tokens != nullptr && !tokens->empty() && tokens->back().value("token", "x").empty())
+            c.log_probability += tokens->back().value("logprob", 0.0), ++c.completion_tokens;
         return {c.log_probability, c.completion_tokens};
+    }
+
+    /// The answer in the tokenizer's own cut: left to a text grammar, the likeliest first letter would win over the
+    /// likeliest token.
+    std::string token_grammar(http_client& client, const std::string& answer, std::size_t stream) {
+        {
+            const std::lock_guard lock(state_->mutex);
+            if (const auto at = state_->grammars.find(answer); at != state_->grammars.end()) return at->second;
+        }
+        const json reply = client.post_native("/tokenize", {{"content", answer}}, stream);
+        std::string grammar = "root ::=";
+        for (const auto& id : reply.at("tokens")) grammar += " <[" + std::to_string(id.get<token>()) + "]>";
+        const std::lock_guard lock(state_->mutex);
+        return state_->grammars[answer] = grammar;
     }
 
     static const json* logprobs_of(const json& answer) {
