@@ -85,6 +85,8 @@ BOOST_AUTO_TEST_CASE(refusals_name_line_and_column) {
     refused(std::string("a: b\0c", 6), "control character", 1, 5);
     refused("a: b\t\n", "tab", 1, 5);
     refused("a: \tb\n", "tab", 1, 4);
+    refused("a: |\t\n  b\n", "tab", 1, 5);
+    refused("a: &b\t\n", "tab", 1, 6);
     refused("a: <<\n", "special meaning", 1, 4);
     refused("<<: 3\n", "merges mappings only", 1, 1);
 }

@@ -78,26 +78,29 @@ inline std::string clean_text(std::string_view text, const limits& bounds) {
     return out;
 }
 
-/// One past the scalar that starts at `start` with optional tag and anchor: quoted scalars end at their quote, block
-/// scalars where the next event begins, at `next`.
-inline std::size_t scalar_end(std::string_view text, std::size_t start, std::size_t next) {
+struct extent {
+    std::size_t begin, end;
+};
+
+/// Where tabs are text in the value that starts at `start` with optional tag and anchor: between the quotes of a quoted
+/// scalar, or from the line below a block scalar's header to the next event, at `next`. Empty for other values.
+inline extent quoted_part(std::string_view text, std::size_t start, std::size_t next) {
     while (start < next && (text[start] == '&' || text[start] == '!')) {
         start = std::min(text.find_first_of(" \t\n", start), next);
         start = std::min(text.find_first_not_of(" \t\n", start), next);
     }
-    if (start >= next) return start;
+    if (start >= next) return {next, next};
     const char mark = text[start];
-    if (mark == '|' || mark == '>') return next;
-    if (mark != '\'' && mark != '"') return start;
+    if (mark == '|' || mark == '>') return {std::min(text.find('\n', start), next), next};
+    if (mark != '\'' && mark != '"') return {start, start};
     for (std::size_t i = start + 1; i < next; ++i) {
-        if (mark == '"' && text[i] == '\\')
-            ++i;
-        else if (text[i] == mark && mark == '\'' && i + 1 < next && text[i + 1] == mark)
+        const bool doubled = mark == '\'' && text[i] == mark && i + 1 < next && text[i + 1] == mark;
+        if (doubled || (mark == '"' && text[i] == '\\'))
             ++i;
         else if (text[i] == mark)
-            return i + 1;
+            return {start, i + 1};
     }
-    return next;
+    return {start, next};
 }
 
 /// YAML lets tabs stand between tokens, PyYAML does not: outside quoted and block scalars and comments they are errors.
@@ -119,9 +122,9 @@ inline void refuse_tabs(std::string_view text, std::vector<std::size_t> starts) 
     };
     for (std::size_t i = 0; i + 1 < starts.size(); ++i) {
         const auto start = std::min(starts[i], text.size());
-        check(start);
-        from = std::max(
-            from, std::max(start, scalar_end(text, start, std::max(start, std::min(starts[i + 1], text.size())))));
+        const auto quoted = quoted_part(text, start, std::max(start, std::min(starts[i + 1], text.size())));
+        check(quoted.begin);
+        from = std::max(from, quoted.end);
     }
     check(text.size());
 }
