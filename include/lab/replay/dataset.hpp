@@ -21,12 +21,12 @@ namespace lab::replay {
 
 /// One conversation as stored.
 struct sample {
-    std::string id;
-    text::messages messages;
-    std::string leaf;                               // "" where the metadata does not say
+    std::string id{};
+    text::messages messages{};
+    std::string leaf{};                             // "" where the metadata does not say
     sample_kind kind = sample_kind::compositional;
     bool unmask = false;  // learn what every role but "system" says, not only "assistant"
-    std::string place;    // "file:line"
+    std::string place{};  // "file:line"
 };
 
 struct dataset_options {

@@ -34,7 +34,9 @@ struct encoded_chat {
 template <ChatTokenizer T>
 [[nodiscard]] std::vector<token> encode_continuation(const T& tokenizer, std::string_view text) {
     const std::vector<token> line_break = tokenizer.encode("\n", {.parse_special = false});
-    std::vector<token> tokens = tokenizer.encode("\n" + std::string(text), {.parse_special = false});
+    std::string after_break = "\n";
+    after_break.append(text);
+    std::vector<token> tokens = tokenizer.encode(after_break, {.parse_special = false});
     if (tokens.size() < line_break.size() || !std::equal(line_break.begin(), line_break.end(), tokens.begin()))
         return tokenizer.encode(text, {.parse_special = false});
     tokens.erase(tokens.begin(), tokens.begin() + static_cast<std::ptrdiff_t>(line_break.size()));
