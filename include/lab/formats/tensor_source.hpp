@@ -74,8 +74,9 @@ public:
     }
 
     [[nodiscard]] const std::filesystem::path& path() const noexcept { return data_->path; }
-    /// In the file's order.
-    [[nodiscard]] std::span<const stored_tensor> tensors() const noexcept { return data_->tensors; }
+    /// In the file's order. Not of a temporary: `for (auto& t : open_gguf(path).tensors())` would dangle.
+    [[nodiscard]] std::span<const stored_tensor> tensors() const& noexcept { return data_->tensors; }
+    std::span<const stored_tensor> tensors() const&& = delete;
     /// The tensor called `name`, or nullptr.
     [[nodiscard]] const stored_tensor* find(std::string_view name) const noexcept {
         const auto at = std::lower_bound(data_->by_name.begin(), data_->by_name.end(), name, [&](std::size_t i, std::string_view n) {

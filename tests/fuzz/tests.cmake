@@ -1,0 +1,21 @@
+# libFuzzer targets, one for each parser of foreign bytes: cmake -DLAB_BUILD_FUZZ=ON -DCMAKE_CXX_COMPILER=clang++.
+# Run by hand: build/fuzz/tests/fuzz_gguf -max_total_time=60 CORPUS tests/data/formats. As a test each runs briefly.
+option(LAB_BUILD_FUZZ "Build the fuzz targets (needs clang)" OFF)
+if(LAB_BUILD_FUZZ)
+  if(NOT CMAKE_CXX_COMPILER_ID MATCHES "Clang")
+    message(FATAL_ERROR "LAB_BUILD_FUZZ needs clang: configure with -DCMAKE_CXX_COMPILER=clang++")
+  endif()
+  file(GLOB fuzz_sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_LIST_DIR}/*_fuzz.cpp)
+  foreach(source ${fuzz_sources})
+    get_filename_component(name ${source} NAME_WE)
+    string(REPLACE "_fuzz" "" name ${name})
+    add_executable(fuzz_${name} ${source})
+    target_link_libraries(fuzz_${name} PRIVATE lab::lab)
+    target_compile_options(fuzz_${name} PRIVATE -O1 -g -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all)
+    target_link_options(fuzz_${name} PRIVATE -fsanitize=fuzzer,address,undefined)
+    set(corpus ${CMAKE_CURRENT_BINARY_DIR}/corpus_${name})
+    file(MAKE_DIRECTORY ${corpus})
+    add_test(NAME fuzz_${name} COMMAND fuzz_${name} -max_total_time=5 -rss_limit_mb=1024 -timeout=5
+             ${corpus} ${CMAKE_CURRENT_LIST_DIR}/../data/formats)
+  endforeach()
+endif()
