@@ -85,7 +85,7 @@ void resolve_names(tensor_info& info, const Rules& rules, std::size_t experts) {
         if (rule.role != info.role) continue;
         tensor_source source{detail::expand_pattern(rule.pattern, info.layer, info.expert), info.shape(), 0, rule.how};
         if (info.expert != tensor_info::no_index && rule.pattern.find("{e}") == std::string_view::npos) {
-            source.shape = {experts, rule.parts * info.rows, info.columns};
+            source.shape = std::vector<std::size_t>{experts, rule.parts * info.rows, info.columns};
             source.first_row = (info.expert * rule.parts + rule.part) * info.rows;
         }
         (rule.in == container::gguf ? info.gguf : info.huggingface).push_back(std::move(source));

@@ -1,0 +1,48 @@
+// Conversion of matrices between weight formats, row by row and in parallel, and the reordering of rotary rows between
+// the two containers' layouts. Rows are whole blocks of every format, so reordering them never re-quantises.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <vector>
+
+#include "lab/core/backend.hpp"
+#include "lab/core/dtype.hpp"
+#include "lab/core/quantize.hpp"
+#include "lab/core/thread_pool.hpp"
+
+namespace lab::nn {
+
+/// Writes rows row(first), row(first + 1), ... of `m` as `type` to `out`, `count` of them.
+/// @throws config_error for a type without an encoder, unless `m` is already of that type.
+template <class RowOrder>
+void convert_rows(const matrix_view& m, dtype type, RowOrder row, std::size_t first, std::size_t count, std::byte* out,
+                  thread_pool& pool) {
+    const std::size_t in_stride = m.row_stride(), out_stride = row_bytes(type, m.columns);
+    pool.parallel_for(count, 16, [&](std::size_t begin, std::size_t end, std::size_t) {
+        std::vector<float> values(type == m.type ? 0 : m.columns);
+        for (std::size_t i = begin; i < end; ++i) {
+            const std::byte* from = m.data + row(first + i) * in_stride;
+            std::byte* to = out + i * out_stride;
+            if (type == m.type) {
+                std::copy_n(from, out_stride, to);
+            } else {
+                decode(m.type, from, values.data(), m.columns);
+                encode(type, values.data(), to, m.columns);
+            }
+        }
+    });
+}
+/// The whole matrix in its own order.
+inline void convert_matrix(const matrix_view& m, dtype type, std::byte* out, thread_pool& pool) {
+    convert_rows(
+        m, type, [](std::size_t r) { return r; }, 0, m.rows, out, pool);
+}
+
+/// The row of a rotary projection that becomes row `r` in the other layout (half-split from pairs, or back).
+[[nodiscard]] inline std::size_t reordered_row(std::size_t r, std::size_t head_dim, bool to_half_split) {
+    const std::size_t head = r / head_dim, i = r % head_dim, half = head_dim / 2;
+    return head * head_dim + (to_half_split ? 2 * (i % half) + i / half : (i % 2) * half + i / 2);
+}
+
+}  // namespace lab::nn

@@ -1,0 +1,207 @@
+// From files to a model: which family, where each tensor lies, whether every shape fits. Weights stay in the mapped
+// file unless asked for otherwise. All tensors are checked against the sizes before anything is allocated from them;
+// missing and unknown tensors are refused by name, so that a model of another kind is never half run. See load.hpp.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <set>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "lab/core/dtype.hpp"
+#include "lab/core/error.hpp"
+#include "lab/core/thread_pool.hpp"
+#include "lab/formats/gguf.hpp"
+#include "lab/formats/safetensors.hpp"
+#include "lab/kernels/cpu.hpp"
+#include "lab/nn/any_model.hpp"
+#include "lab/nn/arch.hpp"
+#include "lab/nn/config.hpp"
+#include "lab/nn/convert.hpp"
+#include "lab/nn/erased_model.hpp"
+#include "lab/nn/load_options.hpp"
+
+namespace lab::nn {
+
+using default_backend = kernels::cpu<kernels::arch::native>;
+
+/// Where a logical tensor's rows lie in a checkpoint.
+struct located_tensor {
+    matrix_view data;
+    transform how = transform::identity;
+    const formats::stored_tensor* stored = nullptr;
+};
+
+/// @throws format_error naming file and tensor when it is missing, shape_error naming both shapes when it does not fit.
+[[nodiscard]] inline located_tensor locate(const tensor_info& info, const formats::checkpoint& file, container in) {
+    for (const tensor_source& source : info.sources(in)) {
+        const auto* stored = file.find(source.name);
+        if (stored == nullptr) continue;
+        if (stored->shape != source.shape)
+            throw shape_error(explain(
+                file.path().string() + ": tensor '" + source.name + "'",
+                "has shape " + to_string(stored->shape) + ", the model's sizes demand " + to_string(source.shape)));
+        const std::size_t offset = source.first_row * row_bytes(stored->type, info.columns);
+        return {{stored->bytes.data() + offset, stored->type, info.rows, info.columns}, source.how, stored};
+    }
+    std::string known;
+    for (const tensor_source& source : info.sources(in)) known += (known.empty() ? "'" : " or '") + source.name + "'";
+    throw format_error(explain(file.path().string(), "tensor " + known + " is missing"));
+}
+
+namespace detail {
+
+/// Tensors that a checkpoint may hold although the model does not use them.
+[[nodiscard]] inline bool is_harmless(const formats::stored_tensor& tensor, const runtime_dims& d) {
+    const auto ends_with = [&](std::string_view end) { return std::string_view(tensor.name).ends_with(end); };
+    if (ends_with("rotary_emb.inv_freq")) return true;
+    if (d.tied && tensor.name == "lm_head.weight") return true;
+    if (tensor.name == "rope_freqs.weight") {  // rotary scaling factors: harmless only when they do nothing
+        for (const float factor : formats::to_floats(tensor))
+            if (factor != 1.0f) return false;
+        return true;
+    }
+    return false;
+}
+
+/// Floats in place need their alignment; block formats are read bytewise.
+[[nodiscard]] inline bool is_aligned(const matrix_view& m) {
+    const std::size_t unit = m.type == dtype::f32 ? 4 : m.type == dtype::f16 || m.type == dtype::bf16 ? 2 : 1;
+    return reinterpret_cast<std::uintptr_t>(m.data) % unit == 0;
+}
+
+}  // namespace detail
+
+/// Locates every tensor of an architecture, in `for_each_tensor` order, and checks that the file holds nothing else.
+template <class Architecture>
+[[nodiscard]] std::vector<located_tensor> locate_all(const runtime_dims& d, const formats::checkpoint& file,
+                                                     container in) {
+    struct nothing {};
+    if (d.layers > file.tensors().size())
+        throw format_error(explain(file.path().string(), "claims " + std::to_string(d.layers) +
+                                                             " layers, but holds only " +
+                                                             std::to_string(file.tensors().size()) + " tensors"));
+    weights<Architecture, nothing, nothing> shape(d);
+    std::vector<located_tensor> found;
+    std::set<const formats::stored_tensor*> used;
+    for_each_tensor(
+        d,
+        [&](const tensor_info& info, auto&) {
+            found.push_back(locate(info, file, in));
+            used.insert(found.back().stored);
+        },
+        shape);
+    std::string extra;
+    std::size_t extras = 0;
+    for (const auto& tensor : file.tensors())
+        if (!used.contains(&tensor) && !detail::is_harmless(tensor, d) && ++extras <= 3)
+            extra += (extras == 1 ? "'" : ", '") + tensor.name + "'";
+    if (extras != 0)
+        throw format_error(explain(file.path().string(),
+                                   "holds " + std::to_string(extras) + " tensors that a " +
+                                       std::string(Architecture::family) + " model does not use: " + extra +
+                                       (extras > 3 ? ", ..." : ""),
+                                   "it is a model of another kind, or its metadata is wrong"));
+    return found;
+}
+
+namespace detail {
+
+/// A matrix as the options want it held: in place, or converted into a buffer of its own.
+template <class Architecture>
+[[nodiscard]] matrix_view hold_matrix(const matrix_view& stored, const load_options& options,
+                                      weight_storage<Architecture>& owned) {
+    dtype type = options.expand.value_or(stored.type);
+    if (stored.columns % block_size(type) != 0) type = stored.type;  // rows that are no whole number of blocks
+    if (type == stored.type && is_aligned(stored)) return stored;
+    matrix_view held = stored;
+    held.type = type;
+    auto& buffer = owned.buffers.emplace_back(held.rows * held.row_stride());
+    convert_matrix(stored, type, buffer.data(), *owned.pool);
+    held.data = buffer.data();
+    return held;
+}
+
+}  // namespace detail
+
+/// Builds the model of one family from a checkpoint.
+template <class Architecture>
+any_model load_as(model_info info, const formats::checkpoint& file, container in, const load_options& options) {
+    validate(info.dims, info.source.string());
+    if (options.compute != dtype::f32 && options.compute != dtype::bf16)
+        throw config_error(
+            explain("load_options", "compute in " + std::string(name_of(options.compute)), "f32 or bf16"));
+    if (options.expand && !can_encode(*options.expand))
+        throw config_error(explain("load_options",
+                                   std::string(name_of(*options.expand)) + " can be read but not written",
+                                   "expand to f32, f16, bf16, q8_0, q4_0 or q4_1"));
+    const auto found = locate_all<Architecture>(info.dims, file, in);
+    const auto& d = info.dims;
+    auto owned = std::make_shared<weight_storage<Architecture>>();
+    owned->pool = options.pool ? options.pool : std::make_shared<thread_pool>(options.threads);
+    model_weights<Architecture, default_backend> w(d);
+    std::size_t next = 0;
+    const auto take = [&](const tensor_info& tensor) -> const matrix_view& {
+        const auto& at = found[next++];
+        if (tensor.rope_heads != 0) info.half_split = at.how == transform::identity;
+        return at.data;
+    };
+    const bool dense = options.expand == dtype::f32;
+    if (dense) {
+        owned->dense = parameter_set<Architecture, float>(d);
+        for_each_tensor(
+            d,
+            [&](const tensor_info& tensor, auto& handle) {
+                convert_matrix(take(tensor), dtype::f32, reinterpret_cast<std::byte*>(handle.data()), *owned->pool);
+            },
+            owned->dense.get());
+        w = as_model_weights<default_backend, Architecture, float>(d, owned->dense.get());
+    } else {
+        owned->files = std::make_shared<formats::checkpoint>(file);
+        for_each_tensor(
+            d,
+            [&](const tensor_info& tensor, auto& handle) {
+                const auto& stored = take(tensor);
+                if constexpr (std::is_same_v<std::remove_cvref_t<decltype(handle)>, matrix_view>) {
+                    handle = detail::hold_matrix(stored, options, *owned);
+                } else {
+                    auto& buffer = owned->buffers.emplace_back(tensor.size() * sizeof(float));
+                    convert_matrix(stored, dtype::f32, buffer.data(), *owned->pool);
+                    handle = {reinterpret_cast<const float*>(buffer.data()), {tensor.columns}};
+                }
+            },
+            w);
+        if (d.tied) w.head = w.embedding;
+    }
+    const kernels::cpu_options compute{options.compute == dtype::bf16 ? kernels::compute::bf16 : kernels::compute::f32};
+    default_backend backend(*owned->pool, compute);
+    return any_model(std::make_shared<erased_model<Architecture, default_backend>>(
+        std::move(info), std::move(w), std::move(backend), std::move(owned), dense));
+}
+
+/// What `load_model` does.
+[[nodiscard]] inline any_model load_files(const std::filesystem::path& path, const load_options& options) {
+    formats::checkpoint file;
+    model_info info;
+    container in = container::gguf;
+    if (std::filesystem::is_directory(path)) {
+        info = read_info(formats::load_hf_config(path), path);
+        file = formats::open_safetensors(path);
+        in = container::huggingface;
+    } else {
+        const formats::gguf_file gguf(path);
+        info = read_info(gguf);
+        file = gguf.weights();
+    }
+    if (info.family == arch::mixtral::family) return load_as<arch::mixtral>(std::move(info), file, in, options);
+    if (info.family == arch::mistral::family) return load_as<arch::mistral>(std::move(info), file, in, options);
+    return load_as<arch::llama>(std::move(info), file, in, options);
+}
+
+}  // namespace lab::nn

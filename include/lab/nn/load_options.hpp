@@ -1,0 +1,22 @@
+// What `load_model` can be asked for.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <optional>
+
+#include "lab/core/dtype.hpp"
+#include "lab/core/thread_pool.hpp"
+
+namespace lab::nn {
+
+struct load_options {
+    /// Type to hold the matrices in; unset: as stored, inside the mapped file. f32 decodes everything into one arena,
+    /// which training needs (4 bytes a parameter).
+    std::optional<dtype> expand{};
+    std::size_t threads = 0;              // 0: one per hardware thread; ignored when `pool` is given
+    std::shared_ptr<thread_pool> pool{};  // to share one pool between models
+    dtype compute = dtype::f32;           // operands of matrix products: f32, or bf16 where the processor has it
+};
+
+}  // namespace lab::nn

@@ -1,0 +1,32 @@
+// Models to files: `save_safetensors` (a folder that transformers opens) and `save_gguf` (a file that llama.cpp opens),
+// each with the tokenizer of the model's source. With lab::compiled linked this header is only declarations.
+#pragma once
+
+#include <filesystem>
+
+#include "lab/nn/any_model.hpp"
+#include "lab/nn/save_options.hpp"
+#ifndef LAB_COMPILED
+#include "lab/nn/save_files.hpp"
+#endif
+
+namespace lab::nn {
+
+#ifdef LAB_COMPILED
+void save_safetensors(const any_model& model, const std::filesystem::path& folder, const save_options& options = {});
+void save_gguf(const any_model& model, const std::filesystem::path& path, const save_options& options = {});
+#else
+/// Writes config.json, model.safetensors (or shards) and the tokenizer's files into `folder`, creating it.
+/// @throws config_error for a quantised type, which safetensors does not have; io_error.
+inline void save_safetensors(const any_model& model, const std::filesystem::path& folder,
+                             const save_options& options = {}) {
+    write_safetensors(model, folder, options);
+}
+/// Writes a GGUF file with the model's sizes, its tokenizer and its weights.
+/// @throws io_error; config_error for a type without an encoder.
+inline void save_gguf(const any_model& model, const std::filesystem::path& path, const save_options& options = {}) {
+    write_gguf(model, path, options);
+}
+#endif
+
+}  // namespace lab::nn

@@ -1,0 +1,23 @@
+// What `save_safetensors` and `save_gguf` can be asked for.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+
+#include "lab/core/dtype.hpp"
+
+namespace lab::nn {
+
+struct save_options {
+    /// Element type of the matrices. Unset: as they are held in memory (safetensors: f32 where that is quantised).
+    /// GGUF keeps vectors in f32, and matrices whose rows are not a multiple of the type's block.
+    std::optional<dtype> type{};
+    /// File or folder whose tokenizer to carry over; empty: the model's own source.
+    std::filesystem::path tokenizer{};
+    std::uint64_t max_shard_bytes = 5'000'000'000;  // safetensors
+    std::string name{};                             // GGUF's general.name; empty: the target's file name
+};
+
+}  // namespace lab::nn

@@ -1,0 +1,14 @@
+// Part of lab::compiled: writing models.
+#include "lab/nn/save.hpp"
+#include "lab/nn/save_files.hpp"
+
+namespace lab::nn {
+
+void save_safetensors(const any_model& model, const std::filesystem::path& folder, const save_options& options) {
+    write_safetensors(model, folder, options);
+}
+void save_gguf(const any_model& model, const std::filesystem::path& path, const save_options& options) {
+    write_gguf(model, path, options);
+}
+
+}  // namespace lab::nn

@@ -1,0 +1,40 @@
+#include "lab/optim/schedule.hpp"
+
+#include <boost/test/unit_test.hpp>
+
+using lab::optim::decay;
+using lab::optim::schedule;
+namespace tt = boost::test_tools;
+
+BOOST_AUTO_TEST_SUITE(schedules)
+
+BOOST_AUTO_TEST_CASE(warm_up_is_linear_then_constant) {
+    const schedule s{.peak = 1.0, .warmup = 4};
+    BOOST_TEST(s(0) == 0.25);
+    BOOST_TEST(s(3) == 1.0);
+    BOOST_TEST(s(1000) == 1.0);
+    BOOST_TEST((schedule{.peak = 2.0}(0)) == 2.0);
+}
+
+BOOST_AUTO_TEST_CASE(the_others_fall_to_the_floor) {
+    const schedule linear{.peak = 2.0, .warmup = 10, .total = 110, .kind = decay::linear};
+    BOOST_TEST(linear(10) == 2.0);
+    BOOST_TEST(linear(60) == 1.0, tt::tolerance(1e-12));
+    BOOST_TEST(linear(110) == 0.0);
+    const schedule cosine{.peak = 1.0, .total = 100, .kind = decay::cosine, .floor = 0.1};
+    BOOST_TEST(cosine(0) == 1.0);
+    BOOST_TEST(cosine(50) == 0.55, tt::tolerance(1e-12));
+    BOOST_TEST(cosine(100) == 0.1, tt::tolerance(1e-12));
+    BOOST_TEST(cosine(200) == 0.1, tt::tolerance(1e-12));
+    const schedule wsd{.peak = 1.0, .total = 100, .kind = decay::wsd};
+    BOOST_TEST(wsd(79) == 1.0);
+    BOOST_TEST(wsd(90) == 0.5, tt::tolerance(1e-12));
+    BOOST_TEST(wsd(100) == 0.0, tt::tolerance(1e-12));
+}
+
+BOOST_AUTO_TEST_CASE(names_are_known_or_refused) {
+    BOOST_TEST((lab::optim::decay_from_name("wsd") == decay::wsd));
+    BOOST_CHECK_THROW(static_cast<void>(lab::optim::decay_from_name("step")), lab::config_error);
+}
+
+BOOST_AUTO_TEST_SUITE_END()
