@@ -38,6 +38,7 @@ private:
         v.strip_first_space = false;
         v.broken = broken_utf8::strict_replace;
         v.kind = algorithm::sentencepiece_bpe;
+        v.splits.fold_long_s = true;
     }
 
     [[noreturn]] void refuse(const std::string& part, const std::string& what) const {

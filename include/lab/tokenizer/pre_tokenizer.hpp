@@ -1,7 +1,6 @@
 // Pre-tokenizers of byte-level BPE: cuts text into the pieces inside which merges may happen. The regular expressions of
 // the known families are data (`word_pattern`) for one hand-written matcher; names as in GGUF's tokenizer.ggml.pre.
 // Patterns that only a checkpoint knows are not run here: `split_rule_from_regex` does not find them.
-// Inside (?i:...) only ASCII letters fold, as in llama.cpp; HF's engine also folds U+017F (long s) to s.
 #pragma once
 
 #include <array>
@@ -58,7 +57,9 @@ inline constexpr word_pattern tekken{.apostrophes = contractions::none, .any_pre
 /// Finds piece ends. `data` is the class table, fetched once per text.
 class splitter {
 public:
-    explicit splitter(const unicode_data& data = unicode_data::get()) : data_(&data) {}
+    /// @param fold_long_s (?i:'s) also takes U+017F, as the Unicode case folding of HF's regex engine has it; llama.cpp's
+    /// matcher folds ASCII only.
+    explicit splitter(bool fold_long_s, const unicode_data& data = unicode_data::get()) : data_(&data), fold_long_s_(fold_long_s) {}
 
     /// End of the piece that starts at p < end; always beyond p.
     [[nodiscard]] const char* piece_end(split_rule rule, const char* p, const char* end) const {
@@ -110,12 +111,13 @@ private:
     }
 
     template <bool AnyCase>
-    [[nodiscard]] static std::size_t contraction_length(const char* p, const char* end) {
+    [[nodiscard]] std::size_t contraction_length(const char* p, const char* end) const {
         if (end - p < 2 || *p != '\'') return 0;
         const auto fold = [](char c) { return AnyCase && c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; };
         const char a = fold(p[1]);
         if (a == 's' || a == 't' || a == 'm' || a == 'd') return 2;
         if (end - p < 3) return 0;
+        if (AnyCase && fold_long_s_ && a == '\xC5' && p[2] == '\xBF') return 3;
         const char b = fold(p[2]);
         return ((a == 'r' || a == 'v') && b == 'e') || (a == 'l' && b == 'l') ? 3 : 0;
     }
@@ -228,6 +230,7 @@ private:
     }
 
     const unicode_data* data_;
+    bool fold_long_s_;
 };
 
 /// A sequence of at most four rules, each cutting what the one before it left; none: the text stays whole.
@@ -242,14 +245,19 @@ public:
         if (count_ == rules_.size()) throw config_error(explain("pre-tokenizer", "has more than four steps"));
         rules_[count_++] = rule;
         // Digits cut out before GPT-2's pattern: the same pieces in one pass.
-        if (count_ == 2 && rules_[0] == split_rule::each_number && rule == split_rule::gpt2) *this = {split_rule::smollm};
+        if (count_ == 2 && rules_[0] == split_rule::each_number && rule == split_rule::gpt2) {
+            rules_ = {split_rule::smollm};
+            count_ = 1;
+        }
     }
     [[nodiscard]] bool empty() const { return count_ == 0; }
     template <class Sink>
     void split(std::string_view text, Sink&& sink) const {
-        if (!text.empty()) split(splitter(), 0, text, sink);
+        if (!text.empty()) split(splitter(fold_long_s), 0, text, sink);
     }
     bool operator==(const pre_tokenizer&) const = default;
+
+    bool fold_long_s = false;  // see splitter
 
 private:
     template <class Sink>

@@ -36,7 +36,9 @@ private:
             rest.remove_prefix(good);
             if (rest.empty()) break;
             const std::size_t part = broken_part(rest);
-            if (part == rest.size() && !last && part < utf8_length(static_cast<unsigned char>(rest[0]))) break;  // may go on
+            const auto lead = static_cast<unsigned char>(rest[0]);
+            const bool may_go_on = part == rest.size() && lead >= 0xC2 && lead <= 0xF4 && part < utf8_length(lead);
+            if (may_go_on && !last) break;
             append_utf8(out, replacement_character);
             rest.remove_prefix(part);
         }
