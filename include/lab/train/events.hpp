@@ -13,6 +13,7 @@ struct phase_event {
     std::size_t index = 0, phases = 0;
     std::string_view name;
     std::size_t own_samples = 0, replayed_per_epoch = 0, epochs = 0, steps = 0;
+    std::uint64_t tokens = 0;  // of all its epochs, prompt tokens included
     bool skipped = false;  // no samples of its own: nothing was trained
 };
 

@@ -125,6 +125,7 @@ private:
                 sizes_[phase].replayed,
                 phases_[phase].epochs,
                 sizes_[phase].steps,
+                sizes_[phase].tokens,
                 plans_[phase].skipped()};
     }
 
