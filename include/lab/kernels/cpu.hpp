@@ -65,7 +65,7 @@ public:
         assert(y.extent(0) == tokens.size() && y.extent(1) == w.columns);
         pool_->parallel_for(tokens.size(), 8, [&](std::size_t begin, std::size_t end, std::size_t) {
             for (std::size_t i = begin; i < end; ++i)
-                decode_part<Arch>(w, static_cast<std::size_t>(tokens[i]), 0, w.columns, y.data() + i * w.columns);
+                decode_part(w, static_cast<std::size_t>(tokens[i]), 0, w.columns, y.data() + i * w.columns);
         });
     }
     /// dw[token_i] += dy_i, in token order

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <array>
 #include <cstddef>
+#include <cstring>
 #include <utility>
 
 #include "lab/core/backend.hpp"
@@ -29,7 +30,7 @@ struct gemm_arguments {
     bool accumulate = false;
 };
 
-/// C[R][columns] (+)= a [depth][tile rows] b [depth][tile columns]; `columns` <= tile columns are stored.
+/// C[R][columns] (+)= a [depth][8] b [depth][tile columns]; `columns` <= tile columns are stored.
 template <class Arch, std::size_t R>
 void multiply_tile(std::size_t depth, const float* a, const float* b, float* c, std::size_t c_stride, std::size_t columns,
                    bool add) {
@@ -39,7 +40,7 @@ void multiply_tile(std::size_t depth, const float* a, const float* b, float* c, 
     unroll<R>([&](auto r) __attribute__((always_inline)) {
         unroll<T::vectors>([&](auto j) __attribute__((always_inline)) { sums[r][j] = v::broadcast(0.0f); });
     });
-    for (std::size_t k = 0; k < depth; ++k, a += T::rows, b += T::columns) {
+    for (std::size_t k = 0; k < depth; ++k, a += 8, b += T::columns) {
         v line[T::vectors];
         unroll<T::vectors>([&](auto j) __attribute__((always_inline)) { line[j] = v::load(b + 16 * j); });
         unroll<R>([&](auto r) __attribute__((always_inline)) {
@@ -47,21 +48,19 @@ void multiply_tile(std::size_t depth, const float* a, const float* b, float* c, 
             unroll<T::vectors>([&](auto j) __attribute__((always_inline)) { sums[r][j] = fma(x, line[j], sums[r][j]); });
         });
     }
-    unroll<R>([&](auto r) __attribute__((always_inline)) {
-        float* row = c + r * c_stride;
-        unroll<T::vectors>([&](auto j) __attribute__((always_inline)) {
-            if (columns >= 16 * j + 16) {
-                v sum = sums[r][j];
-                if (add) sum = v::load(row + 16 * j) + sum;
-                sum.store(row + 16 * j);
-            } else if (columns > 16 * j) {
-                const std::size_t count = columns - 16 * j;
-                v sum = sums[r][j];
-                if (add) sum = load_part<Arch>(row + 16 * j, count) + sum;
-                store_part<Arch>(sum, row + 16 * j, count);
-            }
+    const auto put_tile = [&](float* to, std::size_t stride) __attribute__((always_inline)) {
+        unroll<R>([&](auto r) __attribute__((always_inline)) {
+            unroll<T::vectors>([&](auto j) __attribute__((always_inline)) {
+                float* p = to + r * stride + 16 * j;
+                (add ? v::load(p) + sums[r][j] : sums[r][j]).store(p);
+            });
         });
-    });
+    };
+    if (columns == T::columns) return put_tile(c, c_stride);
+    alignas(64) float whole[R * T::columns];  // a narrow tile goes through a full one
+    for (std::size_t r = 0; r < R; ++r) std::memcpy(whole + r * T::columns, c + r * c_stride, columns * sizeof(float));
+    put_tile(whole, T::columns);
+    for (std::size_t r = 0; r < R; ++r) std::memcpy(c + r * c_stride, whole + r * T::columns, columns * sizeof(float));
 }
 
 /// The tile kernel for `rows` <= tile rows.
@@ -80,15 +79,17 @@ template <class Arch>
 void gemm_part(const gemm_arguments& g, std::size_t m0, std::size_t m1, std::size_t n0, std::size_t n1) {
     using T = tile<Arch>;
     constexpr std::size_t n_block = 768, m_block = 64 / T::rows * T::rows;
-    float* packed_a = scratch<purpose::packed_a>(m_block * depth_block);
+    float* packed_a = scratch<purpose::packed_a>((m_block + T::rows) / T::rows * 8 * depth_block);
     float* packed_b = scratch<purpose::packed_b>(n_block * depth_block);
     for (std::size_t jc = n0; jc < n1; jc += n_block) {
         const std::size_t width = std::min(n_block, n1 - jc);
         for (std::size_t pc = 0; pc < g.k; pc += depth_block) {
             const std::size_t depth = std::min(depth_block, g.k - pc);
             if (g.b_transposed)
-                for (std::size_t j = 0; j < width; j += T::columns)
-                    pack_b_transposed<Arch>(g.b, jc + j, pc, depth, packed_b + j * depth);
+                visit_format(g.b.type, [&](auto f) {
+                    for (std::size_t j = 0; j < width; j += T::columns)
+                        pack_b_transposed<Arch, decltype(f)>(g.b, jc + j, pc, depth, packed_b + j * depth);
+                });
             else
                 pack_b_natural<Arch>(g.b, jc, jc + width, pc, depth, packed_b);
             for (std::size_t ic = m0; ic < m1; ic += m_block) {
@@ -96,17 +97,62 @@ void gemm_part(const gemm_arguments& g, std::size_t m0, std::size_t m1, std::siz
                 for (std::size_t i = 0; i < height; i += T::rows) {
                     const std::size_t rows = std::min(T::rows, height - i);
                     if (g.a_transposed)
-                        pack_a_natural<Arch>(g.a + pc * g.a_stride + ic + i, g.a_stride, rows, depth, packed_a + i * depth);
+                        pack_a_natural(g.a + pc * g.a_stride + ic + i, g.a_stride, rows, depth, packed_a + i / T::rows * 8 * depth);
                     else
-                        pack_a<Arch>(g.a + (ic + i) * g.a_stride + pc, g.a_stride, rows, depth, packed_a + i * depth);
+                        pack_a<Arch>(g.a + (ic + i) * g.a_stride + pc, g.a_stride, rows, depth, packed_a + i / T::rows * 8 * depth);
                 }
                 for (std::size_t j = 0; j < width; j += T::columns)
                     for (std::size_t i = 0; i < height; i += T::rows)
-                        multiply_rows<Arch>(std::min(T::rows, height - i), depth, packed_a + i * depth,
+                        multiply_rows<Arch>(std::min(T::rows, height - i), depth, packed_a + i / T::rows * 8 * depth,
                                             packed_b + j * depth, g.c + (ic + i) * g.c_stride + jc + j, g.c_stride,
                                             std::min(T::columns, width - j), g.accumulate || pc != 0);
             }
         }
+    }
+}
+
+/// The same for one row of A against stored rows [n0, n1) of B: reads B once, packs nothing.
+template <class Arch, class F>
+void gemv_part(const gemm_arguments& g, std::size_t n0, std::size_t n1) {
+    using v = f32x16<Arch>;
+    constexpr std::size_t groups = 2;  // independent chains, so that one's latency hides behind the others
+    const std::size_t stride = g.b.row_stride();
+    std::size_t n = n0;
+    for (; n + 16 * groups <= n1; n += 16 * groups) {
+        // The hardware does not follow 32 rows at once: fetch the next group, one piece after another, during this one.
+        const std::byte* next = g.b.data + std::min(n + 16 * groups, n1 - 16 * groups) * stride;
+        v totals[groups] = {};
+        for (std::size_t pc = 0; pc < g.k; pc += depth_block) {
+            const std::size_t depth = std::min(depth_block, g.k - pc);
+            const std::byte* p = g.b.data + n * stride + pc / F::block * F::bytes;
+            v chains[groups];
+            for (v& chain : chains) chain = v::broadcast(0.0f);
+            constexpr std::size_t step = std::max<std::size_t>(F::block, 16);
+            for (std::size_t k = 0; k < depth; k += step) {
+                const float* x = g.a + pc + k;
+                const std::size_t part = std::min(step, depth - k), bytes = 16 * groups * part / F::block * F::bytes;
+                for (std::size_t line = 0; line < bytes; line += 64) __builtin_prefetch(next + line, 0, 2);
+                next += bytes;
+                read_columns<Arch, F, groups>(p + k / F::block * F::bytes, stride, part,
+                                              [&](std::size_t i, std::size_t j, v values) __attribute__((always_inline)) {
+                                                  chains[i] = fma(v::broadcast(x[j]), values, chains[i]);
+                                              });
+            }
+            for (std::size_t i = 0; i < groups; ++i) totals[i] = pc == 0 ? chains[i] : totals[i] + chains[i];
+        }
+        for (std::size_t i = 0; i < groups; ++i) totals[i].store(g.c + n + 16 * i);
+    }
+    float* row = scratch<purpose::decoded>(depth_block);
+    for (; n < n1; ++n) {
+        float total = 0.0f;
+        for (std::size_t pc = 0; pc < g.k; pc += depth_block) {
+            const std::size_t depth = std::min(depth_block, g.k - pc);
+            decode_part(g.b, n, pc, depth, row);
+            float chain = 0.0f;
+            for (std::size_t k = 0; k < depth; ++k) chain = fused(g.a[pc + k], row[k], chain);
+            total = pc == 0 ? chain : total + chain;
+        }
+        g.c[n] = total;
     }
 }
 
@@ -115,7 +161,11 @@ void gemm(const gemm_arguments& g, thread_pool& pool) {
     if (g.k == 0 && !g.accumulate)
         for (std::size_t i = 0; i < g.m; ++i) std::fill_n(g.c + i * g.c_stride, g.n, 0.0f);
     if (g.m == 0 || g.n == 0 || g.k == 0) return;
-    if (g.m > g.n)
+    if (g.m == 1 && g.b_transposed && !g.accumulate)
+        pool.parallel_for(g.n, 32, [&](std::size_t begin, std::size_t end, std::size_t) {
+            visit_format(g.b.type, [&](auto f) { gemv_part<Arch, decltype(f)>(g, begin, end); });
+        });
+    else if (g.m > g.n)
         pool.parallel_for(g.m, tile<Arch>::rows, [&](std::size_t begin, std::size_t end, std::size_t) {
             gemm_part<Arch>(g, begin, end, 0, g.n);
         });

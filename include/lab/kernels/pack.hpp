@@ -8,8 +8,10 @@
 #include <cstring>
 
 #include "lab/core/backend.hpp"
+#include "lab/kernels/columns.hpp"
 #include "lab/kernels/scratch.hpp"
 #include "lab/kernels/simd.hpp"
+#include "lab/kernels/transpose.hpp"
 
 namespace lab::kernels {
 inline namespace LAB_ISA {
@@ -32,8 +34,7 @@ struct tile<arch::scalar> {
 };
 
 /// Elements [first, first + count) of row `row` of w as floats; first and count may cut through blocks.
-template <class Arch>
-void decode_part(const matrix_view& w, std::size_t row, std::size_t first, std::size_t count, float* out) {
+inline void decode_part(const matrix_view& w, std::size_t row, std::size_t first, std::size_t count, float* out) {
     const std::byte* in = w.data + row * w.row_stride();
     visit_format(w.type, [&](auto f) {
         using F = decltype(f);
@@ -54,35 +55,42 @@ void decode_part(const matrix_view& w, std::size_t row, std::size_t first, std::
     });
 }
 
-/// out[k][i] = rows[i][k] for i < count, 0 for the other rows up to `width`.
-template <class Arch>
-void pack_transposed(const float* rows, std::size_t stride, std::size_t count, std::size_t depth, std::size_t width,
-                     float* out) {
-    for (std::size_t i = 0; i < width; ++i)
-        for (std::size_t k = 0; k < depth; ++k) out[k * width + i] = i < count ? rows[i * stride + k] : 0.0f;
-}
-
-/// A block of x [m, k], rows [row, row + count), depth [k0, k0 + depth) -> [depth][tile rows].
+/// A block of x [m, k]: `count` <= 8 rows -> [depth][8]; the content of missing rows is unspecified.
 template <class Arch>
 void pack_a(const float* x, std::size_t stride, std::size_t count, std::size_t depth, float* out) {
-    pack_transposed<Arch>(x, stride, count, depth, tile<Arch>::rows, out);
+    if (count == 8) return transpose_8<Arch>(x, stride, depth, out);
+    for (std::size_t i = 0; i < count; ++i)
+        for (std::size_t k = 0; k < depth; ++k) out[k * 8 + i] = x[i * stride + k];
 }
 /// The same from a matrix stored [k, m].
-template <class Arch>
-void pack_a_natural(const float* x, std::size_t stride, std::size_t count, std::size_t depth, float* out) {
-    constexpr std::size_t rows = tile<Arch>::rows;
-    for (std::size_t k = 0; k < depth; ++k)
-        for (std::size_t i = 0; i < rows; ++i) out[k * rows + i] = i < count ? x[k * stride + i] : 0.0f;
+inline void pack_a_natural(const float* x, std::size_t stride, std::size_t count, std::size_t depth, float* out) {
+    if (count == 8)
+        for (std::size_t k = 0; k < depth; ++k) std::memcpy(out + k * 8, x + k * stride, 8 * sizeof(float));
+    else
+        for (std::size_t k = 0; k < depth; ++k)
+            for (std::size_t i = 0; i < count; ++i) out[k * 8 + i] = x[k * stride + i];
 }
 
-/// One panel of w^T: B[k][j] = w[n0 + j][k0 + k].
-template <class Arch>
+/// One panel of w^T: B[k][j] = w[n0 + j][k0 + k]; the content of missing columns is unspecified.
+template <class Arch, class F>
 void pack_b_transposed(const matrix_view& w, std::size_t n0, std::size_t k0, std::size_t depth, float* out) {
     constexpr std::size_t columns = tile<Arch>::columns;
-    const std::size_t count = std::min(columns, w.rows - n0);
-    float* buffer = scratch<purpose::decoded>(columns * depth_block);
-    for (std::size_t j = 0; j < count; ++j) decode_part<Arch>(w, n0 + j, k0, depth, buffer + j * depth_block);
-    pack_transposed<Arch>(buffer, depth_block, count, depth, columns, out);
+    const std::size_t stride = w.columns / F::block * F::bytes;
+    for (std::size_t j = 0; j < columns && n0 + j < w.rows; j += 16) {
+        const std::size_t count = std::min<std::size_t>(16, w.rows - n0 - j);
+        float* panel = out + j;
+        if (count == 16) {
+            read_columns<Arch, F, 1>(
+                w.data + (n0 + j) * stride + k0 / F::block * F::bytes, stride, depth,
+                [&](std::size_t, std::size_t k, f32x16<Arch> values) { values.store(panel + k * columns); });
+            continue;
+        }
+        float* row = scratch<purpose::decoded>(depth_block);
+        for (std::size_t i = 0; i < count; ++i) {
+            decode_part(w, n0 + j + i, k0, depth, row);
+            for (std::size_t k = 0; k < depth; ++k) panel[k * columns + i] = row[k];
+        }
+    }
 }
 /// Panels of w for columns [n0, n1): B[k][j] = w[k0 + k][n0 + j], panel after panel.
 template <class Arch>
@@ -90,7 +98,7 @@ void pack_b_natural(const matrix_view& w, std::size_t n0, std::size_t n1, std::s
     constexpr std::size_t columns = tile<Arch>::columns;
     float* row = scratch<purpose::decoded>(n1 - n0);
     for (std::size_t k = 0; k < depth; ++k) {
-        decode_part<Arch>(w, k0 + k, n0, n1 - n0, row);
+        decode_part(w, k0 + k, n0, n1 - n0, row);
         for (std::size_t n = 0; n < n1 - n0; n += columns) {
             float* panel = out + n * depth + k * columns;
             const std::size_t count = std::min(columns, n1 - n0 - n);

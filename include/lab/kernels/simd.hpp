@@ -1,12 +1,14 @@
-// f32x16<Arch>: sixteen floats on every instruction set, as one, two or four registers. Lanes, operations and the tree of
-// `sum` are the same everywhere, so a kernel written with it gives the same bits on every processor that has fused
-// multiply-add. Without one (plain x86-64), fma() rounds twice. No libm, no approximate reciprocals.
+// f32x16<Arch>, u32x16<Arch>: sixteen floats or words on every instruction set, as one, two or four registers, written with
+// the vector extensions of GCC and clang; intrinsics only where those have no word for it. Lanes, operations and the tree
+// of `sum` are the same everywhere, so a kernel gives the same bits on every processor that has fused multiply-add.
+// Without one (plain x86-64), fma() rounds twice. No libm, no approximate reciprocals.
 #pragma once
 
 #include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <type_traits>
 #include <utility>
 
 #include "lab/kernels/arch.hpp"
@@ -15,8 +17,20 @@
 #include <immintrin.h>
 #endif
 
+/// Before a loop of known small count: unroll it fully, at any optimisation level.
+#if defined(__clang__)
+#define LAB_UNROLL _Pragma("unroll")
+#else
+#define LAB_UNROLL _Pragma("GCC unroll 16")
+#endif
+
 namespace lab::kernels {
 inline namespace LAB_ISA {
+
+template <class Arch>
+inline constexpr bool has_avx512 = std::is_same_v<Arch, arch::avx512> || std::is_same_v<Arch, arch::avx512_bf16>;
+template <class Arch>
+inline constexpr bool has_avx2 = std::is_same_v<Arch, arch::avx2> || has_avx512<Arch>;
 
 /// a b + c, rounded once where the processor can.
 [[nodiscard, gnu::always_inline]] inline float fused(float a, float b, float c) noexcept {
@@ -35,132 +49,182 @@ template <std::size_t N, class F>
     }(std::make_index_sequence<N>{});
 }
 
+/// Bytes of the register that `Arch` computes with.
 template <class Arch>
-struct f32x16;
+inline constexpr std::size_t register_bytes = has_avx512<Arch> ? 64 : has_avx2<Arch> ? 32 : 16;
 
-/// Four registers of four, by vector extensions.
+namespace detail {
+/// Vectors of `Bytes` bytes. One by one: GCC ignores vector_size on a dependent type.
+template <std::size_t Bytes>
+struct vectors;
 template <>
-struct f32x16<arch::scalar> {
-    using part = float __attribute__((vector_size(16)));
-    using bits = std::int32_t __attribute__((vector_size(16)));
-    part v[4];
+struct vectors<16> {
+    using floats = float __attribute__((vector_size(16)));
+    using words = std::uint32_t __attribute__((vector_size(16)));
+    using bytes = std::uint8_t __attribute__((vector_size(16)));
+    using integers = std::int32_t __attribute__((vector_size(16)));
+};
+template <>
+struct vectors<32> {
+    using floats = float __attribute__((vector_size(32)));
+    using words = std::uint32_t __attribute__((vector_size(32)));
+    using bytes = std::uint8_t __attribute__((vector_size(32)));
+    using integers = std::int32_t __attribute__((vector_size(32)));
+};
+template <>
+struct vectors<64> {
+    using floats = float __attribute__((vector_size(64)));
+    using words = std::uint32_t __attribute__((vector_size(64)));
+    using bytes = std::uint8_t __attribute__((vector_size(64)));
+    using integers = std::int32_t __attribute__((vector_size(64)));
+};
+}  // namespace detail
 
-    static f32x16 broadcast(float x) noexcept {
-        return each([&](int) { return part{x, x, x, x}; });
+template <class Arch>
+struct u32x16;
+
+template <class Arch>
+struct f32x16 {
+    static constexpr std::size_t parts = 64 / register_bytes<Arch>;
+    using part = typename detail::vectors<register_bytes<Arch>>::floats;
+    part v[parts];
+
+    [[gnu::always_inline]] static f32x16 broadcast(float x) noexcept {
+        f32x16 r;
+        LAB_UNROLL for (part& each : r.v) each = x - part{};
+        return r;
     }
-    static f32x16 load(const float* p) noexcept {
+    [[gnu::always_inline]] static f32x16 load(const float* p) noexcept {
         f32x16 r;
         std::memcpy(r.v, p, 64);
         return r;
     }
-    void store(float* p) const noexcept { std::memcpy(p, v, 64); }
+    [[gnu::always_inline]] void store(float* p) const noexcept { std::memcpy(p, v, 64); }
 
-    template <class F>
-    [[gnu::always_inline]] static f32x16 each(F&& f) {
-        return {{f(0), f(1), f(2), f(3)}};
+    [[gnu::always_inline]] friend f32x16 operator+(f32x16 a, f32x16 b) noexcept {
+        f32x16 r;
+        LAB_UNROLL for (std::size_t i = 0; i < parts; ++i) r.v[i] = a.v[i] + b.v[i];
+        return r;
     }
-    friend f32x16 operator+(f32x16 a, f32x16 b) noexcept {
-        return each([&](int i) { return a.v[i] + b.v[i]; });
+    [[gnu::always_inline]] friend f32x16 operator-(f32x16 a, f32x16 b) noexcept {
+        f32x16 r;
+        LAB_UNROLL for (std::size_t i = 0; i < parts; ++i) r.v[i] = a.v[i] - b.v[i];
+        return r;
     }
-    friend f32x16 operator-(f32x16 a, f32x16 b) noexcept {
-        return each([&](int i) { return a.v[i] - b.v[i]; });
+    [[gnu::always_inline]] friend f32x16 operator*(f32x16 a, f32x16 b) noexcept {
+        f32x16 r;
+        LAB_UNROLL for (std::size_t i = 0; i < parts; ++i) r.v[i] = a.v[i] * b.v[i];
+        return r;
     }
-    friend f32x16 operator*(f32x16 a, f32x16 b) noexcept {
-        return each([&](int i) { return a.v[i] * b.v[i]; });
+    [[gnu::always_inline]] friend f32x16 operator/(f32x16 a, f32x16 b) noexcept {
+        f32x16 r;
+        LAB_UNROLL for (std::size_t i = 0; i < parts; ++i) r.v[i] = a.v[i] / b.v[i];
+        return r;
     }
-    friend f32x16 operator/(f32x16 a, f32x16 b) noexcept {
-        return each([&](int i) { return a.v[i] / b.v[i]; });
-    }
-    friend f32x16 fma(f32x16 a, f32x16 b, f32x16 c) noexcept {
-        return each([&](int i) {
-            part r;
-            for (int j = 0; j < 4; ++j) r[j] = fused(a.v[i][j], b.v[i][j], c.v[i][j]);
-            return r;
-        });
+    [[gnu::always_inline]] friend f32x16 fma(f32x16 a, f32x16 b, f32x16 c) noexcept {
+        f32x16 r;
+        LAB_UNROLL for (std::size_t i = 0; i < parts; ++i) {
+            if constexpr (has_avx512<Arch>) {
+#if defined(LAB_AVX512)
+                r.v[i] = _mm512_fmadd_ps(a.v[i], b.v[i], c.v[i]);
+#endif
+            } else if constexpr (has_avx2<Arch>) {
+#if defined(LAB_AVX2)
+                r.v[i] = _mm256_fmadd_ps(a.v[i], b.v[i], c.v[i]);
+#endif
+            } else {
+#if defined(__FMA__) || defined(__ARM_FEATURE_FMA)
+                for (int j = 0; j < 4; ++j) r.v[i][j] = __builtin_fmaf(a.v[i][j], b.v[i][j], c.v[i][j]);
+#else
+                r.v[i] = a.v[i] * b.v[i] + c.v[i];
+#endif
+            }
+        }
+        return r;
     }
     /// a < b ? x : y per lane.
-    friend f32x16 select_less(f32x16 a, f32x16 b, f32x16 x, f32x16 y) noexcept {
-        return each([&](int i) { return a.v[i] < b.v[i] ? x.v[i] : y.v[i]; });
-    }
-    /// x 2^n, where `biased` holds n + 1.5 * 2^23 and -127 < n < 128.
-    friend f32x16 scale_by_power(f32x16 x, f32x16 biased) noexcept {
-        return each([&](int i) { return x.v[i] * (part)((((bits)biased.v[i]) << 23) + 0x3f800000); });
+    [[gnu::always_inline]] friend f32x16 select_less(f32x16 a, f32x16 b, f32x16 x, f32x16 y) noexcept {
+        f32x16 r;
+        LAB_UNROLL for (std::size_t i = 0; i < parts; ++i) r.v[i] = a.v[i] < b.v[i] ? x.v[i] : y.v[i];
+        return r;
     }
 };
 
-#if defined(LAB_AVX2)
-template <>
-struct f32x16<arch::avx2> {
-    __m256 low, high;
+template <class Arch>
+struct u32x16 {
+    static constexpr std::size_t parts = 64 / register_bytes<Arch>;
+    using part = typename detail::vectors<register_bytes<Arch>>::words;
+    using signed_part = typename detail::vectors<register_bytes<Arch>>::integers;
+    using byte_part = typename detail::vectors<register_bytes<Arch>>::bytes;
+    using float_part = typename f32x16<Arch>::part;
+    part v[parts];
 
-    static f32x16 broadcast(float x) noexcept { return {_mm256_set1_ps(x), _mm256_set1_ps(x)}; }
-    static f32x16 load(const float* p) noexcept { return {_mm256_loadu_ps(p), _mm256_loadu_ps(p + 8)}; }
-    void store(float* p) const noexcept {
-        _mm256_storeu_ps(p, low);
-        _mm256_storeu_ps(p + 8, high);
+    [[gnu::always_inline]] static u32x16 broadcast(std::uint32_t x) noexcept {
+        u32x16 r;
+        LAB_UNROLL for (part& each : r.v) each = x + part{};
+        return r;
     }
-    friend f32x16 operator+(f32x16 a, f32x16 b) noexcept {
-        return {_mm256_add_ps(a.low, b.low), _mm256_add_ps(a.high, b.high)};
+    [[gnu::always_inline]] static u32x16 load(const std::uint32_t* p) noexcept {
+        u32x16 r;
+        std::memcpy(r.v, p, 64);
+        return r;
     }
-    friend f32x16 operator-(f32x16 a, f32x16 b) noexcept {
-        return {_mm256_sub_ps(a.low, b.low), _mm256_sub_ps(a.high, b.high)};
-    }
-    friend f32x16 operator*(f32x16 a, f32x16 b) noexcept {
-        return {_mm256_mul_ps(a.low, b.low), _mm256_mul_ps(a.high, b.high)};
-    }
-    friend f32x16 operator/(f32x16 a, f32x16 b) noexcept {
-        return {_mm256_div_ps(a.low, b.low), _mm256_div_ps(a.high, b.high)};
-    }
-    friend f32x16 fma(f32x16 a, f32x16 b, f32x16 c) noexcept {
-        return {_mm256_fmadd_ps(a.low, b.low, c.low), _mm256_fmadd_ps(a.high, b.high, c.high)};
-    }
-    friend f32x16 select_less(f32x16 a, f32x16 b, f32x16 x, f32x16 y) noexcept {
-        return {_mm256_blendv_ps(y.low, x.low, _mm256_cmp_ps(a.low, b.low, _CMP_LT_OQ)),
-                _mm256_blendv_ps(y.high, x.high, _mm256_cmp_ps(a.high, b.high, _CMP_LT_OQ))};
-    }
-    friend f32x16 scale_by_power(f32x16 x, f32x16 biased) noexcept {
-        const auto power = [](__m256 b) {
-            const __m256i exponent = _mm256_slli_epi32(_mm256_castps_si256(b), 23);
-            return _mm256_castsi256_ps(_mm256_add_epi32(exponent, _mm256_set1_epi32(0x3f800000)));
-        };
-        return {_mm256_mul_ps(x.low, power(biased.low)), _mm256_mul_ps(x.high, power(biased.high))};
-    }
-};
-#endif
+    [[gnu::always_inline]] void store(std::uint32_t* p) const noexcept { std::memcpy(p, v, 64); }
 
-#if defined(LAB_AVX512)
-template <>
-struct f32x16<arch::avx512> {
-    __m512 v;
-
-    static f32x16 broadcast(float x) noexcept { return {_mm512_set1_ps(x)}; }
-    static f32x16 load(const float* p) noexcept { return {_mm512_loadu_ps(p)}; }
-    void store(float* p) const noexcept { _mm512_storeu_ps(p, v); }
-    friend f32x16 operator+(f32x16 a, f32x16 b) noexcept { return {_mm512_add_ps(a.v, b.v)}; }
-    friend f32x16 operator-(f32x16 a, f32x16 b) noexcept { return {_mm512_sub_ps(a.v, b.v)}; }
-    friend f32x16 operator*(f32x16 a, f32x16 b) noexcept { return {_mm512_mul_ps(a.v, b.v)}; }
-    friend f32x16 operator/(f32x16 a, f32x16 b) noexcept { return {_mm512_div_ps(a.v, b.v)}; }
-    friend f32x16 fma(f32x16 a, f32x16 b, f32x16 c) noexcept { return {_mm512_fmadd_ps(a.v, b.v, c.v)}; }
-    friend f32x16 select_less(f32x16 a, f32x16 b, f32x16 x, f32x16 y) noexcept {
-        return {_mm512_mask_blend_ps(_mm512_cmp_ps_mask(a.v, b.v, _CMP_LT_OQ), y.v, x.v)};
+    [[gnu::always_inline]] friend u32x16 operator+(u32x16 a, u32x16 b) noexcept {
+        u32x16 r;
+        LAB_UNROLL for (std::size_t i = 0; i < parts; ++i) r.v[i] = a.v[i] + b.v[i];
+        return r;
     }
-    friend f32x16 scale_by_power(f32x16 x, f32x16 biased) noexcept {
-        // The zero-masked form: GCC 12 warns of the plain one's undefined source operand.
-        const __m512i exponent = _mm512_maskz_slli_epi32(0xffff, _mm512_castps_si512(biased.v), 23);
-        return {_mm512_mul_ps(x.v, _mm512_castsi512_ps(_mm512_add_epi32(exponent, _mm512_set1_epi32(0x3f800000))))};
+    [[gnu::always_inline]] friend u32x16 operator&(u32x16 a, std::uint32_t b) noexcept {
+        u32x16 r;
+        LAB_UNROLL for (std::size_t i = 0; i < parts; ++i) r.v[i] = a.v[i] & b;
+        return r;
     }
+    [[gnu::always_inline]] friend u32x16 operator|(u32x16 a, u32x16 b) noexcept {
+        u32x16 r;
+        LAB_UNROLL for (std::size_t i = 0; i < parts; ++i) r.v[i] = a.v[i] | b.v[i];
+        return r;
+    }
+    [[gnu::always_inline]] friend u32x16 operator<<(u32x16 a, unsigned n) noexcept {
+        u32x16 r;
+        LAB_UNROLL for (std::size_t i = 0; i < parts; ++i) r.v[i] = a.v[i] << n;
+        return r;
+    }
+    [[gnu::always_inline]] friend u32x16 operator>>(u32x16 a, unsigned n) noexcept {
+        u32x16 r;
+        LAB_UNROLL for (std::size_t i = 0; i < parts; ++i) r.v[i] = a.v[i] >> n;
+        return r;
+    }
+    [[gnu::always_inline]] friend u32x16 operator*(u32x16 a, std::uint32_t b) noexcept {
+        u32x16 r;
+        LAB_UNROLL for (std::size_t i = 0; i < parts; ++i) r.v[i] = a.v[i] * b;
+        return r;
+    }
+    /// Subtracts b from each of the 64 bytes.
+    [[gnu::always_inline]] friend u32x16 subtract_bytes(u32x16 a, std::uint8_t b) noexcept {
+        u32x16 r;
+        LAB_UNROLL for (std::size_t i = 0; i < parts; ++i) r.v[i] = (part)((byte_part)a.v[i] - b);
+        return r;
+    }
+    /// Lanes as signed integers, shifted right with their sign.
+    [[gnu::always_inline]] friend u32x16 shift_signed(u32x16 a, unsigned n) noexcept {
+        u32x16 r;
+        LAB_UNROLL for (std::size_t i = 0; i < parts; ++i) r.v[i] = (part)(((signed_part)a.v[i]) >> n);
+        return r;
+    }
+    /// Lanes as signed integers, converted; exact below 2^24.
+    [[gnu::always_inline]] friend f32x16<Arch> to_float(u32x16 a) noexcept {
+        f32x16<Arch> r;
+        LAB_UNROLL for (std::size_t i = 0; i < parts; ++i) r.v[i] = __builtin_convertvector((signed_part)a.v[i], float_part);
+        return r;
+    }
+    [[gnu::always_inline]] friend f32x16<Arch> as_float(u32x16 a) noexcept { return std::bit_cast<f32x16<Arch>>(a); }
 };
-#endif
-#if defined(LAB_AVX512_BF16)
-/// The same registers; only the bfloat16 matrix product knows the difference.
-template <>
-struct f32x16<arch::avx512_bf16> : f32x16<arch::avx512> {
-    f32x16() = default;
-    f32x16(f32x16<arch::avx512> base) noexcept : f32x16<arch::avx512>(base) {}
-    static f32x16 broadcast(float x) noexcept { return f32x16<arch::avx512>::broadcast(x); }
-    static f32x16 load(const float* p) noexcept { return f32x16<arch::avx512>::load(p); }
-};
-#endif
+template <class Arch>
+[[gnu::always_inline]] inline u32x16<Arch> as_words(f32x16<Arch> a) noexcept {
+    return std::bit_cast<u32x16<Arch>>(a);
+}
 
 /// The larger per lane; a NaN in `b` stays.
 template <class Arch>
@@ -190,20 +254,22 @@ template <class Arch>
 /// Sum of the lanes: i with i + 8, then + 4, + 2, + 1.
 template <class Arch>
 [[nodiscard]] inline float sum(f32x16<Arch> x) noexcept {
-    alignas(64) float lanes[16];
-    x.store(lanes);
-    for (std::size_t width = 8; width != 0; width /= 2)
-        for (std::size_t i = 0; i < width; ++i) lanes[i] += lanes[i + width];
-    return lanes[0];
+    using quarter = detail::vectors<16>::floats;
+    quarter q[4];
+    std::memcpy(q, x.v, 64);
+    const quarter four = (q[0] + q[2]) + (q[1] + q[3]);
+    return (four[0] + four[2]) + (four[1] + four[3]);
 }
 /// Largest lane.
 template <class Arch>
 [[nodiscard]] inline float largest(f32x16<Arch> x) noexcept {
-    alignas(64) float lanes[16];
-    x.store(lanes);
-    for (std::size_t width = 8; width != 0; width /= 2)
-        for (std::size_t i = 0; i < width; ++i) lanes[i] = lanes[i] > lanes[i + width] ? lanes[i] : lanes[i + width];
-    return lanes[0];
+    using quarter = detail::vectors<16>::floats;
+    quarter q[4];
+    std::memcpy(q, x.v, 64);
+    const quarter left = q[0] > q[1] ? q[0] : q[1], right = q[2] > q[3] ? q[2] : q[3];
+    const quarter four = left > right ? left : right;
+    const float a = four[0] > four[1] ? four[0] : four[1], b = four[2] > four[3] ? four[2] : four[3];
+    return a > b ? a : b;
 }
 
 /// e^x within 2 ulp for -87.3 < x < 88; below, 0; above, e^88. NaN stays NaN.
@@ -213,7 +279,7 @@ template <class Arch>
     using v = f32x16<Arch>;
     const v lowest = v::broadcast(-87.3f), shift = v::broadcast(0x1.8p23f), one = v::broadcast(1.0f);
     const v clamped = smaller<Arch>(v::broadcast(88.0f), larger<Arch>(lowest, x));
-    const v biased = fma(clamped, v::broadcast(1.44269504088896341f), shift);
+    const v biased = fma(clamped, v::broadcast(1.44269504088896341f), shift);  // n + 1.5 * 2^23, n in the low bits
     const v n = biased - shift;
     v r = fma(n, v::broadcast(-0.693359375f), clamped);
     r = fma(n, v::broadcast(2.12194440e-4f), r);
@@ -224,7 +290,8 @@ template <class Arch>
     p = fma(p, r, v::broadcast(1.6666665459e-1f));
     p = fma(p, r, v::broadcast(5.0000001201e-1f));
     p = fma(p, r * r, r) + one;
-    return select_less(x, lowest, v::broadcast(0.0f), scale_by_power(p, biased));
+    const v power = as_float((as_words<Arch>(biased) << 23) + u32x16<Arch>::broadcast(0x3f800000));
+    return select_less(x, lowest, v::broadcast(0.0f), p * power);
 }
 
 /// 1 / (1 + e^-x)
