@@ -66,4 +66,23 @@ BOOST_AUTO_TEST_CASE(steps_round_up) {
     BOOST_CHECK_THROW((void)replay::steps_per_epoch(8, 0), config_error);
 }
 
+BOOST_AUTO_TEST_CASE(an_epoch_is_cut_evenly_and_completely) {
+    for (const std::size_t n : {1u, 7u, 8u, 9u, 50u})
+        for (const std::size_t batch : {1u, 4u, 8u, 64u}) {
+            std::vector<std::size_t> order(n), seen;
+            for (std::size_t i = 0; i < n; ++i) order[i] = n - i;
+            const std::size_t steps = replay::steps_per_epoch(n, batch);
+            std::size_t smallest = n, largest = 0;
+            for (std::size_t k = 0; k < steps; ++k) {
+                const auto part = replay::step_samples(order, k, steps);
+                smallest = std::min(smallest, part.size());
+                largest = std::max(largest, part.size());
+                seen.insert(seen.end(), part.begin(), part.end());
+            }
+            BOOST_TEST(seen == order, boost::test_tools::per_element());
+            BOOST_TEST(largest <= batch);
+            BOOST_TEST(largest - smallest <= 1u);
+        }
+}
+
 BOOST_AUTO_TEST_SUITE_END()

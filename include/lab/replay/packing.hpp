@@ -1,6 +1,6 @@
-// From an ordered list of samples to ragged batches: each epoch's order is a seeded shuffle, a step takes the next
-// `batch_size` samples, and a step is cut into micro-batches of at most a given number of tokens. No padding: sequences
-// lie end to end and do not see each other. Deterministic in (seed, phase, epoch) and in nothing else.
+// From an ordered list of samples to ragged batches: each epoch's order is a seeded shuffle, cut evenly into steps of at
+// most `batch_size` samples, and a step into micro-batches of at most a given number of tokens. No padding: sequences lie
+// end to end and do not see each other. Deterministic in (seed, phase, epoch) and in nothing else.
 #pragma once
 
 #include <algorithm>
@@ -67,10 +67,17 @@ inline void append(packed_batch& batch, const training_sample& sample) {
     return order;
 }
 
-/// Optimizer steps in an epoch of `samples` samples; the last may be smaller than the others.
+/// Optimizer steps in an epoch: as few as `batch_size` samples a step allow.
 [[nodiscard]] constexpr std::size_t steps_per_epoch(std::size_t samples, std::size_t batch_size) {
     if (batch_size == 0) throw config_error("batch size is 0 (use 1 or more samples per step)");
     return (samples + batch_size - 1) / batch_size;
+}
+
+/// The samples of one step, of an epoch in training order. Sizes differ by at most one: a last step of one or two samples
+/// would move the weights as far as a full one, on next to no evidence.
+[[nodiscard]] inline std::span<const std::size_t> step_samples(std::span<const std::size_t> order, std::size_t step, std::size_t steps) {
+    const std::size_t begin = order.size() * step / steps, end = order.size() * (step + 1) / steps;
+    return order.subspan(begin, end - begin);
 }
 
 }  // namespace lab::replay

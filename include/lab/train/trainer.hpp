@@ -150,9 +150,10 @@ private:
         std::size_t step = 0;
         for (std::size_t epoch = 0; epoch < p.epochs; ++epoch) {
             const auto samples = order(done_.phase, epoch);
-            for (std::size_t begin = 0; begin < samples.size(); begin += p.batch_size) {
+            const std::size_t steps = replay::steps_per_epoch(samples.size(), p.batch_size);
+            for (std::size_t k = 0; k < steps; ++k) {
                 if (step++ < done_.step) continue;  // done before the resume
-                take_step(std::span(samples).subspan(begin, std::min(p.batch_size, samples.size() - begin)), epoch, on);
+                take_step(replay::step_samples(samples, k, steps), epoch, on);
                 stop = on.stop && on.stop();
                 if (done_.step == about.steps) break;
                 if (options_.heldout_every != 0 && done_.step % options_.heldout_every == 0)
