@@ -7,6 +7,7 @@
 #include <cmath>
 #include <cstdint>
 #include <cstdio>
+#include <exception>
 #include <string>
 #include <string_view>
 #include <unistd.h>
@@ -40,7 +41,13 @@ public:
           terminal_(::isatty(::fileno(stderr)) != 0), start_(clock::now()), shown_(start_) {}
     progress(const progress&) = delete;
     progress& operator=(const progress&) = delete;
-    ~progress() { finish(); }
+    /// Where a fault ends the work, only the line is ended.
+    ~progress() {
+        if (std::uncaught_exceptions() == faults_)
+            finish();
+        else if (terminal_ && !quiet_ && !finished_)
+            std::fputs("\n", stderr);
+    }
 
     /// Sets how much is done and, when given, the note (a loss, a count of rejected samples).
     void update(std::uint64_t done, std::string_view note = {}) {
@@ -89,6 +96,7 @@ private:
     std::uint64_t total_, done_ = 0;
     bool quiet_, terminal_, finished_ = false;
     clock::time_point start_, shown_;
+    int faults_ = std::uncaught_exceptions();
 };
 
 }  // namespace lab::apps

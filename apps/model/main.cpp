@@ -1,0 +1,171 @@
+// lab-model: looks into model files, turns text into tokens and back, measures perplexity, writes logits, converts.
+#include <algorithm>
+#include <array>
+#include <cxxopts.hpp>
+#include <filesystem>
+#include <iostream>
+#include <iterator>
+#include <numeric>
+#include <string>
+#include <string_view>
+#include <unistd.h>
+#include <vector>
+
+#include "common/cli.hpp"
+#include "common/progress.hpp"
+#include "lab/core/quantize.hpp"
+#include "lab/core/version.hpp"
+#include "lab/eval/perplexity.hpp"
+#include "lab/eval/window_scorer.hpp"
+#include "lab/formats/npy.hpp"
+#include "lab/nn/load.hpp"
+#include "lab/nn/save.hpp"
+#include "lab/tokenizer/load.hpp"
+#include "model/describe.hpp"
+#include "model/options.hpp"
+
+namespace {
+
+using namespace lab;
+using apps::progress, apps::usage_error, formats::json;
+
+std::string read_input(const cxxopts::ParseResult& args) {
+    if (args.count("text") + args.count("file") != 1) throw usage_error("give either --text or --file");
+    if (args.count("text") != 0) return args["text"].as<std::string>();
+    const auto path = args["file"].as<std::string>();
+    if (path != "-") return read_file(path);
+    return {std::istreambuf_iterator<char>(std::cin), {}};
+}
+/// "[1, 2, 3]" or "1,2,3".
+std::vector<token> parse_tokens(std::string text) {
+    if (text.find('[') == text.npos) text = "[" + text + "]";
+    return formats::value_as<std::vector<token>>(formats::parse_json(text, "token ids"), "token ids");
+}
+std::filesystem::path required(const cxxopts::ParseResult& args, const char* option) {
+    if (args.count(option) == 0) throw usage_error(std::string("--") + option + " is missing");
+    return args[option].as<std::string>();
+}
+progress::style style_of(const cxxopts::ParseResult& args) {
+    return args.count("quiet") + args.count("json") != 0 ? progress::style::quiet : progress::style::automatic;
+}
+
+int info(const cxxopts::ParseResult& args) {
+    const auto& files = args.unmatched();
+    if (files.size() != 1) throw usage_error("info needs one file or folder");
+    const auto what = apps::describe(files.front());
+    if (args.count("json") != 0)
+        std::cout << formats::to_text(what) << '\n';
+    else
+        apps::print_description(std::cout, what, args.count("tensors") != 0, args.count("full") != 0, {apps::shows_colours(stdout)});
+    return 0;
+}
+
+int tokenize(const cxxopts::ParseResult& args) {
+    const auto path = required(args, "model");
+    const std::string input = read_input(args);
+    const auto tokens = tokenizer::load_tokenizer(path);
+    if (args.count("decode") != 0) {
+        std::cout << tokens.decode(parse_tokens(input));
+        if (::isatty(STDOUT_FILENO) != 0) std::cout << '\n';
+    } else {
+        std::cout << formats::to_text(tokens.encode(input, {.add_bos = args.count("bos") != 0, .add_eos = args.count("eos") != 0,
+                                                            .parse_special = args.count("parse-special") != 0}))
+                  << '\n';
+    }
+    return 0;
+}
+
+int perplexity(const cxxopts::ParseResult& args) {
+    const auto path = required(args, "model");
+    const auto text = read_input(args);
+    const auto tokenizer = tokenizer::load_tokenizer(path);
+    const auto tokens = tokenizer.encode(text, {.add_bos = tokenizer.adds_bos()});
+    eval::model_window_scorer scorer(nn::load_model(path, {.threads = args["threads"].as<std::size_t>()}));
+    const auto context = args["ctx"].as<std::size_t>();
+    eval::perplexity_result result;
+    {
+        progress shown("perplexity", context == 0 ? 0 : tokens.size() / context, "windows", style_of(args));
+        result = eval::perplexity(scorer, tokens, {.context = context, .bos = tokenizer.adds_bos() ? tokenizer.bos() : no_token,
+                                                   .progress = [&](std::size_t done, std::size_t) { shown.update(done); }});
+    }
+    if (args.count("json") != 0) {
+        std::cout << formats::to_text({{"perplexity", result.perplexity}, {"error", result.error}, {"mean_loss", result.mean_loss},
+                                       {"tokens", result.tokens}, {"windows", result.windows}, {"context", context}})
+                  << '\n';
+    } else {
+        std::printf("%zu tokens scored in %zu windows of %zu\nperplexity: %.4f +/- %.4f\n", result.tokens, result.windows, context,
+                    result.perplexity, result.error);
+        std::fflush(stdout);
+    }
+    return 0;
+}
+
+int logits(const cxxopts::ParseResult& args) {
+    const auto path = required(args, "model"), out = required(args, "out");
+    const auto tokens = parse_tokens(required(args, "tokens").string());
+    auto model = nn::load_model(path, {.threads = args["threads"].as<std::size_t>()});
+    const std::size_t vocab = model.dims().vocab;
+    for (const token t : tokens)
+        if (t < 0 || static_cast<std::size_t>(t) >= vocab)
+            throw usage_error("token " + std::to_string(t) + " is outside the vocabulary of " + std::to_string(vocab));
+    if (tokens.empty()) throw usage_error("--tokens is empty");
+    formats::npy_writer file(out, tokens.size(), vocab);
+    auto cache = model.make_cache();
+    const nn::sequence_id sequence = cache.create();
+    progress shown("logits", tokens.size(), "tokens", style_of(args));
+    constexpr std::size_t chunk = 256;  // bounds the memory of the logits
+    for (std::size_t first = 0; first < tokens.size(); first += chunk) {
+        const auto part = std::span(tokens).subspan(first, std::min(chunk, tokens.size() - first));
+        nn::batch_builder batch;
+        batch.add(part, static_cast<std::int32_t>(first));
+        std::vector<std::uint32_t> rows(part.size());
+        std::iota(rows.begin(), rows.end(), 0u);
+        file.write(model.forward(batch.get(), cache, std::span(&sequence, 1), rows).flat());
+        shown.update(first + part.size());
+    }
+    file.commit();
+    return 0;
+}
+
+int convert(const cxxopts::ParseResult& args) {
+    const auto& files = args.unmatched();
+    if (files.size() != 2) throw usage_error("convert needs IN and OUT");
+    const std::filesystem::path in = files[0], out = files[1];
+    if (out.extension() == ".safetensors") throw usage_error("OUT is a folder for safetensors: its weights go into model.safetensors");
+    nn::save_options options;
+    if (args.count("type") != 0) options.type = dtype_from_name(args["type"].as<std::string>());
+    if (options.type && !can_encode(*options.type))
+        throw usage_error("--type " + std::string(name_of(*options.type)) + " can be read but not written");
+    if (args.count("tokenizer") != 0) options.tokenizer = args["tokenizer"].as<std::string>();
+    const auto model = nn::load_model(in, {.threads = args["threads"].as<std::size_t>()});
+    if (out.extension() == ".gguf")
+        nn::save_gguf(model, out, options);
+    else
+        nn::save_safetensors(model, out, options);
+    if (args.count("quiet") == 0) std::cerr << "wrote " << out.string() << '\n';
+    return 0;
+}
+
+int run(int argc, char** argv) {
+    using run_command = int (*)(const cxxopts::ParseResult&);
+    static constexpr std::array<run_command, apps::model_commands.size()> run_commands{info, tokenize, perplexity, logits, convert};
+    const std::string_view name = argc > 1 ? argv[1] : "";
+    if (name == "--help" || name == "-h" || name == "help") return std::cout << apps::model_overview, 0;
+    if (name == "--version") return std::cout << "lab-model " << version << '\n', 0;
+    for (std::size_t i = 0; i < run_commands.size(); ++i) {
+        if (apps::model_commands[i].name != name) continue;
+        auto spec = apps::options_of(apps::model_commands[i]);
+        const auto args = spec.parse(argc - 1, argv + 1);
+        if (args.count("help") != 0) return std::cout << spec.help(), 0;
+        const bool takes_files = name == "info" || name == "convert";
+        if (!takes_files && !args.unmatched().empty()) throw usage_error("unexpected argument '" + args.unmatched().front() + "'");
+        return run_commands[i](args);
+    }
+    throw usage_error(name.empty() ? "a command is missing" : "unknown command '" + std::string(name) + "'");
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    return lab::apps::run_app("lab-model", [&] { return run(argc, argv); });
+}

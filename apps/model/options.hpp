@@ -1,0 +1,68 @@
+// lab-model's command line: its commands, and the options each of them takes.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cxxopts.hpp>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+
+namespace lab::apps {
+
+inline constexpr const char* model_overview = R"(lab-model: looks into, converts and measures models (GGUF files, safetensors folders).
+
+  lab-model info FILE|DIR [--tensors] [--full] [--json]
+  lab-model tokenize --model FILE (--text T | --file F) [--bos] [--eos] [--parse-special]
+  lab-model tokenize --model FILE (--text IDS | --file F) --decode
+  lab-model perplexity --model FILE --file TEXT [--ctx 512] [--json]
+  lab-model logits --model FILE --tokens 1,2,3 --out F.npy
+  lab-model convert IN OUT [--type f32|f16|bf16|q8_0|q4_0|q4_1]     OUT: a name in .gguf, or a folder for safetensors
+
+'lab-model COMMAND --help' shows all options of a command. A file of '-' is standard input.
+)";
+
+struct model_command {
+    const char* name;
+    const char* help;
+    std::string_view options;  // names, each between spaces
+};
+inline constexpr std::array model_commands{
+    model_command{"info", "FILE|DIR: what a weight file holds", " tensors full json "},
+    model_command{"tokenize", "text to token ids (one JSON array), or back with --decode",
+                  " model text file bos eos parse-special decode "},
+    model_command{"perplexity", "non-overlapping windows, the second half of each scored", " model text file ctx threads json quiet "},
+    model_command{"logits", "fp32 logits [tokens, vocab] as .npy", " model tokens out threads quiet "},
+    model_command{"convert", "IN OUT: between GGUF and safetensors, to another type", " type tokenizer threads quiet "},
+};
+
+[[nodiscard]] inline cxxopts::Options options_of(const model_command& c) {
+    cxxopts::Options spec("lab-model " + std::string(c.name), c.help);
+    const auto add = [&](const char* name, const char* help, std::shared_ptr<cxxopts::Value> value = cxxopts::value<bool>()) {
+        if (c.options.find(" " + std::string(name) + " ") != c.options.npos) spec.add_options()(name, help, std::move(value));
+    };
+    const auto text = [] { return cxxopts::value<std::string>(); };
+    const auto count = [](const char* fallback) { return cxxopts::value<std::size_t>()->default_value(fallback); };
+    add("model", "GGUF file or folder", text());
+    add("text", "the text itself", text());
+    add("file", "a file with the text; - is standard input", text());
+    add("bos", "begin with the beginning-of-text token");
+    add("eos", "end with the end-of-text token");
+    add("parse-special", "special tokens in the text become their ids");
+    add("decode", "ids (JSON array, or 1,2,3) to text");
+    add("ctx", "tokens of a window", count("512"));
+    add("tokens", "ids: 1,2,3", text());
+    add("out", "file to write", text());
+    add("type", "f32, f16, bf16, q8_0, q4_0 or q4_1; as stored where not given", text());
+    add("tokenizer", "file or folder whose tokenizer goes with the model; default: IN's own", text());
+    add("tensors", "list every tensor");
+    add("full", "print long values in full");
+    add("threads", "0: one per processor", count("0"));
+    add("json", "one JSON object on standard output");
+    add("quiet", "no progress");
+    spec.add_options()("h,help", "this text");
+    return spec;
+}
+
+}  // namespace lab::apps
