@@ -1,0 +1,71 @@
+// Few-shot examples from a leaf's own seeds, as chat turns. A small teacher learns the form of an answer from them; they
+// always come from that leaf alone (LAB, arXiv 2403.01081, section 3.2) and never from the example at hand.
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "lab/sdg/prompts.hpp"
+#include "lab/sdg/sentences.hpp"
+#include "lab/taxonomy/leaf.hpp"
+#include "lab/text/request.hpp"
+
+namespace lab::sdg {
+
+/// White space as single spaces, none at the ends.
+[[nodiscard]] inline std::string flat(std::string_view text) {
+    std::string out;
+    for (const char c : text)
+        if (!detail::is_space(c)) {
+            out += c;
+        } else if (!out.empty() && out.back() != ' ') {
+            out += ' ';
+        }
+    if (!out.empty() && out.back() == ' ') out.pop_back();
+    return out;
+}
+
+inline constexpr std::size_t no_seed = static_cast<std::size_t>(-1);
+
+inline void add_turn(text::messages& messages, std::string user, std::string assistant) {
+    messages.push_back({"user", std::move(user)});
+    messages.push_back({"assistant", std::move(assistant)});
+}
+
+[[nodiscard]] inline std::string open_book_text(std::string_view text, std::string_view question) {
+    return text.empty() ? std::string(question) : prompts::open_book::render(text::field<"text">(text), text::field<"question">(question));
+}
+
+/// Up to `count` examples "text, question -> answer", from seeds other than `not_this`, one question of each.
+[[nodiscard]] inline text::messages open_book_examples(const taxonomy::leaf& leaf, std::size_t not_this, std::size_t count, bool with_text = true) {
+    text::messages m;
+    for (std::size_t i = 0; i < leaf.seeds.size() && m.size() < 2 * count; ++i) {
+        if (i == not_this) continue;
+        const auto& qa = leaf.seeds[i].questions_and_answers[i % leaf.seeds[i].questions_and_answers.size()];
+        add_turn(m, open_book_text(with_text ? flat(leaf.seeds[i].context) : "", qa.question), qa.answer);
+    }
+    return m;
+}
+
+/// The sentence of the context that holds the answer, else the whole context.
+[[nodiscard]] inline std::string sentence_with(std::string_view context, std::string_view answer) {
+    for (const auto& s : sentences_of(context))
+        if (const auto sentence = flat(s.of(context)); sentence.find(answer) != std::string::npos) return sentence;
+    return flat(context);
+}
+
+/// Up to `count` examples "sentence, answer -> question".
+[[nodiscard]] inline text::messages ask_about_examples(const taxonomy::leaf& leaf, std::size_t not_this, std::size_t count) {
+    text::messages m;
+    for (std::size_t i = 0; i < leaf.seeds.size() && m.size() < 2 * count; ++i) {
+        if (i == not_this) continue;
+        const auto& qa = leaf.seeds[i].questions_and_answers[i % leaf.seeds[i].questions_and_answers.size()];
+        add_turn(m, prompts::ask_about::render(text::field<"text">(sentence_with(leaf.seeds[i].context, qa.answer)), text::field<"answer">(qa.answer)), qa.question);
+    }
+    return m;
+}
+
+}  // namespace lab::sdg

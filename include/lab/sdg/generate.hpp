@@ -1,0 +1,185 @@
+// The whole run over a taxonomy: seeds first, then each leaf's source and pipeline until its quota is met or its budget is
+// spent; a leaf that falls short says why and the others go on. What is kept is chosen for coverage: one sample of every fact
+// before a second of any. The result depends on taxonomy, options and the teacher's answers alone. Reads no held-out question.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <functional>
+#include <map>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "lab/sdg/knowledge.hpp"
+#include "lab/sdg/skills.hpp"
+#include "lab/taxonomy/load.hpp"
+
+namespace lab::sdg {
+
+struct leaf_result {
+    const taxonomy::leaf* leaf = nullptr;
+    std::vector<candidate> kept, refused;
+    std::size_t seeds = 0;      // of the kept
+    std::size_t wanted = 0, proposed = 0;
+    std::string shortfall;      // why fewer than wanted were kept; empty when the quota was met
+
+    [[nodiscard]] std::map<std::string, std::size_t> refused_by() const {
+        std::map<std::string, std::size_t> counts;
+        for (const auto& c : refused) ++counts[c.refused_by];
+        return counts;
+    }
+};
+
+struct run_result {
+    std::string teacher;
+    std::vector<std::string> notes;
+    std::map<std::string, calibration> judges;
+    std::vector<leaf_result> leaves;
+};
+
+struct run_progress {
+    std::string leaf;                          // id, or what is being done
+    std::size_t kept = 0, wanted = 0, refused = 0;  // of the whole run
+};
+/// Called after each batch; false stops the run with `interrupted`.
+using run_observer = std::function<bool(const run_progress&)>;
+
+/// The observer asked to stop; what the teacher said until then is in the journal.
+struct interrupted : error {
+    using error::error;
+};
+
+namespace detail {
+
+class whole_run {
+public:
+    whole_run(any_teacher& teacher, const pipeline_options& options, token_counter count, const run_observer& observer)
+        : teacher_(teacher), options_(options), count_(count), observer_(observer), seen_(options.near_duplicate) {}
+
+    run_result operator()(std::span<const taxonomy::leaf> leaves) {
+        result_.teacher = teacher_.identity();
+        std::vector<const taxonomy::leaf*> knowledge, skills;
+        for (const auto& leaf : leaves) (leaf.kind == taxonomy::root::knowledge ? knowledge : skills).push_back(&leaf);
+        report("measuring the judges");
+        if (!knowledge.empty()) calibrate_knowledge(teacher_, knowledge, options_, result_.judges);
+        if (!skills.empty()) calibrate_skills(teacher_, skills, options_, result_.judges);
+        progress_.wanted = leaves.size() * options_.samples_per_leaf;
+        for (const auto& leaf : leaves) work_on(leaf);
+        result_.notes = teacher_.notes();
+        return std::move(result_);
+    }
+
+private:
+    void report(const std::string& what) {
+        progress_.leaf = what;
+        if (observer_ && !observer_(progress_)) throw interrupted("interrupted: run the same command again to go on where it stopped");
+    }
+
+    void work_on(const taxonomy::leaf& leaf) {
+        leaf_result r;
+        r.leaf = &leaf;
+        r.wanted = options_.samples_per_leaf;
+        leaf_run run{teacher_, leaf, options_, seen_, result_.judges, ids_};
+        add_seeds(run, r);
+        if (leaf.kind == taxonomy::root::knowledge) {
+            const knowledge_source source(leaf, options_, count_);
+            fill(run, r, source, knowledge_pipeline(), 8, source.items() * options_.budget / 2);
+            if (leaf.documents.empty() && !r.shortfall.empty()) r.shortfall += "; the leaf has no document to ask about";
+        } else {
+            skill_source source(leaf);
+            fill(run, r, source, skill_pipeline(), 16, r.wanted * options_.budget);
+        }
+        result_.leaves.push_back(std::move(r));
+    }
+
+    /// Seeds are known to new samples even where they are not to be samples themselves.
+    void add_seeds(leaf_run& run, leaf_result& r) {
+        for (std::size_t s = 0; s < run.leaf.seeds.size(); ++s) {
+            const auto& seed = run.leaf.seeds[s];
+            for (std::size_t q = 0; q < seed.questions_and_answers.size(); ++q) {
+                candidate c;
+                c.origin = "seed";
+                c.question = seed.questions_and_answers[q].question;
+                c.answer = seed.questions_and_answers[q].answer;
+                c.context = flat(seed.context);
+                c.provenance = {{"seed", {s, q}}, {"line", seed.at.line}};
+                run.seen.add(user_text(run.leaf, c) + "\n" + c.answer);
+                run.kept_ids.push_back(sample_id(run.leaf, c));
+                if (options_.seeds_as_samples) r.kept.push_back(std::move(c));
+            }
+        }
+        r.seeds = r.kept.size();
+    }
+
+    template <class Source, class Pipeline>
+    void fill(leaf_run& run, leaf_result& r, Source&& source, const Pipeline& pipeline, std::size_t round, std::size_t limit) {
+        std::vector<candidate> good;
+        std::map<std::string, std::size_t> groups;  // kept of each
+        std::uint64_t next = 0;
+        const std::size_t before_kept = progress_.kept, before_refused = progress_.refused;
+        while (next < limit && groups.size() < r.wanted && good.size() < 2 * r.wanted) {
+            auto batch = source.propose(run, next, round);
+            next += round;
+            r.proposed += batch.size();
+            pipeline(run, batch);
+            for (auto& c : batch) {
+                if (c.alive()) {
+                    if (c.group.empty()) c.group = "number " + std::to_string(c.number) + " " + std::to_string(good.size());
+                    ++groups[c.group];
+                    good.push_back(std::move(c));
+                } else {
+                    r.refused.push_back(std::move(c));
+                }
+            }
+            progress_.kept = before_kept + std::min(good.size(), r.wanted);
+            progress_.refused = before_refused + r.refused.size();
+            report(run.leaf.id);
+        }
+        choose(r, good);
+        progress_.kept = before_kept + r.kept.size() - r.seeds;
+        progress_.refused = before_refused + r.refused.size();
+        if (r.kept.size() - r.seeds >= r.wanted) return;
+        r.shortfall = limit == 0 ? "nothing could be made from this leaf"
+                                 : "all " + std::to_string(next) + " items of the budget are used up (" + std::to_string(r.proposed) + " proposals)";
+        std::string most;
+        std::size_t count = 0;
+        for (const auto& [check, n] : r.refused_by())
+            if (n > count) most = check, count = n;
+        if (count > 0) r.shortfall += "; most were refused by '" + most + "' (" + std::to_string(count) + ")";
+    }
+
+    /// The first of every group, then the second of every group, until the quota is met; the order of proposal is kept.
+    static void choose(leaf_result& r, std::vector<candidate>& good) {
+        std::map<std::string, std::size_t> seen;
+        std::vector<std::pair<std::size_t, std::size_t>> order;  // (turn in its group, index)
+        for (std::size_t i = 0; i < good.size(); ++i) order.emplace_back(seen[good[i].group]++, i);
+        std::stable_sort(order.begin(), order.end());
+        for (std::size_t k = r.wanted; k < order.size(); ++k) good[order[k].second].refuse("quota", "the quota of " + std::to_string(r.wanted) + " was met");
+        for (auto& c : good) (c.alive() ? r.kept : r.refused).push_back(std::move(c));
+    }
+
+    any_teacher& teacher_;
+    const pipeline_options& options_;
+    token_counter count_;
+    const run_observer& observer_;
+    duplicate_index seen_;
+    std::vector<std::string> ids_;
+    run_result result_;
+    run_progress progress_;
+};
+
+}  // namespace detail
+
+/// @param count tokens of a text, for the chunks; `leaves` must outlive the result
+/// @throws io_error when the teacher is gone for good, interrupted when the observer says so
+[[nodiscard]] inline run_result generate(std::span<const taxonomy::leaf> leaves, any_teacher& teacher, const pipeline_options& options, token_counter count,
+                                         const run_observer& observer = {}) {
+    return detail::whole_run(teacher, options, count, observer)(leaves);
+}
+
+/// A count of tokens where no tokenizer is at hand: four bytes a token, at least one a word.
+[[nodiscard]] inline std::size_t estimated_tokens(std::string_view text) { return std::max((text.size() + 3) / 4, loose_words(text).size()); }
+
+}  // namespace lab::sdg

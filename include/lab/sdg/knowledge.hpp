@@ -1,0 +1,314 @@
+// Knowledge leaves: questions about the leaf's documents, with answers that stand in them. Four sources: sentences of the documents
+// (rules and teacher write questions, the teacher's likelihood chooses), the seeds asked in other words, sentences to complete,
+// sections to recall. The first pass uses every item once; later passes sample the teacher.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <map>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "lab/sdg/knowledge_checks.hpp"
+
+namespace lab::sdg {
+
+/// The word that most of the seeds' questions have in common, with the article it usually has: "Pellamy", "the ollophone".
+[[nodiscard]] inline std::string topic_of(const taxonomy::leaf& leaf) {
+    std::map<std::string, std::size_t> questions_with;
+    std::map<std::string, std::map<std::string, std::size_t>> spellings;
+    std::size_t total = 0;
+    for (const auto& seed : leaf.seeds)
+        for (const auto& qa : seed.questions_and_answers) {
+            ++total;
+            for (const auto& stem : content_set(qa.question)) ++questions_with[stem];
+            const auto words = detail::split_words(qa.question);
+            for (std::size_t i = 1; i < words.size(); ++i) {
+                std::string word = words[i];
+                while (!word.empty() && !detail::is_upper(word.back()) && !detail::is_lower(word.back())) word.pop_back();
+                if (word.ends_with("'s")) word.resize(word.size() - 2);
+                const auto stems = content_stems(word);
+                if (stems.size() != 1) continue;
+                const bool article = words[i - 1] == "the" || words[i - 1] == "an" || words[i - 1] == "a";
+                ++spellings[stems[0]][article ? words[i - 1] + " " + word : word];
+            }
+        }
+    const auto* best = static_cast<const std::pair<const std::string, std::size_t>*>(nullptr);
+    for (const auto& entry : questions_with)
+        if (best == nullptr || entry.second > best->second) best = &entry;
+    if (best == nullptr || best->second * 2 < total) return {};
+    const auto& ways = spellings[best->first];
+    const auto usual = std::max_element(ways.begin(), ways.end(), [](const auto& a, const auto& b) { return a.second < b.second; });
+    return usual == ways.end() ? std::string() : usual->first;
+}
+
+class knowledge_source {
+public:
+    /// @param count tokens of a text, for the chunks
+    knowledge_source(const taxonomy::leaf& leaf, const pipeline_options& options, token_counter count) : leaf_(leaf), topic_(topic_of(leaf)) {
+        std::vector<item> facts, seeds, completions, sections;
+        for (const auto& document : leaf.documents)
+            for (auto& piece : chunks_of(document.text, options.chunks, count)) read(document.path, piece, facts, completions, sections);
+        for (std::size_t s = 0; s < leaf.seeds.size(); ++s)
+            for (std::size_t q = 0; q < leaf.seeds[s].questions_and_answers.size(); ++q) seeds.push_back({kind::seed, {}, {}, s, q});
+        const counter_rng order(options.seed, hash64("items", hash64(leaf.id)));
+        for (auto* list : {&facts, &seeds, &completions, &sections}) {
+            counter_rng rng = order;
+            shuffle(*list, rng);
+        }
+        // Facts and seeds two for each completion and section, until all are placed.
+        for (std::size_t round = 0, placed = 0; placed < facts.size() + seeds.size() + completions.size() + sections.size(); ++round)
+            for (auto [list, each] : {std::pair{&facts, 2u}, std::pair{&seeds, 2u}, std::pair{&completions, 1u}, std::pair{&sections, 1u}})
+                for (std::size_t k = round * each; k < std::min<std::size_t>(list->size(), (round + 1) * each); ++k, ++placed) items_.push_back((*list)[k]);
+    }
+
+    [[nodiscard]] std::size_t items() const noexcept { return items_.size(); }
+    [[nodiscard]] const std::string& topic() const noexcept { return topic_; }
+
+    /// The candidates of items [first, first + count), counted through all passes.
+    [[nodiscard]] std::vector<candidate> propose(leaf_run& run, std::uint64_t first, std::size_t count) const {
+        std::vector<candidate> batch;
+        std::vector<text::request> requests;
+        std::vector<candidate> drafts;  // one for each request
+        for (std::uint64_t n = first; n < first + count && !items_.empty(); ++n) {
+            const item& it = items_[n % items_.size()];
+            const std::uint64_t pass = n / items_.size();
+            if (it.what == kind::fact) from_fact(run, it, n, pass, batch, requests, drafts);
+            if (it.what == kind::seed) from_seed(run, it, n, pass, batch, requests, drafts);
+            if (it.what == kind::completion && pass == 0) batch.push_back(completion(it, n));
+            if (it.what == kind::section && pass == 0) batch.push_back(section(it, n));
+        }
+        if (!requests.empty()) {
+            const auto answers = run.teacher.complete(requests);
+            for (std::size_t k = 0; k < drafts.size(); ++k) {
+                drafts[k].question = as_question(requests[k].assistant_prefix + answers[k].text);
+                batch.push_back(std::move(drafts[k]));
+            }
+        }
+        return batch;
+    }
+
+private:
+    enum class kind { fact, seed, completion, section };
+    struct place {
+        std::string path, document, section;  // file, its title, the last heading
+        text_range span;
+        std::string text, digest;
+    };
+    struct item {
+        kind what;
+        std::string sentence;
+        question_form form;
+        std::size_t a, b;  // seed: context, question; else a: index of the place
+    };
+
+    void read(const std::string& path, const chunk& piece, std::vector<item>& facts, std::vector<item>& completions, std::vector<item>& sections) {
+        places_.push_back({path, piece.headings.empty() ? path : piece.headings.front(), piece.headings.size() < 2 ? "" : piece.headings.back(), piece.span,
+                           flat(piece.text), sha256_hex(piece.text)});
+        const std::size_t at = places_.size() - 1;
+        for (const auto& s : sentences_of(piece.text)) {
+            const std::string sentence = flat(s.of(piece.text));
+            std::map<std::string, bool> answers;
+            for (auto& form : questions_from(sentence)) {
+                const auto end = sentence.rfind(form.answer);
+                if (end != sentence.npos && end > 10 && !answers.contains(form.answer)) completions.push_back({kind::completion, sentence, form, at, end});
+                if (answers.emplace(form.answer, true).second) facts.push_back({kind::fact, sentence, form, at, 0});
+            }
+        }
+        if (!places_[at].section.empty()) sections.push_back({kind::section, {}, {}, at, 0});
+    }
+
+    [[nodiscard]] candidate start(std::uint64_t n, const char* origin, const place& where) const {
+        candidate c;
+        c.number = n;
+        c.origin = origin;
+        c.context = where.text;
+        c.provenance = {{"document", where.path}, {"span", {where.span.begin, where.span.end}}, {"chunk_sha256", where.digest}};
+        return c;
+    }
+    /// Named topic: a question must make sense by itself.
+    [[nodiscard]] std::string with_topic(const question_form& form) const {
+        const auto asked = content_set(form.question);
+        return topic_.empty() || detail::subset(content_set(topic_), asked) ? form.question : about_topic(form, topic_);
+    }
+    /// The first line up to its question mark.
+    static std::string as_question(std::string text) {
+        text = flat(text.substr(0, text.find('\n')));
+        if (const auto mark = text.find('?'); mark != text.npos) text.resize(mark + 1);
+        return text;
+    }
+    [[nodiscard]] static text::request open(text::messages examples, std::string prompt, std::string prefix, std::uint64_t pass, counter_rng rng) {
+        text::request r;
+        r.messages = std::move(examples);
+        r.messages.push_back({"user", std::move(prompt)});
+        r.assistant_prefix = std::move(prefix);
+        r.max_tokens = 28;
+        r.stop = {"\n", "?"};
+        r.sampling.temperature = pass == 0 ? 0.0f : 0.8f;
+        r.sampling.top_p = 0.95f;
+        r.sampling.seed = rng.next64();
+        return r;
+    }
+    /// Question words that suit an answer.
+    [[nodiscard]] static std::vector<std::string> openings_for(const std::string& answer) {
+        const auto words = detail::split_words(answer);
+        if (words.empty()) return {"What"};
+        if (detail::tells_time(words, 0, words.size())) return {"When", "On which"};
+        if (detail::all_names(words, 0, words.size())) return {"What is the name of", "Who", "Which"};
+        if (detail::one_of(words[0], detail::number_words)) return {"How many"};
+        if (detail::one_of(words[0], detail::prepositions)) return {"Where"};
+        return {"What", "Which"};
+    }
+
+    void from_fact(leaf_run& run, const item& it, std::uint64_t n, std::uint64_t pass, std::vector<candidate>& batch, std::vector<text::request>& requests,
+                   std::vector<candidate>& drafts) const {
+        const place& where = places_[it.a];
+        candidate base = start(n, "document", where);
+        base.group = "fact " + it.sentence + " " + it.form.answer;
+        base.answer = it.form.answer;
+        base.provenance["asks"] = it.sentence;
+        if (pass == 0)
+            for (const auto& form : questions_from(it.sentence)) {
+                if (form.answer != it.form.answer) continue;
+                candidate c = base;
+                c.question = with_topic(form);
+                c.sure = true;
+                c.provenance["rule"] = form.rule;
+                batch.push_back(std::move(c));
+            }
+        for (const auto& opening : openings_for(it.form.answer)) {
+            requests.push_back(open(ask_about_examples(run.leaf, no_seed, 4),
+                                    prompts::ask_about::render(text::field<"text">(it.sentence), text::field<"answer">(it.form.answer)), opening, pass,
+                                    run.stream(opening, n)));
+            requests.back().stop = {"\n"};
+            candidate c = base;
+            c.provenance["prompt"] = "ask_about " + prompts::version_of<prompts::ask_about>();
+            drafts.push_back(std::move(c));
+        }
+    }
+
+    void from_seed(leaf_run& run, const item& it, std::uint64_t n, std::uint64_t pass, std::vector<candidate>& batch, std::vector<text::request>& requests,
+                   std::vector<candidate>& drafts) const {
+        const auto& seed = run.leaf.seeds[it.a];
+        const auto& qa = seed.questions_and_answers[it.b];
+        candidate base;
+        base.number = n;
+        base.origin = "variation";
+        base.context = flat(seed.context);
+        base.answer = qa.answer;
+        base.group = "seed " + qa.question;
+        base.provenance = {{"seed", {it.a, it.b}}, {"asks", qa.question}};
+        if (pass == 0)
+            for (const auto& form : other_forms(qa.question, topic_)) {
+                candidate c = base;
+                c.question = form.question;
+                c.sure = true;
+                c.provenance["rule"] = form.rule;
+                batch.push_back(std::move(c));
+            }
+        text::messages examples;
+        for (const auto& [from, to] : prompts::rephrasings) add_turn(examples, prompts::rephrase::render(text::field<"question">(from)), std::string(to));
+        for (const char* opening : {"Which", "What is the name of", "Tell me"}) {
+            if (qa.question.starts_with(opening)) continue;
+            requests.push_back(open(examples, prompts::rephrase::render(text::field<"question">(qa.question)), opening, pass, run.stream(opening, n)));
+            requests.back().stop = {"\n"};
+            candidate c = base;
+            c.provenance["prompt"] = "rephrase " + prompts::version_of<prompts::rephrase>();
+            drafts.push_back(std::move(c));
+        }
+    }
+
+    [[nodiscard]] candidate completion(const item& it, std::uint64_t n) const {
+        const place& where = places_[it.a];
+        candidate c = start(n, "completion", where);
+        std::string beginning = it.sentence.substr(0, it.b);
+        while (!beginning.empty() && beginning.back() == ' ') beginning.pop_back();
+        c.question = prompts::complete_sentence::render(text::field<"document">(where.document), text::field<"beginning">(beginning));
+        c.answer = it.form.answer;
+        c.sure = true;
+        c.provenance["prompt"] = "complete_sentence " + prompts::version_of<prompts::complete_sentence>();
+        return c;
+    }
+
+    /// The section's first sentences, up to about eighty words.
+    [[nodiscard]] candidate section(const item& it, std::uint64_t n) const {
+        const place& where = places_[it.a];
+        candidate c = start(n, "section", where);
+        c.question = prompts::recall_section::render(text::field<"document">(where.document), text::field<"section">(where.section));
+        std::size_t words = 0;
+        for (const auto& s : sentences_of(where.text)) {
+            words += loose_words(s.of(where.text)).size();
+            if (words > 80 && !c.answer.empty()) break;
+            c.answer.append(c.answer.empty() ? "" : " ").append(s.of(where.text));
+        }
+        c.sure = true;
+        c.provenance["prompt"] = "recall_section " + prompts::version_of<prompts::recall_section>();
+        return c;
+    }
+
+    const taxonomy::leaf& leaf_;
+    std::string topic_;
+    std::vector<place> places_;
+    std::vector<item> items_;
+};
+
+/// Measures the knowledge judges on the seeds of all knowledge leaves.
+inline void calibrate_knowledge(any_teacher& teacher, std::span<const taxonomy::leaf* const> leaves, const pipeline_options& options,
+                                std::map<std::string, calibration>& judges) {
+    std::vector<text::request> picks[2], words[2], clear[2];
+    std::vector<text::score_request> gains[2];
+    const std::size_t most = options.calibration_examples;
+    for (std::size_t q = 0; q < 3; ++q)
+        for (std::size_t l = 0; l < leaves.size(); ++l) {
+            const auto& leaf = *leaves[l];
+            for (std::size_t s = 0; s < leaf.seeds.size() && picks[0].size() < most; ++s) {
+                const auto& own = leaf.seeds[s].questions_and_answers;
+                if (q >= own.size()) continue;
+                const auto& other = leaf.seeds[(s + 1) % leaf.seeds.size()];
+                const std::string context = flat(leaf.seeds[s].context), elsewhere = flat(other.context);
+                const auto& qa = own[q];
+                picks[0].push_back(pick_request(leaf, s, context, qa.question, qa.answer));
+                add_gain_requests(gains[0], leaf, s, context, qa.question, qa.answer);
+                words[0].push_back(yes_or_no(prompts::is_grounded::render(text::field<"text">(context), text::field<"question">(qa.question), text::field<"answer">(qa.answer))));
+                clear[0].push_back(yes_or_no(prompts::is_clear_question::render(text::field<"subject">(leaf.domain), text::field<"question">(qa.question))));
+                for (const auto& rival : own)  // another question of the same text, with this answer
+                    if (rival.answer != qa.answer) {
+                        picks[1].push_back(pick_request(leaf, s, context, rival.question, qa.answer));
+                        words[1].push_back(yes_or_no(prompts::is_grounded::render(text::field<"text">(context), text::field<"question">(rival.question), text::field<"answer">(qa.answer))));
+                        break;
+                    }
+                if (elsewhere.find(qa.answer) == elsewhere.npos) add_gain_requests(gains[1], leaf, s, elsewhere, qa.question, qa.answer);
+                const auto& stranger = *leaves[(l + 1) % leaves.size()];
+                if (&stranger != &leaf)
+                    clear[1].push_back(yes_or_no(prompts::is_clear_question::render(text::field<"subject">(leaf.domain),
+                                                                                    text::field<"question">(stranger.seeds[0].questions_and_answers[0].question))));
+            }
+        }
+    const auto chosen = [&](const char* name, std::vector<text::request> (&groups)[2]) {
+        std::vector<double> scores[2];
+        for (int g = 0; g < 2; ++g) {
+            const auto answers = teacher.complete(groups[g]);
+            for (std::size_t i = 0; i < answers.size(); ++i) scores[g].push_back(first_choice(groups[g][i], answers[i]));
+        }
+        judges[name] = calibrate(scores[0], scores[1], options.least_auc);
+    };
+    chosen("round_trip", picks);
+    chosen("says_grounded", words);
+    chosen("relevant", clear);
+    if (!teacher.can_score()) return;
+    std::vector<double> scores[2];
+    for (int g = 0; g < 2; ++g) {
+        const auto answers = teacher.score(gains[g]);
+        for (std::size_t i = 0; i + 1 < answers.size(); i += 2) scores[g].push_back(answers[i].log_probability - answers[i + 1].log_probability);
+    }
+    judges["gain"] = calibrate(scores[0], scores[1], options.least_auc);
+}
+
+/// The checks of a knowledge sample, in order of cost.
+[[nodiscard]] inline auto knowledge_pipeline() {
+    return pipeline{question_form_check{}, outranked{}, round_trip{}, grounded{}, relevant{}, safety_check{}, near_duplicates{}};
+}
+
+}  // namespace lab::sdg

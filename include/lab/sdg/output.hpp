@@ -1,0 +1,129 @@
+// What a run leaves behind: samples.jsonl (all), one file for each kind, rejected.jsonl with reasons, manifest.json (seeds of
+// randomness, digests of every input and output, teacher, prompts, judges, counts). No clock and no absolute path is written: the same
+// run gives the same bytes anywhere. Every file appears complete or not at all, the manifest last.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <filesystem>
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "lab/core/file.hpp"
+#include "lab/core/version.hpp"
+#include "lab/sdg/generate.hpp"
+#include "lab/taxonomy/heldout.hpp"
+
+namespace lab::sdg {
+
+/// How much of the generated data is close to the questions kept for the examination. A report: it changes no sample.
+struct overlap_report {
+    std::size_t heldout = 0;  // phrasings
+    std::size_t equal = 0;    // samples whose question equals one, punctuation and case aside
+    std::size_t near = 0;     // samples at ROUGE-L F1 >= 0.7 of one, equal ones included
+};
+
+/// Reads the held-out questions beside each leaf, after everything is generated. @throws format_error, io_error
+[[nodiscard]] inline std::map<std::string, overlap_report> heldout_overlap(const run_result& run) {
+    std::map<std::string, overlap_report> reports;
+    for (const auto& r : run.leaves) {
+        overlap_report o;
+        duplicate_index index(0.7);
+        for (const auto& h : taxonomy::heldout_beside(r.leaf->folder))
+            for (const auto& phrasing : h.phrasings) {
+                index.add(h.context.empty() ? phrasing : flat(h.context) + "\n\n" + phrasing);
+                ++o.heldout;
+            }
+        for (const auto& c : r.kept)
+            if (const auto twin = index.find(user_text(*r.leaf, c))) {
+                ++o.near;
+                o.equal += twin->similarity > 1 - 1e-9;
+            }
+        reports[r.leaf->id] = o;
+    }
+    return reports;
+}
+
+namespace detail {
+
+[[nodiscard]] inline json inputs_of(const run_result& run, const std::filesystem::path& taxonomy) {
+    json inputs = json::object();
+    const auto name = [&](const std::filesystem::path& file) {
+        const auto below = file.lexically_relative(taxonomy);
+        return (below.empty() || *below.begin() == ".." ? file.filename() : below).generic_string();
+    };
+    for (const auto& r : run.leaves) {
+        if (!r.leaf->file.empty()) inputs[name(r.leaf->file)] = sha256_of_file(r.leaf->file);
+        for (const auto& d : r.leaf->documents) inputs[r.leaf->id + " " + d.path] = sha256_hex(d.text);
+    }
+    return inputs;
+}
+
+[[nodiscard]] inline json options_json(const pipeline_options& o) {
+    return {{"seed", o.seed},
+            {"samples_per_leaf", o.samples_per_leaf},
+            {"budget", o.budget},
+            {"chunk_tokens", o.chunks.max_tokens},
+            {"chunk_overlap", o.chunks.overlap_tokens},
+            {"near_duplicate", o.near_duplicate},
+            {"least_auc", o.least_auc},
+            {"calibration_examples", o.calibration_examples},
+            {"per_group", o.per_group},
+            {"seeds_as_samples", o.seeds_as_samples},
+            {"safety_judge", o.safety_judge},
+            {"blocked_terms", o.safety.blocked_terms},
+            {"personal_data", o.safety.personal_data}};
+}
+
+}  // namespace detail
+
+/// Writes all files into `folder`, which is made where it is missing. @return the manifest
+inline json write_run(const std::filesystem::path& folder, const run_result& run, const pipeline_options& options, const std::filesystem::path& taxonomy,
+                      const std::map<std::string, overlap_report>& overlap = {}) {
+    std::filesystem::create_directories(folder);
+    std::map<std::string, std::string> files{{"samples", {}}, {"knowledge", {}}, {"foundational", {}}, {"compositional", {}}, {"rejected", {}}};
+    std::map<std::string, std::size_t> lines;
+    const auto put = [&](const std::string& file, const json& line) {
+        files[file] += formats::to_text(line) + "\n";
+        ++lines[file];
+    };
+    json leaves = json::array();
+    for (const auto& r : run.leaves) {
+        for (const auto& c : r.kept) {
+            const json line = sample_json(*r.leaf, c, run.teacher);
+            put("samples", line);
+            put(std::string(kind_name(r.leaf->kind)), line);
+        }
+        std::map<std::string, std::size_t> origins;
+        for (const auto& c : r.kept) ++origins[c.origin];
+        for (const auto& c : r.refused) put("rejected", refused_json(*r.leaf, c, run.teacher));
+        json leaf{{"id", r.leaf->id},       {"kind", kind_name(r.leaf->kind)}, {"wanted", r.wanted},         {"generated", r.kept.size() - r.seeds},
+                  {"seeds", r.seeds},       {"proposed", r.proposed},          {"kept_by_origin", origins}, {"refused_by", r.refused_by()}};
+        if (!r.shortfall.empty()) leaf["shortfall"] = r.shortfall;
+        if (const auto at = overlap.find(r.leaf->id); at != overlap.end())
+            leaf["heldout_overlap"] = {{"heldout_phrasings", at->second.heldout}, {"equal", at->second.equal}, {"near", at->second.near}};
+        leaves.push_back(std::move(leaf));
+    }
+    json outputs = json::object(), judges = json::object();
+    for (const auto& [name, content] : files) {
+        write_file_atomically(folder / (name + ".jsonl"), content);
+        outputs[name + ".jsonl"] = {{"sha256", sha256_hex(content)}, {"lines", lines[name]}};
+    }
+    for (const auto& [name, c] : run.judges) judges[name] = c.to_json();
+    const json manifest{{"format", 1},
+                        {"lab_version", version},
+                        {"options", detail::options_json(options)},
+                        {"teacher", run.teacher},
+                        {"teacher_notes", run.notes},
+                        {"prompts_edition", prompts::edition},
+                        {"judges", judges},
+                        {"inputs", detail::inputs_of(run, taxonomy)},
+                        {"outputs", outputs},
+                        {"leaves", leaves}};
+    write_file_atomically(folder / "manifest.json", formats::to_text(manifest, 2) + "\n");
+    return manifest;
+}
+
+}  // namespace lab::sdg
