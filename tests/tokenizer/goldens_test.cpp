@@ -7,9 +7,9 @@
 #include <string>
 #include <vector>
 
-#include "lab/formats/gguf_writer.hpp"
-#include "lab/tokenizer/load.hpp"
-#include "support/data.hpp"
+#include "lab/core/file.hpp"
+#include "lab/formats/json.hpp"
+#include "vocabularies.hpp"
 
 namespace lt = lab::tokenizer;
 namespace fs = std::filesystem;
@@ -51,17 +51,15 @@ lt::tokenizer load_fixture(const std::string& name, const lab::test::temporary_f
         form.erase("ignore_merges");
         whole.update(form);
         lab::write_file_atomically(folder / "tokenizer.json", whole.dump());
-        return lt::load_tokenizer(folder.path());
+        return lab::test::load_tokenizer_file(folder.path());
     }
     constexpr std::string_view head = "byte_level_";
-    if (!name.starts_with(head)) return lt::load_tokenizer(fixture("tokenizer/" + name));
-    const lab::formats::gguf_file source(fixture("tokenizer/byte_level_gpt-2.gguf"));
-    lab::formats::gguf_writer writer;
-    for (const auto& [key, value] : source.metadata()) writer.set(key, value);
-    writer.set("tokenizer.ggml.pre", name.substr(head.size(), name.size() - head.size() - 5));
-    writer.write(folder / "vocabulary.gguf");
-    return lt::load_tokenizer(folder / "vocabulary.gguf");
+    if (!name.starts_with(head)) return lab::test::load_tokenizer_file(fixture("tokenizer/" + name));
+    lab::test::write_gguf_fixture(folder / "vocabulary.gguf", name.substr(head.size(), name.size() - head.size() - 5));
+    return lab::test::load_tokenizer_file(folder / "vocabulary.gguf");
 }
+
+void check_equal(const ids& got, const json& expected) { BOOST_TEST(got == expected.get<ids>(), boost::test_tools::per_element()); }
 
 void compare(const lt::tokenizer& t, const std::string& name, const json& golden) {
     const auto texts = cases();
@@ -70,10 +68,10 @@ void compare(const lt::tokenizer& t, const std::string& name, const json& golden
         const json& plain = golden.at("plain")[i];
         if (plain.is_null()) continue;  // the peer takes no broken UTF-8
         BOOST_TEST_CONTEXT(name << ", case " << i << " '" << texts[i] << "'") {
-            BOOST_TEST(t.encode(texts[i]) == plain.get<ids>(), boost::test_tools::per_element());
+            check_equal(t.encode(texts[i]), plain);
             if (!golden.contains("special")) continue;
             const json& special = golden.at("special").value(std::to_string(i), plain);
-            BOOST_TEST(t.encode(texts[i], {.parse_special = true}) == special.get<ids>(), boost::test_tools::per_element());
+            check_equal(t.encode(texts[i], {.parse_special = true}), special);
         }
     }
 }
@@ -114,7 +112,7 @@ void compare_real(const std::string& prefix) {
         if (!name.starts_with(prefix)) continue;
         const auto path = real_vocabulary(name);
         BOOST_TEST_REQUIRE(!path.empty(), name << " is absent");
-        const auto t = lt::load_tokenizer(path);
+        const auto t = lab::test::load_tokenizer_file(path);
         compare(t, name, golden);
         for (const auto& [file, expected] : goldens.at("files").at(name).items()) {
             const auto text = lab::test::shared_data(file);
@@ -131,7 +129,7 @@ void compare_real(const std::string& prefix) {
 // llama.cpp's own vectors: cases in .inp, one line of ids for each in .out.
 void compare_vectors(const std::string& vocabulary) {
     const auto path = lab::test::shared_data(vocabulary);
-    const auto t = lt::load_tokenizer(path);
+    const auto t = lab::test::load_tokenizer_file(path);
     const std::string inputs = lab::read_file(path.string() + ".inp");
     std::istringstream outputs(lab::read_file(path.string() + ".out"));
     constexpr std::string_view mark = "\n__ggml_vocab_test__\n";
@@ -143,8 +141,7 @@ void compare_vectors(const std::string& vocabulary) {
         std::istringstream numbers(line);
         ids expected;
         for (lab::token id = 0; numbers >> id;) expected.push_back(id);
-        BOOST_TEST_CONTEXT("case " << count)
-        BOOST_TEST(t.encode(std::string_view(inputs).substr(at, end - at)) == expected, boost::test_tools::per_element());
+        BOOST_TEST_CONTEXT("case " << count) check_equal(t.encode(std::string_view(inputs).substr(at, end - at)), expected);
         at = end + mark.size();
     }
     BOOST_TEST(count > 40U);
