@@ -36,26 +36,29 @@ using tokenizer::vocabulary;
 
 /// Pre-tokenizers that both containers can name: GGUF's tokenizer.ggml.pre and a tokenizer.json pattern.
 struct known_splits {
-    tokenizer::pre_tokenizer rules;
+    split_rule rule;
     std::string_view gguf;
-    std::string_view regex;  // empty: ByteLevel's own pattern
-    bool digits = false;     // Digits(individual) before it
+    bool ignore_merges = false;  // what llama.cpp takes the GGUF name to mean
+    std::string_view regex{};    // empty: ByteLevel's own pattern
+    bool digits = false;         // Digits(individual) before it
 };
-inline const known_splits splits_table[] = {
-    {{split_rule::gpt2}, "gpt-2", "", false},
-    {{split_rule::smollm}, "smollm", "", true},
-    {{split_rule::llama3},
-     "llama-bpe",
-     R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)",
-     false},
-    {{split_rule::qwen2},
-     "qwen2",
-     R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)",
-     false},
+inline constexpr std::string_view llama3_regex =
+    R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
+inline constexpr std::string_view qwen2_regex =
+    R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
+inline constexpr known_splits splits_table[] = {
+    {split_rule::gpt2, "gpt-2"},
+    {split_rule::smollm, "smollm", false, {}, true},
+    {split_rule::llama3, "llama-bpe", true, llama3_regex},
+    {split_rule::llama3, "smaug-bpe", false, llama3_regex},
+    {split_rule::qwen2, "qwen2", false, qwen2_regex},
 };
 [[nodiscard]] inline const known_splits& find_splits(const vocabulary& v, const std::string& place) {
-    for (const auto& known : splits_table)
-        if (known.rules == v.splits) return known;
+    for (const auto& known : splits_table) {
+        tokenizer::pre_tokenizer rules{known.rule};
+        rules.fold_long_s = v.splits.fold_long_s;
+        if (rules == v.splits && known.ignore_merges == v.ignore_merges) return known;
+    }
     throw config_error(explain(place, "its pre-tokenizer cannot be written in the other format",
                                "give a tokenizer of that format in save_options::tokenizer"));
 }
@@ -137,8 +140,10 @@ inline constexpr std::string_view tokenizer_file_names[] = {"tokenizer.json",
     const auto& pairs = v.merges.empty() && !v.scores.empty() ? merges_from_scores(v) : v.merges;
     for (const auto& [left, right] : pairs) merges.push_back({left, right});
 
-    const json byte_level{
-        {"type", "ByteLevel"}, {"add_prefix_space", false}, {"trim_offsets", true}, {"use_regex", true}};
+    const json byte_level{{"type", "ByteLevel"},
+                          {"add_prefix_space", v.mark != tokenizer::word_mark::never},
+                          {"trim_offsets", true},
+                          {"use_regex", true}};
     json out{{"version", "1.0"}, {"truncation", nullptr}, {"padding", nullptr}, {"added_tokens", added}};
     if (bytes) {
         const auto& known = find_splits(v, place);
