@@ -16,11 +16,12 @@
 
 namespace tiny {
 
-inline lab::nn::any_model llama(std::uint64_t seed = 3, std::size_t threads = 1, std::size_t dim = 48) {
+inline lab::nn::any_model llama(std::uint64_t seed = 3, std::size_t threads = 1, std::size_t vocab = 258) {
+    constexpr std::size_t dim = 48;
     using namespace lab;
     using architecture = nn::arch::llama;
     using backend = kernels::cpu<kernels::arch::native>;
-    nn::runtime_dims d{.dim = dim, .layers = 2, .heads = 4, .kv_heads = 2, .head_dim = dim / 4, .hidden = 2 * dim, .vocab = 258, .tied = true};
+    nn::runtime_dims d{.dim = dim, .layers = 2, .heads = 4, .kv_heads = 2, .head_dim = dim / 4, .hidden = 2 * dim, .vocab = vocab, .tied = true};
     auto storage = std::make_shared<nn::weight_storage<architecture>>();
     storage->pool = std::make_shared<thread_pool>(threads);
     storage->dense = nn::parameter_set<architecture, float>(d);

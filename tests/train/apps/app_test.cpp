@@ -1,0 +1,160 @@
+// lab-train and lab-eval run as processes: what they write, what they refuse, and that kill -9 costs time but no byte.
+#include <boost/test/unit_test.hpp>
+#include <chrono>
+#include <csignal>
+#include <cstdio>
+#include <fstream>
+#include <sys/wait.h>
+#include <thread>
+#include <unistd.h>
+
+#include "lab/formats/jsonl.hpp"
+#include "lab/nn/save.hpp"
+#include "support/data.hpp"
+#include "train/tiny_llama.hpp"
+
+using namespace lab;
+
+namespace {
+
+struct finished {
+    int code = -1;
+    std::string out, err;
+};
+
+/// Runs a program to its end, or kills it with SIGKILL once `kill_when()` holds.
+template <class F>
+finished execute(const std::vector<std::string>& command, const std::filesystem::path& scratch, F kill_when) {
+    const auto out = scratch / "stdout", err = scratch / "stderr";
+    std::fflush(nullptr);
+    const pid_t child = ::fork();
+    if (child == 0) {
+        if (std::freopen(out.c_str(), "w", stdout) == nullptr || std::freopen(err.c_str(), "w", stderr) == nullptr) ::_exit(126);
+        std::vector<char*> argv;
+        for (const auto& part : command) argv.push_back(const_cast<char*>(part.c_str()));
+        argv.push_back(nullptr);
+        ::execv(argv[0], argv.data());
+        ::_exit(127);
+    }
+    int status = 0;
+    while (::waitpid(child, &status, WNOHANG) == 0) {
+        if (kill_when()) {
+            ::kill(child, SIGKILL);
+            ::waitpid(child, &status, 0);
+            break;
+        }
+        std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+    return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, read_file(out), read_file(err)};
+}
+
+struct workplace {
+    test::temporary_folder folder;
+    std::string model, data, questions;
+
+    workplace() : model((folder / "base").string()), data((folder / "data").string()), questions((folder / "taxonomy").string()) {
+        nn::save_safetensors(tiny::llama(3, 1, 260), model, {.tokenizer = test::fixture("train/bytes")});
+        std::filesystem::create_directories(data);
+        std::ofstream samples(data + "/samples.jsonl");
+        const auto add = [&](const std::string& leaf, const std::string& question, const std::string& answer) {
+            const formats::json line{{"id", leaf + question},
+                                     {"messages", {{{"role", "user"}, {"content", question}}, {{"role", "assistant"}, {"content", answer}}}},
+                                     {"metadata", formats::to_text({{"leaf", leaf}})}};
+            samples << formats::to_text(line) << "\n";
+        };
+        for (const auto& [q, a] : {std::pair{"ferry?", "heron"}, {"captain?", "maud"}, {"price?", "shells"}, {"light?", "green"}, {"beach?", "north"}})
+            add("knowledge/islands", q, a);
+        for (const auto& [q, a] : {std::pair{"reverse ab", "ba"}, {"reverse cde", "edc"}, {"reverse fog", "gof"}, {"reverse sun", "nus"}})
+            add("compositional_skills/reverse", q, a);
+        std::filesystem::create_directories(questions + "/knowledge/islands");
+        std::ofstream(questions + "/knowledge/islands/heldout.jsonl")
+            << R"({"id":"ferry","phrasings":["which ferry?","ferry, please?"],"answer":"heron","distractors":["otter","gulls","seals"]})" << "\n";
+        std::ofstream(folder / "plain.txt") << std::string(40, 'x') + " some plain text, long enough for two windows of thirty-two bytes";
+    }
+    [[nodiscard]] std::vector<std::string> train(const std::string& out, std::vector<std::string> more = {}) const {
+        std::vector<std::string> command{LAB_TRAIN_APP, "--model", model, "--data", data, "--out", (folder / out).string(), "--lr", "4e-3",
+                                         "--epochs", "6", "--batch", "3", "--warmup", "2", "--seed", "7", "--heldout", questions};
+        command.insert(command.end(), more.begin(), more.end());
+        return command;
+    }
+    finished run(const std::vector<std::string>& command) const {
+        return execute(command, folder.path(), [] { return false; });
+    }
+};
+
+bool mentions(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
+
+}  // namespace
+
+BOOST_AUTO_TEST_SUITE(train_apps)
+
+BOOST_AUTO_TEST_CASE(a_run_writes_its_model_twice_and_says_what_it_did) {
+    const workplace w;
+    const auto result = w.run(w.train("run", {"--json"}));
+    BOOST_REQUIRE_MESSAGE(result.code == 0, result.err);
+    const auto summary = formats::parse_json(result.out, "stdout");
+    BOOST_TEST(summary["sha256"].size() == 2u);
+    BOOST_TEST(summary["sha256"]["model.gguf"].get<std::string>().size() == 64u);
+    BOOST_TEST(summary["forgetting"]["rows"].size() == 3u);  // untouched, knowledge-1, skills; there is no long knowledge
+    for (const char* name : {"model/model.safetensors", "model/config.json", "model/tokenizer.json", "model.gguf", "manifest.json", "metrics.jsonl",
+                             "report.html", "forgetting.json"})
+        BOOST_TEST(std::filesystem::exists(w.folder / ("run/" + std::string(name))), name);
+
+    const auto gguf = (w.folder / "run/model.gguf").string();
+    const auto qa = w.run({LAB_EVAL_APP, "qa", "--model", gguf, "--questions", w.questions, "--json"});
+    BOOST_REQUIRE_MESSAGE(qa.code == 0, qa.err);
+    BOOST_TEST(formats::parse_json(qa.out, "qa")["summary"]["items"] == 2);
+    // The trained model is the same through either container.
+    const auto text = (w.folder / "plain.txt").string();
+    const auto from = [&](const std::string& model) { return w.run({LAB_EVAL_APP, "perplexity", "--model", model, "--file", text, "--ctx", "32"}); };
+    const auto a = from(gguf), b = from((w.folder / "run/model").string());
+    BOOST_TEST(a.code == 0, a.err);
+    BOOST_TEST(a.out == b.out);
+    BOOST_TEST(mentions(a.out, "perplexity: "));
+    BOOST_TEST(mentions(a.out, " +/- "));
+    const auto matrix = w.run({LAB_EVAL_APP, "forgetting", "--run", (w.folder / "run").string()});
+    BOOST_TEST(matrix.code == 0, matrix.err);
+    BOOST_TEST(mentions(matrix.out, "knowledge-1"));
+}
+
+BOOST_AUTO_TEST_CASE(kill_9_at_any_moment_and_the_same_final_bytes) {
+    const workplace w;
+    BOOST_REQUIRE(w.run(w.train("whole")).code == 0);
+    // Killed at ten points spread over the run, found by the growth of the metrics; each life resumes the one before.
+    const auto metrics = w.folder / "killed/metrics.jsonl";
+    std::size_t kills = 0;
+    for (std::uintmax_t size = 200; size < std::filesystem::file_size(w.folder / "whole/metrics.jsonl"); size += 500) {
+        const auto died = execute(w.train("killed", {"--resume", "--checkpoint-minutes", "0"}), w.folder.path(), [&] {
+            std::error_code none;
+            const auto now = std::filesystem::file_size(metrics, none);
+            return !none && now >= size;
+        });
+        kills += died.code == -1;
+    }
+    BOOST_TEST(kills >= 5u);
+    BOOST_REQUIRE(w.run(w.train("killed", {"--resume"})).code == 0);
+    for (const char* name : {"model.gguf", "model/model.safetensors", "metrics.jsonl", "forgetting.json"})
+        BOOST_TEST((read_file(w.folder / ("killed/" + std::string(name))) == read_file(w.folder / ("whole/" + std::string(name)))), name);
+}
+
+BOOST_AUTO_TEST_CASE(wrong_calls_and_wrong_data_get_one_clear_line) {
+    const workplace w;
+    BOOST_TEST(w.run({LAB_TRAIN_APP, "--help"}).code == 0);
+    BOOST_TEST(w.run({LAB_EVAL_APP, "--help"}).code == 0);
+    const auto expect = [&](const std::vector<std::string>& command, int code, const std::string& part) {
+        const auto result = w.run(command);
+        BOOST_TEST(result.code == code, result.err);
+        BOOST_TEST(mentions(result.err, part), result.err);
+    };
+    expect({LAB_TRAIN_APP}, 2, "--model, --data and --out are needed");
+    expect({LAB_EVAL_APP}, 2, "perplexity, qa or forgetting?");
+    expect({LAB_EVAL_APP, "guess"}, 2, "unknown command");
+    expect(w.train("x", {"--phases", "none-such"}), 2, "lab-paper");
+    expect(w.train("x", {"--replay-ratio", "3"}), 1, "replay ratio");
+    expect(w.train("x", {"--format", "klingon"}), 1, "chatml");
+    expect(w.train("x", {"--format", "zephyr"}), 1, "</s>");
+    std::ofstream(w.data + "/samples.jsonl", std::ios::app) << R"({"id":"bad","messages":[{"role":"user","content":"?"}]})" << "\n";
+    expect(w.train("x"), 1, "samples.jsonl:10");
+}
+
+BOOST_AUTO_TEST_SUITE_END()
