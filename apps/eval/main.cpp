@@ -1,4 +1,5 @@
 // lab-eval: perplexity of plain text, held-out questions, and the forgetting matrix of several models or of a lab-train run.
+#include <algorithm>
 #include <cxxopts.hpp>
 #include <iostream>
 
@@ -88,6 +89,17 @@ int perplexity(const options& o) {
     return 0;
 }
 
+/// `count` indices spread evenly over `size` items, so that the examples shown are of different leaves.
+std::vector<std::size_t> spread(std::size_t size, std::size_t count) {
+    std::vector<std::size_t> chosen;
+    for (std::size_t i = 0; i < std::min(size, count); ++i) chosen.push_back(i * size / std::min(size, count));
+    return chosen;
+}
+std::string one_line(std::string text) {
+    std::replace(text.begin(), text.end(), '\n', ' ');
+    return text;
+}
+
 int qa(const options& o) {
     if (o.models.size() != 1 || o.questions.empty()) throw usage_error("qa needs --model and --questions");
     auto m = open(o.models[0], o);
@@ -95,9 +107,12 @@ int qa(const options& o) {
     what.questions = eval::read_questions(o.questions);
     const eval::matrix_row row{o.models[0], apps::measure_answers(m.model, m.tokens, m.format, what, "asking"), {}};
     if (!o.out.empty()) write_file_atomically(o.out, formats::to_text(eval::to_json(row), 1) + "\n");
+    std::vector<eval::qa_item> before;
     std::optional<eval::qa_change> change;
-    if (!o.before.empty())
-        change = eval::compare(eval::matrix_row_from(formats::parse_json(read_file(o.before), o.before.string()), o.before.string()).items, row.items);
+    if (!o.before.empty()) {
+        before = eval::matrix_row_from(formats::parse_json(read_file(o.before), o.before.string()), o.before.string()).items;
+        change = eval::compare(before, row.items);
+    }
     if (o.json) {
         json all{{"summary", eval::to_json(eval::summarise(row.items))}};
         if (change)
@@ -106,8 +121,11 @@ int qa(const options& o) {
         std::cout << formats::to_text(all) << '\n';
         return 0;
     }
-    for (std::size_t i = 0; i < std::min(o.show, row.items.size()); ++i)
-        std::cout << "Q " << row.items[i].asked << "\n  expected " << row.items[i].answer << "\n  answered " << row.items[i].answered << "\n";
+    for (const std::size_t i : spread(row.items.size(), o.show)) {
+        std::cout << "Q         " << row.items[i].asked << "\n  expected " << row.items[i].answer << "\n";
+        if (!before.empty()) std::cout << "  before   " << one_line(before[i].answered) << "\n";
+        std::cout << (before.empty() ? "  answered " : "  now      ") << one_line(row.items[i].answered) << "\n\n";
+    }
     std::cout << eval::to_text(row.items);
     if (change)
         std::cout << "\nchange: choice " << eval::to_text(change->choice_by_sum) << ", exact " << eval::to_text(change->exact) << ", F1 "
