@@ -144,6 +144,7 @@ struct slot_shape {
     std::size_t width = 0;           // digits
     long long least = 0, most = 0;   // of the numbers
     std::size_t fewest = 0, many = 0;  // words
+    std::size_t longest = 0;           // bytes of a word, with some room
     std::string first;               // the first word when all share it ("a")
 
     [[nodiscard]] bool fits(std::string_view text) const {
@@ -151,7 +152,7 @@ struct slot_shape {
         if (text.empty() || words.size() < fewest || words.size() > many) return false;
         if (!first.empty() && words[0] != first) return false;
         for (const auto& w : words) {
-            if (w.size() > 24) return false;
+            if (w.size() < 2 - (w == first ? 1u : 0u) - (number ? 1u : 0u) || w.size() > longest) return false;
             for (std::size_t i = 0; i < w.size(); ++i)
                 if (!detail::in_word(w, i)) return false;
             if ((capital && !detail::is_upper(w[0])) || (lower && !detail::is_lower(w[0]))) return false;
@@ -185,6 +186,7 @@ struct slot_shape {
                 s.most = std::max(s.most, value);
             }
             for (const auto& w : words) {
+                s.longest = std::max(s.longest, w.size() + 2);
                 s.capital = s.capital && detail::is_upper(w[0]);
                 s.lower = s.lower && detail::is_lower(w[0]);
             }

@@ -39,13 +39,17 @@ inline void add_turn(text::messages& messages, std::string user, std::string ass
     return text.empty() ? std::string(question) : prompts::open_book::render(text::field<"text">(text), text::field<"question">(question));
 }
 
-/// Up to `count` examples "text, question -> answer", from seeds other than `not_this`, one question of each.
-[[nodiscard]] inline text::messages open_book_examples(const taxonomy::leaf& leaf, std::size_t not_this, std::size_t count, bool with_text = true) {
+/// Up to `count` examples "text, question -> answer", one of a seed, from seeds other than `not_this` and with other answers than
+/// `answer`: an example must not hold what is asked for.
+[[nodiscard]] inline text::messages open_book_examples(const taxonomy::leaf& leaf, std::size_t not_this, std::string_view answer, std::size_t count, bool with_text = true) {
     text::messages m;
     for (std::size_t i = 0; i < leaf.seeds.size() && m.size() < 2 * count; ++i) {
         if (i == not_this) continue;
-        const auto& qa = leaf.seeds[i].questions_and_answers[i % leaf.seeds[i].questions_and_answers.size()];
-        add_turn(m, open_book_text(with_text ? flat(leaf.seeds[i].context) : "", qa.question), qa.answer);
+        for (const auto& qa : leaf.seeds[i].questions_and_answers) {
+            if (qa.answer.find(answer) != std::string::npos || answer.find(qa.answer) != std::string_view::npos || qa.question.find(answer) != std::string::npos) continue;
+            add_turn(m, open_book_text(with_text ? flat(leaf.seeds[i].context) : "", qa.question), qa.answer);
+            break;
+        }
     }
     return m;
 }

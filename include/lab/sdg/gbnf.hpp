@@ -34,7 +34,7 @@ struct word_range {
 
 namespace gbnf {
 
-[[nodiscard]] inline std::string quoted(std::string_view text) {
+[[nodiscard]] inline std::string grammar_string(std::string_view text) {
     std::string out = "\"";
     for (const char c : text) {
         if (c == '"' || c == '\\') {
@@ -52,11 +52,11 @@ namespace gbnf {
     return out + "\"";
 }
 
-[[nodiscard]] inline std::string literal(std::string_view text) { return "root ::= " + quoted(text) + "\n"; }
+[[nodiscard]] inline std::string literal(std::string_view text) { return "root ::= " + grammar_string(text) + "\n"; }
 
 [[nodiscard]] inline std::string choices(const std::vector<std::string>& list) {
     std::string out = "root ::= ";
-    for (std::size_t i = 0; i < list.size(); ++i) out.append(i == 0 ? "" : " | ").append(quoted(list[i]));
+    for (std::size_t i = 0; i < list.size(); ++i) out.append(i == 0 ? "" : " | ").append(grammar_string(list[i]));
     return out + "\n";
 }
 
@@ -84,10 +84,10 @@ namespace gbnf {
     for (std::size_t i = 0; i < words.size(); ++i) {
         const std::string name = rule_name(i);
         root.append(i == 0 ? "" : " | ").append(name);
-        rules += name + " ::= " + quoted(text.substr(words[i].begin, words[i].end - words[i].begin));
+        rules += name + " ::= " + grammar_string(text.substr(words[i].begin, words[i].end - words[i].begin));
         if (i + 1 < words.size()) {
             const auto between = text.substr(words[i].end, words[i + 1].begin - words[i].end);
-            if (const auto gap = squeezed(between); !gap.empty()) rules += " (" + quoted(gap) + " " + rule_name(i + 1) + ")?";
+            if (const auto gap = squeezed(between); !gap.empty()) rules += " (" + grammar_string(gap) + " " + rule_name(i + 1) + ")?";
         }
         rules += "\n";
     }

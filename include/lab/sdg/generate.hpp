@@ -81,7 +81,7 @@ private:
         leaf_result r;
         r.leaf = &leaf;
         r.wanted = options_.samples_per_leaf;
-        leaf_run run{teacher_, leaf, options_, seen_, result_.judges, ids_};
+        leaf_run run{teacher_, leaf, options_, seen_, result_.judges};
         add_seeds(run, r);
         if (leaf.kind == taxonomy::root::knowledge) {
             const knowledge_source source(leaf, options_, count_);
@@ -105,8 +105,7 @@ private:
                 c.answer = seed.questions_and_answers[q].answer;
                 c.context = flat(seed.context);
                 c.provenance = {{"seed", {s, q}}, {"line", seed.at.line}};
-                run.seen.add(user_text(run.leaf, c) + "\n" + c.answer);
-                run.kept_ids.push_back(sample_id(run.leaf, c));
+                run.seen.add(run.leaf, c);
                 if (options_.seeds_as_samples) r.kept.push_back(std::move(c));
             }
         }
@@ -150,11 +149,14 @@ private:
         if (count > 0) r.shortfall += "; most were refused by '" + most + "' (" + std::to_string(count) + ")";
     }
 
-    /// The first of every group, then the second of every group, until the quota is met; the order of proposal is kept.
+    /// The first of every group, then the second of every group, until the quota is met, new wordings before wrapped old ones; the
+    /// order of proposal is kept.
     static void choose(leaf_result& r, std::vector<candidate>& good) {
         std::map<std::string, std::size_t> seen;
         std::vector<std::pair<std::size_t, std::size_t>> order;  // (turn in its group, index)
-        for (std::size_t i = 0; i < good.size(); ++i) order.emplace_back(seen[good[i].group]++, i);
+        for (const bool plain : {false, true})
+            for (std::size_t i = 0; i < good.size(); ++i)
+                if (good[i].plain == plain) order.emplace_back(seen[good[i].group]++, i);
         std::stable_sort(order.begin(), order.end());
         for (std::size_t k = r.wanted; k < order.size(); ++k) good[order[k].second].refuse("quota", "the quota of " + std::to_string(r.wanted) + " was met");
         for (auto& c : good) (c.alive() ? r.kept : r.refused).push_back(std::move(c));
@@ -164,8 +166,7 @@ private:
     const pipeline_options& options_;
     token_counter count_;
     const run_observer& observer_;
-    duplicate_index seen_;
-    std::vector<std::string> ids_;
+    memory seen_;
     run_result result_;
     run_progress progress_;
 };

@@ -4,8 +4,10 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <cstddef>
 #include <map>
+#include <set>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -58,9 +60,19 @@ public:
             counter_rng rng = order;
             shuffle(*list, rng);
         }
-        // Facts and seeds two for each completion and section, until all are placed.
+        // What the seeds do not tell comes first, and before that what the surest rules found.
+        std::set<std::string> told;
+        for (const auto& seed : leaf.seeds)
+            for (const auto& qa : seed.questions_and_answers) told.insert(detail::lower(qa.answer));
+        const auto place_in_line = [&](const item& it) {
+            bool known = false;
+            for (const auto& answer : told) known = known || detail::lower(it.form.answer).find(answer) != std::string::npos;
+            return std::pair(known, !detail::one_of(it.form.rule, sure_rules));
+        };
+        for (auto* list : {&facts, &completions})
+            std::stable_sort(list->begin(), list->end(), [&](const item& x, const item& y) { return place_in_line(x) < place_in_line(y); });
         for (std::size_t round = 0, placed = 0; placed < facts.size() + seeds.size() + completions.size() + sections.size(); ++round)
-            for (auto [list, each] : {std::pair{&facts, 2u}, std::pair{&seeds, 2u}, std::pair{&completions, 1u}, std::pair{&sections, 1u}})
+            for (auto [list, each] : {std::pair{&facts, 4u}, std::pair{&seeds, 2u}, std::pair{&completions, 1u}, std::pair{&sections, 1u}})
                 for (std::size_t k = round * each; k < std::min<std::size_t>(list->size(), (round + 1) * each); ++k, ++placed) items_.push_back((*list)[k]);
     }
 
@@ -92,6 +104,7 @@ public:
 
 private:
     enum class kind { fact, seed, completion, section };
+    static constexpr std::array<std::string_view, 6> sure_rules{"called", "name-of", "how-many", "what-kind", "made-of", "be-phrase"};
     struct place {
         std::string path, document, section;  // file, its title, the last heading
         text_range span;
@@ -111,9 +124,11 @@ private:
         for (const auto& s : sentences_of(piece.text)) {
             const std::string sentence = flat(s.of(piece.text));
             std::map<std::string, bool> answers;
+            bool completed = false;
             for (auto& form : questions_from(sentence)) {
                 const auto end = sentence.rfind(form.answer);
-                if (end != sentence.npos && end > 10 && !answers.contains(form.answer)) completions.push_back({kind::completion, sentence, form, at, end});
+                if (end != sentence.npos && end > 10 && end + form.answer.size() + 1 >= sentence.size() && !completed)
+                    completions.push_back({kind::completion, sentence, form, at, end}), completed = true;
                 if (answers.emplace(form.answer, true).second) facts.push_back({kind::fact, sentence, form, at, 0});
             }
         }
@@ -205,6 +220,7 @@ private:
                 candidate c = base;
                 c.question = form.question;
                 c.sure = true;
+                c.plain = form.rule == "about" || form.rule == "few-words" || form.rule.starts_with("tell-");
                 c.provenance["rule"] = form.rule;
                 batch.push_back(std::move(c));
             }

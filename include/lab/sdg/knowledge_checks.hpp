@@ -31,12 +31,14 @@ inline constexpr std::array<std::string_view, 30> asking_words{"name",  "call", 
 }  // namespace detail
 
 /// Answers that could be mistaken for one another: the seeds' answers, those that stand in the text first.
-[[nodiscard]] inline std::vector<std::string> rivals_of(const taxonomy::leaf& leaf, const std::string& context, const std::string& answer, std::size_t count) {
+[[nodiscard]] inline std::vector<std::string> rivals_of(const taxonomy::leaf& leaf, const std::string& context, const std::string& answer,
+                                                        const std::vector<std::string>& not_these, std::size_t count) {
     std::vector<std::string> near, far;
     const auto right = content_set(answer);
     const auto consider = [&](const std::string& other) {
         const auto set = content_set(other);
         if (set.empty() || detail::subset(set, right) || detail::subset(right, set)) return;
+        if (std::find(not_these.begin(), not_these.end(), other) != not_these.end()) return;
         auto& list = context.find(other) != context.npos ? near : far;
         if (std::find(near.begin(), near.end(), other) == near.end() && std::find(far.begin(), far.end(), other) == far.end()) list.push_back(other);
     };
@@ -53,9 +55,12 @@ inline constexpr std::array<std::string_view, 30> asking_words{"name",  "call", 
 [[nodiscard]] inline text::request pick_request(const taxonomy::leaf& leaf, std::size_t not_this, const std::string& context, const std::string& question,
                                                 const std::string& answer) {
     text::request r;
-    r.messages = open_book_examples(leaf, not_this, 2);
+    r.messages = open_book_examples(leaf, not_this, answer, 2);
+    std::vector<std::string> shown;  // a small teacher repeats the examples' answers: they are no fair rivals
+    for (const auto& m : r.messages)
+        if (m.role == "assistant") shown.push_back(m.content);
     r.messages.push_back({"user", open_book_text(context, question)});
-    r.constraint.choices = rivals_of(leaf, context, answer, 5);
+    r.constraint.choices = rivals_of(leaf, context, answer, shown, 5);
     r.constraint.choices.insert(r.constraint.choices.begin(), answer);
     r.max_tokens = 32;
     return r;
@@ -70,7 +75,7 @@ inline constexpr std::array<std::string_view, 30> asking_words{"name",  "call", 
 inline void add_gain_requests(std::vector<text::score_request>& list, const taxonomy::leaf& leaf, std::size_t not_this, const std::string& context,
                               const std::string& question, const std::string& answer) {
     for (const bool with_text : {true, false}) {
-        text::score_request r{open_book_examples(leaf, not_this, 2, with_text), answer};
+        text::score_request r{open_book_examples(leaf, not_this, answer, 2, with_text), answer};
         r.messages.push_back({"user", open_book_text(with_text ? context : "", question)});
         list.push_back(std::move(r));
     }
@@ -106,6 +111,9 @@ private:
         if (words.size() > 60) return "more than sixty words";
         if (c.sure) return {};
         if (!c.question.ends_with('?') && !c.question.starts_with("Tell me ") && !c.question.starts_with("Give me ")) return "is no question";
+        for (const auto& word : words)
+            if (detail::one_of(word, detail::pronouns) && word != "there" && c.provenance.value("asks", std::string()).find("?") == std::string::npos)
+                return "says '" + word + "', which points at nothing";
         const auto asked = content_set(c.question), told = content_set(c.answer), text = content_set(c.context);
         if (!told.empty() && detail::subset(told, asked)) return "gives its answer away";
         for (std::size_t w = 3; w < words.size(); ++w)
@@ -151,6 +159,7 @@ struct outranked {
             batch[asked[k]].scores["wording"] = scores[k].log_probability / static_cast<double>(std::max<std::size_t>(1, scores[k].tokens));
         for (auto& [group, members] : groups) {
             std::stable_sort(members.begin(), members.end(), [&](std::size_t a, std::size_t b) {
+                if (batch[a].plain != batch[b].plain) return batch[b].plain;
                 return batch[a].scores.value("wording", 0.0) > batch[b].scores.value("wording", 0.0);
             });
             std::size_t kept[2] = {0, 0};

@@ -2,6 +2,7 @@
 // A step looks at what is alive, asks the teacher in one batch, and refuses with a reason. Order of candidates is kept.
 #pragma once
 
+#include <algorithm>
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
@@ -38,14 +39,27 @@ struct pipeline_options {
     bool safety_judge = false;           // ask the teacher too
 };
 
+/// What the run has so far, seeds included: whole samples, and questions by themselves.
+struct memory {
+    explicit memory(double near_duplicate) : samples(near_duplicate), questions(near_duplicate) {}
+    duplicate_index samples, questions;
+    std::vector<std::string> ids, answers;  // in the order of the indices
+
+    void add(const taxonomy::leaf& leaf, const candidate& c) {
+        samples.add(user_text(leaf, c) + "\n" + c.answer);
+        questions.add(user_text(leaf, c));
+        ids.push_back(sample_id(leaf, c));
+        answers.push_back(c.answer);
+    }
+};
+
 /// What the steps share while one leaf is worked on.
 struct leaf_run {
     any_teacher& teacher;
     const taxonomy::leaf& leaf;
     const pipeline_options& options;
-    duplicate_index& seen;                        // of the whole run
+    memory& seen;                                 // of the whole run
     std::map<std::string, calibration>& judges;   // of the whole run, by name
-    std::vector<std::string>& kept_ids;
 
     [[nodiscard]] counter_rng stream(std::string_view purpose, std::uint64_t number) const {
         return counter_rng(options.seed, hash64(purpose, hash64(leaf.id, hash64(std::to_string(number)))));
@@ -120,21 +134,29 @@ struct safety_check {
     }
 };
 
-/// Refuses what was said before, word for word or nearly, anywhere in the run; remembers what passes.
+/// Refuses what was said before, word for word or nearly, anywhere in the run, and questions that were asked before and answered
+/// differently; remembers what passes.
 struct near_duplicates {
     static constexpr std::string_view name = "duplicate";
     void operator()(leaf_run& run, std::vector<candidate>& batch) const {
         for (const std::size_t i : alive_in(batch)) {
             candidate& c = batch[i];
-            const std::string whole = user_text(run.leaf, c) + "\n" + c.answer;
-            if (const auto twin = run.seen.find(whole)) {
+            if (const auto twin = run.seen.samples.find(user_text(run.leaf, c) + "\n" + c.answer)) {
                 c.scores["nearest"] = twin->similarity;
-                c.refuse(name, (twin->similarity > 1 - 1e-9 ? "says the same as " : "is nearly the same as ") + run.kept_ids[twin->item]);
+                c.refuse(name, (twin->similarity > 1 - 1e-9 ? "says the same as " : "is nearly the same as ") + run.seen.ids[twin->item]);
+            } else if (const auto same = run.seen.questions.find(user_text(run.leaf, c));
+                       same && same->similarity > 1 - 1e-9 && !share_words(c.answer, run.seen.answers[same->item])) {
+                c.refuse("contradiction", "the same question is answered otherwise in " + run.seen.ids[same->item]);
             } else {
-                run.seen.add(whole);
-                run.kept_ids.push_back(sample_id(run.leaf, c));
+                run.seen.add(run.leaf, c);
             }
         }
+    }
+
+private:
+    static bool share_words(std::string_view a, std::string_view b) {
+        const auto left = loose_words(a), right = loose_words(b);
+        return std::any_of(left.begin(), left.end(), [&](const auto& w) { return std::find(right.begin(), right.end(), w) != right.end(); });
     }
 };
 

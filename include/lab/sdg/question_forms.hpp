@@ -222,8 +222,10 @@ inline constexpr std::array<std::string_view, 27> time_words{"monday", "tuesday"
     std::string text = form.question;
     if (topic.empty()) return text;
     const std::string of = " of " + std::string(topic);
-    if (form.rule == "called") return text.substr(0, text.size() - 8) + of + " called?";
-    if (form.rule == "is-what" || form.rule == "name-of" || form.rule == "what-is") return text.substr(0, text.size() - 1) + of + "?";
+    const auto words = detail::split_words(text);
+    const bool described = words.size() > 3 && words[2] == "the" && text.find("'s ") == text.npos;  // "the harbour master": whose?
+    if (form.rule == "called" && described) return text.substr(0, text.size() - 8) + of + " called?";
+    if ((form.rule == "is-what" || form.rule == "name-of" || form.rule == "what-is") && described) return text.substr(0, text.size() - 1) + of + "?";
     text[0] = detail::to_lower(text[0]);
     return "About " + std::string(topic) + ": " + text;
 }

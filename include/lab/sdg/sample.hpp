@@ -30,6 +30,7 @@ struct candidate {
     std::string group;        // candidates of one group ask the same thing and compete; empty: on its own
     std::uint64_t number = 0; // proposal's number in its leaf: its random stream
     bool sure = false;        // right by construction: likelihood checks are recorded and do not refuse it
+    bool plain = false;       // an old question in a new wrapping: taken only for want of better
     json provenance = json::object();
     json scores = json::object();
     std::string refused_by, reason;

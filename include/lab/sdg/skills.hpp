@@ -71,7 +71,7 @@ public:
     }
 
 private:
-    static constexpr std::size_t inventions = 32;  // fillers asked for, for each kind of slot
+    static constexpr std::size_t inventions = 28;  // fillers asked for, for each kind of slot
 
     /// What the teacher thinks of when it is shown the seeds' fillers: one list for each kind of slot.
     void invent(leaf_run& run) {
@@ -104,7 +104,7 @@ private:
                 r.messages.push_back({"user", list(8)});
                 r.max_tokens = 10;
                 r.stop = {"\n", ",", ";", ".", ":"};
-                r.sampling = {.temperature = 1.0f, .top_p = 0.95f, .seed = rng.next64()};
+                r.sampling = {.temperature = 0.9f, .top_p = 0.85f, .seed = rng.next64()};
                 requests.push_back(std::move(r));
                 owners.push_back(slots);
             }
