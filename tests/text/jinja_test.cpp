@@ -37,7 +37,8 @@ void check(const std::string& what, const std::string& source, const json& conte
         BOOST_TEST(!error.empty(), what << " should fail with " << golden["error"] << " but gives " << got);
     } else {
         BOOST_TEST(error == "", what);
-        BOOST_TEST(got == golden["expected"].get<std::string>(), what << "\n got: " << got << "\nwant: " << golden["expected"].get<std::string>());
+        BOOST_TEST(got == golden["expected"].get<std::string>(),
+                   what << "\n got: " << got << "\nwant: " << golden["expected"].get<std::string>());
     }
 }
 void check_cases(const std::string& name, const std::string& source) {
@@ -58,15 +59,17 @@ void check_cases(const std::string& name, const std::string& source) {
 BOOST_AUTO_TEST_SUITE(text_jinja)
 
 BOOST_AUTO_TEST_CASE(templates_in_the_styles_found_in_checkpoints) {
-    for (const char* name : {"llama3_style", "qwen_style", "mistral_style", "zephyr_style", "gemma_style", "macro_style"})
+    for (const char* name :
+         {"llama3_style", "qwen_style", "mistral_style", "zephyr_style", "gemma_style", "macro_style"})
         check_cases(name, lab::read_file(lab::test::fixture("text/templates/" + std::string(name) + ".jinja")));
 }
 
 BOOST_AUTO_TEST_CASE(the_template_of_smollm2) { check_cases("smollm2", goldens()["smollm2"].get<std::string>()); }
 
-BOOST_AUTO_TEST_CASE(the_template_of_granite_7b_lab,
-                     *boost::unit_test::precondition(lab::test::needs("tokenizers/granite-7b-lab/tokenizer_config.json"))) {
-    const auto config = json::parse(lab::read_file(lab::test::shared_data("tokenizers/granite-7b-lab/tokenizer_config.json")));
+BOOST_AUTO_TEST_CASE(the_template_of_granite_7b_lab, *boost::unit_test::precondition(lab::test::needs(
+                                                         "tokenizers/granite-7b-lab/tokenizer_config.json"))) {
+    const auto config =
+        json::parse(lab::read_file(lab::test::shared_data("tokenizers/granite-7b-lab/tokenizer_config.json")));
     check_cases("granite-7b-lab", config["chat_template"].get<std::string>());
 }
 

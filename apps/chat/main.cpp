@@ -1,0 +1,134 @@
+// lab-chat: talk with a model in the terminal, or ask it one question.
+#include <atomic>
+#include <csignal>
+#include <cstdint>
+#include <iostream>
+#include <iterator>
+#include <optional>
+#include <string>
+
+#include "chat/line_editor.hpp"
+#include "common/chat_format.hpp"
+#include "common/cli.hpp"
+#include "common/repl.hpp"
+#include "lab/infer/chat.hpp"
+#include "lab/nn/load.hpp"
+#include "lab/text/template_format.hpp"
+#include "lab/tokenizer/load.hpp"
+
+namespace {
+
+using namespace lab;
+
+std::atomic<bool> interrupted{false};
+
+constexpr const char* examples = R"(
+Examples:
+  lab-chat --model SmolLM2-135M-Instruct.gguf
+  lab-chat --model out/final --system "You answer in one sentence." --temperature 0
+  lab-chat --model model.gguf --prompt "Name three ferries." --seed 7
+  cat question.txt | lab-chat --model model.gguf --prompt -
+In the chat, /help lists the commands. The same seed gives the same answers.
+)";
+
+cxxopts::Options command_line() {
+    cxxopts::Options spec("lab-chat", "Chats with a model: a GGUF file or a safetensors folder.");
+    const auto text = [] { return cxxopts::value<std::string>(); };
+    spec.add_options()
+        ("model", "GGUF file or folder", text())
+        ("prompt", "answer this once and leave; - reads standard input", text())
+        ("system", "system message", text())
+        ("format", "chat format by name; default: the model's own template", text())
+        ("temperature", "0: always the likeliest token", cxxopts::value<float>()->default_value("0.7"))
+        ("top-k", "0: off", cxxopts::value<std::int32_t>()->default_value("40"))
+        ("top-p", "1: off", cxxopts::value<float>()->default_value("0.95"))
+        ("min-p", "0: off", cxxopts::value<float>()->default_value("0.05"))
+        ("repetition-penalty", "1: off", cxxopts::value<float>()->default_value("1.1"))
+        ("seed", "of the draws", cxxopts::value<std::uint64_t>()->default_value("0"))
+        ("max-tokens", "of one answer", cxxopts::value<std::size_t>()->default_value("512"))
+        ("threads", "0: one per processor", cxxopts::value<std::size_t>()->default_value("0"))
+        ("h,help", "this text");
+    return spec;
+}
+
+/// The format named, else the checkpoint's own template, else the known format that the template resembles.
+text::any_chat_format choose_format(const std::string& name, const tokenizer::tokenizer& tokens) {
+    if (name.empty() && !tokens.chat_template().empty()) {
+        try {
+            return text::checkpoint_format(tokens);
+        } catch (const format_error&) {  // it uses what the Jinja subset lacks
+        }
+    }
+    return apps::chat_format_of(name, tokens);
+}
+
+/// infer::chat whose /regen draws anew: the same seed at the same place would give the same answer.
+class reseeding_chat : public infer::chat {
+public:
+    reseeding_chat(infer::engine& engine, text::any_chat_format format, const text::sampling_options& sampling, infer::chat_options options)
+        : chat(engine, std::move(format), sampling::make_chain(sampling), std::move(options)), sampling_(sampling) {}
+    infer::generated regenerate(const piece_callback& on_piece) {
+        ++sampling_.seed;
+        set_sampler(sampling::make_chain(sampling_));
+        return chat::regenerate(on_piece);
+    }
+
+private:
+    text::sampling_options sampling_;
+};
+
+/// Prints one answer. Ctrl-C ends it, with the shell's exit code for that.
+int answer_once(infer::chat& chat, std::string question) {
+    if (question == "-") question.assign(std::istreambuf_iterator<char>(std::cin), {});
+    if (question.find_first_not_of(" \t\r\n") == std::string::npos) throw apps::usage_error("the prompt is empty");
+    chat.say(question, [](std::string_view piece) {
+        std::cout << piece << std::flush;
+        return !interrupted.load();
+    });
+    std::cout << '\n';
+    return interrupted.load() ? 130 : 0;
+}
+
+int run(int argc, char** argv) {
+    auto spec = command_line();
+    const auto args = spec.parse(argc, argv);
+    if (args.count("help") != 0) {
+        std::cout << spec.help() << examples;
+        return 0;
+    }
+    if (args.count("model") == 0) throw apps::usage_error("--model is missing");
+    if (!args.unmatched().empty()) throw apps::usage_error("unexpected argument '" + args.unmatched().front() + "'");
+    const auto text_of = [&](const char* name) { return args.count(name) != 0 ? args[name].as<std::string>() : std::string(); };
+    const text::sampling_options sampling{.temperature = args["temperature"].as<float>(),
+                                          .top_k = args["top-k"].as<std::int32_t>(),
+                                          .top_p = args["top-p"].as<float>(),
+                                          .min_p = args["min-p"].as<float>(),
+                                          .repetition_penalty = args["repetition-penalty"].as<float>(),
+                                          .seed = args["seed"].as<std::uint64_t>()};
+    (void)sampling::make_chain(sampling);  // a wrong option is told before the model is loaded
+
+    const std::string path = text_of("model");
+    auto tokens = tokenizer::load_tokenizer(path);
+    auto format = choose_format(text_of("format"), tokens);
+    infer::engine engine(nn::load_model(path, {.threads = args["threads"].as<std::size_t>()}), std::move(tokens));
+    reseeding_chat chat(engine, std::move(format), sampling, {.system = text_of("system"), .max_tokens = args["max-tokens"].as<std::size_t>()});
+
+    struct sigaction action {};
+    action.sa_handler = [](int) { interrupted.store(true); };
+    ::sigaction(SIGINT, &action, nullptr);
+    if (args.count("prompt") != 0) return answer_once(chat, text_of("prompt"));
+
+    apps::line_editor editor(apps::history_path());
+    if (editor.interactive()) std::cout << "/help for help, Ctrl-D to leave\n";
+    const auto read = [&](const std::string& prompt, std::string& line) { return editor.read(prompt, line); };
+    const auto stop = [] { return interrupted.exchange(false); };
+    apps::repl loop(chat, read, std::cout, stop, {.paint = {apps::shows_colours(stdout)}, .show_speed = editor.interactive()});
+    loop.run();
+    return 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    return lab::apps::run_app("lab-chat", [&] { return run(argc, argv); });
+}
