@@ -5,11 +5,13 @@
 #include <functional>
 
 #include "lab/core/file.hpp"
+#include "lab/core/rng.hpp"
 #include "lab/formats/gguf.hpp"
 #include "lab/formats/gguf_writer.hpp"
 #include "lab/formats/json.hpp"
 #include "lab/formats/safetensors.hpp"
 #include "lab/formats/safetensors_writer.hpp"
+#include "lab/nn/batch_builder.hpp"
 #include "lab/nn/save.hpp"
 #include "support/data.hpp"
 
@@ -134,6 +136,36 @@ BOOST_AUTO_TEST_CASE(arithmetic_that_is_not_here_is_refused) {
     contains(config("vocab_size", 65), {"model.embed_tokens.weight", "[64, 32]", "[65, 32]"});
 }
 
+BOOST_AUTO_TEST_CASE(damaged_headers_give_a_clear_error_or_a_model) {
+    const test::temporary_folder folder;
+    nn::save_gguf(nn::load_model(test::fixture("nn") / "mixtral", {.threads = 1}), folder / "good.gguf");
+    const std::string good = read_file(folder / "good.gguf");
+    const std::size_t header = good.find("output_norm.weight");
+    counter_rng rng(1);
+    std::size_t loaded = 0, refused = 0;
+    auto pool = std::make_shared<thread_pool>(1);
+    for (int i = 0; i < 300; ++i) {
+        std::string bad = good;
+        for (std::uint64_t flips = 1 + rng.below(3); flips > 0; --flips)
+            bad[static_cast<std::size_t>(rng.below(header))] = static_cast<char>(rng.below(256));
+        if (i % 10 == 0) bad.resize(static_cast<std::size_t>(rng.below(bad.size())));
+        write_file_atomically(folder / "bad.gguf", bad);
+        try {
+            auto model = nn::load_model(folder / "bad.gguf", {.pool = pool});
+            auto cache = model.make_cache();
+            nn::batch_builder batch;
+            batch.add(std::vector<token>{0, 1, 2});
+            model.forward(batch.get(), cache, std::vector{cache.create()}, std::vector<std::uint32_t>{2});
+            ++loaded;
+        } catch (const error& e) {
+            BOOST_TEST(!std::string(e.what()).empty());
+            ++refused;
+        }
+    }
+    BOOST_TEST(loaded > 0u);
+    BOOST_TEST(refused > 0u);
+}
+
 BOOST_AUTO_TEST_CASE(experts_in_old_files_are_found_one_by_one) {
     const edited_gguf old(
         [](auto&, tensors& t) {
@@ -162,6 +194,28 @@ BOOST_AUTO_TEST_CASE(experts_in_old_files_are_found_one_by_one) {
         const auto &x = a.weights()[i].data, &y = b.weights()[i].data;
         BOOST_TEST(std::equal(x.data, x.data + x.rows * x.row_stride(), y.data));
     }
+}
+
+BOOST_AUTO_TEST_CASE(a_vocabulary_can_grow) {
+    for (const auto* name : {"llama", "llama_tied_bf16"}) {
+        const auto path = test::fixture("nn") / name;
+        auto plain = nn::load_model(path, {.expand = dtype::f32, .threads = 1});
+        auto grown = nn::load_model(path, {.expand = dtype::f32, .threads = 1, .extra_tokens = 2});
+        BOOST_TEST(grown.dims().vocab == 66u);
+        const std::size_t dim = plain.dims().dim;
+        BOOST_TEST(grown.parameter_count() - plain.parameter_count() == (plain.dims().tied ? 2 : 4) * dim);
+        double mean = 0;
+        for (std::size_t r = 0; r < 64; ++r) mean += static_cast<double>(plain.parameters()[r * dim]) / 64;
+        BOOST_TEST(grown.parameters()[64 * dim] == static_cast<float>(mean), boost::test_tools::tolerance(1e-5f));
+        BOOST_TEST(grown.parameters()[65 * dim] == grown.parameters()[64 * dim]);
+        BOOST_TEST(grown.parameters()[63 * dim + 1] == plain.parameters()[63 * dim + 1]);
+        BOOST_CHECK_THROW(nn::load_model(path, {.extra_tokens = 1}), config_error);
+    }
+}
+
+BOOST_AUTO_TEST_CASE(a_file_of_a_folder_stands_for_the_folder) {
+    BOOST_TEST(nn::load_model(test::fixture("nn") / "llama" / "model.safetensors", {.threads = 1}).info().family ==
+               "llama");
 }
 
 BOOST_AUTO_TEST_CASE(matrices_can_be_held_in_another_type) {

@@ -113,4 +113,35 @@ BOOST_AUTO_TEST_CASE(a_short_token_list_is_filled_up_and_a_long_one_refused) {
     BOOST_CHECK_THROW(nn::write_tokenizer_metadata(folder.path(), info, writer), config_error);
 }
 
+BOOST_AUTO_TEST_CASE(special_tokens_are_appended_in_every_form) {
+    const std::vector<std::string> special{"<|system|>", "<|user|>"};
+    const test::temporary_folder bytes, pieces, out;
+    write_byte_level(bytes.path(), "gpt2");
+    fs::copy(test::fixture("tokenizer/spm_bytes.model"), pieces / "tokenizer.model");
+    int number = 0;
+    for (const auto& source : {bytes.path(), pieces.path(), test::fixture("tokenizer/byte_level_gpt-2.gguf"),
+                               test::fixture("tokenizer/spm_bytes.gguf")}) {
+        BOOST_TEST_CONTEXT(source.string()) {
+            const auto size = tokenizer::load_tokenizer(source).size();
+            const std::vector<token> expected{static_cast<token>(size), static_cast<token>(size + 1)};
+            const auto check = [&](const fs::path& path) {
+                const auto grown = tokenizer::load_tokenizer(path);
+                BOOST_TEST(grown.size() == size + 2);
+                BOOST_TEST(grown.encode("<|system|><|user|>", {.parse_special = true}) == expected,
+                           boost::test_tools::per_element());
+            };
+            const auto file = out / (std::to_string(++number) + ".gguf"), folder = out / std::to_string(number);
+            nn::model_info info;
+            info.dims.vocab = size + 2;
+            formats::gguf_writer writer;
+            nn::write_tokenizer_metadata(source, info, writer, special);
+            writer.write(file);
+            check(file);
+            fs::create_directory(folder);
+            nn::write_tokenizer_folder(source, folder, special);
+            check(folder);
+        }
+    }
+}
+
 BOOST_AUTO_TEST_SUITE_END()

@@ -128,6 +128,16 @@ template <class Architecture>
     return held;
 }
 
+/// Fills the rows after the first `known` with the mean of those.
+inline void fill_with_mean(view<float> rows, std::size_t known) {
+    std::vector<double> mean(rows.extent(1));
+    for (std::size_t r = 0; r < known; ++r)
+        for (std::size_t j = 0; j < mean.size(); ++j) mean[j] += static_cast<double>(rows(r, j));
+    for (std::size_t r = known; r < rows.extent(0); ++r)
+        for (std::size_t j = 0; j < mean.size(); ++j)
+            rows(r, j) = static_cast<float>(mean[j] / static_cast<double>(known));
+}
+
 }  // namespace detail
 
 /// Builds the model of one family from a checkpoint.
@@ -141,7 +151,11 @@ any_model load_as(model_info info, const formats::checkpoint& file, container in
         throw config_error(explain("load_options",
                                    std::string(name_of(*options.expand)) + " can be read but not written",
                                    "expand to f32, f16, bf16, q8_0, q4_0 or q4_1"));
+    if (options.extra_tokens != 0 && options.expand != dtype::f32)
+        throw config_error(explain("load_options", "extra tokens need weights that can be changed", "expand to f32"));
     const auto found = locate_all<Architecture>(info.dims, file, in);
+    info.dims.vocab += options.extra_tokens;
+    validate(info.dims, "load_options");
     const auto& d = info.dims;
     auto owned = std::make_shared<weight_storage<Architecture>>();
     owned->pool = options.pool ? options.pool : std::make_shared<thread_pool>(options.threads);
@@ -158,7 +172,10 @@ any_model load_as(model_info info, const formats::checkpoint& file, container in
         for_each_tensor(
             d,
             [&](const tensor_info& tensor, auto& handle) {
-                convert_matrix(take(tensor), dtype::f32, reinterpret_cast<std::byte*>(handle.data()), *owned->pool);
+                const auto& stored = take(tensor);
+                convert_matrix(stored, dtype::f32, reinterpret_cast<std::byte*>(handle.data()), *owned->pool);
+                if constexpr (std::remove_cvref_t<decltype(handle)>::rank == 2)
+                    if (stored.rows < tensor.rows) detail::fill_with_mean(handle, stored.rows);
             },
             owned->dense.get());
         w = as_model_weights<default_backend, Architecture, float>(d, owned->dense.get());
@@ -190,9 +207,14 @@ any_model load_as(model_info info, const formats::checkpoint& file, container in
     formats::checkpoint file;
     model_info info;
     container in = container::gguf;
-    if (std::filesystem::is_directory(path)) {
-        info = read_info(formats::load_hf_config(path), path);
-        file = formats::open_safetensors(path);
+    const bool in_folder =
+        path.extension() == ".safetensors" || path.extension() == ".json";  // one of its files was named
+    if (in_folder || std::filesystem::is_directory(path)) {
+        const auto folder = !in_folder               ? path
+                            : path.has_parent_path() ? path.parent_path()
+                                                     : std::filesystem::path(".");
+        info = read_info(formats::load_hf_config(folder), folder);
+        file = formats::open_safetensors(folder);
         in = container::huggingface;
     } else {
         const formats::gguf_file gguf(path);

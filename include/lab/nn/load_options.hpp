@@ -17,6 +17,10 @@ struct load_options {
     std::size_t threads = 0;              // 0: one per hardware thread; ignored when `pool` is given
     std::shared_ptr<thread_pool> pool{};  // to share one pool between models
     dtype compute = dtype::f32;           // operands of matrix products: f32, or bf16 where the processor has it
+    /// Rows to add to the vocabulary, in the embedding and the head, each the mean of the file's rows: for the special
+    /// tokens of a chat format that the checkpoint lacks. Needs `expand` to f32; save them with
+    /// save_options::special_tokens.
+    std::size_t extra_tokens = 0;
 };
 
 }  // namespace lab::nn

@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "lab/core/dtype.hpp"
 
@@ -16,6 +17,8 @@ struct save_options {
     std::optional<dtype> type{};
     /// File or folder whose tokenizer to carry over; empty: the model's own source.
     std::filesystem::path tokenizer{};
+    /// Special tokens to append to the tokenizer, in the order of their ids (see load_options::extra_tokens).
+    std::vector<std::string> special_tokens{};
     std::uint64_t max_shard_bytes = 5'000'000'000;  // safetensors
     std::string name{};                             // GGUF's general.name; empty: the target's file name
 };

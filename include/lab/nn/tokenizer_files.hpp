@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <limits>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -123,6 +124,49 @@ inline constexpr std::string_view tokenizer_file_names[] = {"tokenizer.json",
     return scores;
 }
 
+/// Appends special tokens to a vocabulary.
+inline void append_special(vocabulary& v, std::span<const std::string> texts) {
+    for (const std::string& text : texts) {
+        v.added.push_back({.text = text, .id = static_cast<token>(v.texts.size())});
+        v.texts.push_back(text);
+        v.kinds.push_back(token_kind::control);
+        if (!v.scores.empty()) v.scores.push_back(0.0f);
+    }
+}
+/// Copies a tokenizer's files; special tokens are appended to tokenizer.json or, beside a tokenizer.model, to
+/// added_tokens.json.
+inline void copy_folder(const std::filesystem::path& from, const std::filesystem::path& to,
+                        std::span<const std::string> special) {
+    namespace fs = std::filesystem;
+    if (!fs::equivalent(from, to))
+        for (const auto name : tokenizer_file_names)
+            if (fs::is_regular_file(from / name)) write_file_atomically(to / name, read_file(from / name));
+    if (special.empty()) return;
+    const bool has_json = fs::is_regular_file(from / "tokenizer.json");
+    if (!has_json && !fs::is_regular_file(from / "tokenizer.model")) return;
+    const auto read = [&](const char* name) {
+        return fs::is_regular_file(from / name) ? formats::parse_json(read_file(from / name), (from / name).string())
+                                                : json::object();
+    };
+    const char* target = has_json ? "tokenizer.json" : "added_tokens.json";
+    json content = read(target);
+    std::size_t next = tokenizer::load_vocabulary(from).texts.size();
+    for (const std::string& text : special) {
+        if (has_json)
+            content["added_tokens"].push_back({{"id", next},
+                                               {"content", text},
+                                               {"single_word", false},
+                                               {"lstrip", false},
+                                               {"rstrip", false},
+                                               {"normalized", false},
+                                               {"special", true}});
+        else
+            content[text] = next;
+        ++next;
+    }
+    write_file_atomically(to / target, formats::to_text(content, 1) + "\n");
+}
+
 [[nodiscard]] inline json tokenizer_json(const vocabulary& v, const std::string& place) {
     const bool bytes = v.kind == algorithm::byte_level_bpe;
     json added = json::array();
@@ -204,19 +248,15 @@ inline constexpr std::string_view tokenizer_file_names[] = {"tokenizer.json",
 }  // namespace tokenizer_files_detail
 
 /// Puts the tokenizer of `source` (GGUF file or folder; may be empty or without one) into a Hugging Face folder.
-inline void write_tokenizer_folder(const std::filesystem::path& source, const std::filesystem::path& folder) {
+inline void write_tokenizer_folder(const std::filesystem::path& source, const std::filesystem::path& folder,
+                                   std::span<const std::string> special = {}) {
     namespace fs = std::filesystem;
     using namespace tokenizer_files_detail;
     if (source.empty()) return;
-    if (!is_gguf(source)) {
-        const auto from = folder_of(source);
-        if (fs::equivalent(from, folder)) return;
-        for (const auto name : tokenizer_file_names)
-            if (fs::is_regular_file(from / name)) write_file_atomically(folder / name, read_file(from / name));
-        return;
-    }
+    if (!is_gguf(source)) return copy_folder(folder_of(source), folder, special);
     if (!formats::gguf_file(source).contains("tokenizer.ggml.model")) return;
-    const vocabulary v = tokenizer::load_vocabulary(source);
+    vocabulary v = tokenizer::load_vocabulary(source);
+    append_special(v, special);
     write_file_atomically(folder / "tokenizer.json", formats::to_text(tokenizer_json(v, source.string()), 1) + "\n");
     json config{{"tokenizer_class", "PreTrainedTokenizerFast"},
                 {"clean_up_tokenization_spaces", false},
@@ -242,7 +282,7 @@ inline void write_tokenizer_folder(const std::filesystem::path& source, const st
 /// Sets the tokenizer.* keys of a GGUF file from `source`. The token list is filled up to the model's vocabulary.
 /// @throws config_error when the tokenizer has more tokens than the model.
 inline void write_tokenizer_metadata(const std::filesystem::path& source, const model_info& info,
-                                     formats::gguf_writer& out) {
+                                     formats::gguf_writer& out, std::span<const std::string> special = {}) {
     using namespace tokenizer_files_detail;
     namespace fs = std::filesystem;
     if (source.empty()) return;
@@ -250,12 +290,29 @@ inline void write_tokenizer_metadata(const std::filesystem::path& source, const 
         const formats::gguf_file from(source);
         for (const auto& entry : from.metadata())
             if (entry.key.starts_with("tokenizer.")) out.set(entry.key, entry.value);
+        if (special.empty() || !from.contains("tokenizer.ggml.tokens")) return;
+        auto texts = from.strings("tokenizer.ggml.tokens");
+        std::vector<std::int32_t> kinds(texts.size(), static_cast<std::int32_t>(token_kind::normal));
+        std::vector<float> scores;
+        const auto stored = from.integers("tokenizer.ggml.token_type");
+        for (std::size_t i = 0; i < std::min(kinds.size(), stored.size()); ++i)
+            kinds[i] = static_cast<std::int32_t>(stored[i]);
+        for (const double score : from.floats("tokenizer.ggml.scores")) scores.push_back(static_cast<float>(score));
+        texts.insert(texts.end(), special.begin(), special.end());
+        kinds.resize(texts.size(), static_cast<std::int32_t>(token_kind::control));
+        out.set_array("tokenizer.ggml.tokens", texts);
+        out.set_array("tokenizer.ggml.token_type", kinds);
+        if (!scores.empty()) {
+            scores.resize(texts.size(), 0.0f);
+            out.set_array("tokenizer.ggml.scores", scores);
+        }
         return;
     }
     const auto folder = folder_of(source);
     const bool pieces = fs::is_regular_file(folder / "tokenizer.model");
     if (!pieces && !fs::is_regular_file(folder / "tokenizer.json")) return;
     vocabulary v = tokenizer::load_vocabulary(folder / (pieces ? "tokenizer.model" : "tokenizer.json"));
+    append_special(v, special);
     if (v.texts.size() > info.dims.vocab)
         throw config_error(explain(source.string(), "its tokenizer has " + std::to_string(v.texts.size()) +
                                                         " tokens, the model's vocabulary " +
