@@ -9,3 +9,17 @@ lab_compile_fail(prompt_missing text/compile_fail/prompt_missing.cpp "missing_fi
 lab_compile_fail(prompt_unknown text/compile_fail/prompt_unknown.cpp "unknown_field<.*(colour|'c', 'o', 'l', 'o', 'u', 'r')")
 lab_compile_fail(prompt_repeated text/compile_fail/prompt_repeated.cpp "repeated_field<.*(who|'w', 'h', 'o')")
 lab_compile_fail(prompt_malformed text/compile_fail/prompt_malformed.cpp "malformed_prompt<")
+
+# A third of the build time for templates is optimisation that a test has no use for.
+set_source_files_properties(text/jinja_test.cpp text/jinja_limits_test.cpp text/template_format_test.cpp PROPERTIES COMPILE_OPTIONS "-O1")
+
+# The loop of lab-chat, without terminal and model.
+find_package(cxxopts QUIET)
+if(cxxopts_FOUND)
+  add_executable(test_repl support/main.cpp text/apps/repl_test.cpp)
+  target_include_directories(test_repl PRIVATE ${CMAKE_CURRENT_SOURCE_DIR} ${PROJECT_SOURCE_DIR}/apps)
+  target_link_libraries(test_repl PRIVATE lab::lab lab::native lab::dev cxxopts::cxxopts Boost::unit_test_framework)
+  target_compile_definitions(test_repl PRIVATE BOOST_TEST_DYN_LINK CXXOPTS_NO_REGEX=true
+    LAB_TEST_DATA="${CMAKE_CURRENT_SOURCE_DIR}/data" LAB_SHARED_DATA="${PROJECT_SOURCE_DIR}/../shared/data")
+  add_test(NAME repl COMMAND test_repl)
+endif()
