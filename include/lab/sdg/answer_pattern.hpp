@@ -47,11 +47,10 @@ struct copied_answer {
 
 namespace detail {
 
-/// Letters and digits, bytes of multi-byte characters, and ' between letters.
+/// Letters and digits, and bytes of multi-byte characters; "Hale's" is the word "Hale" and more.
 [[nodiscard]] inline bool in_word(std::string_view text, std::size_t i) {
     const char c = text[i];
-    if (is_digit(c) || is_upper(c) || is_lower(c) || static_cast<unsigned char>(c) >= 0x80) return true;
-    return c == '\'' && i > 0 && i + 1 < text.size() && is_lower(text[i - 1]) && is_lower(text[i + 1]);
+    return is_digit(c) || is_upper(c) || is_lower(c) || static_cast<unsigned char>(c) >= 0x80;
 }
 [[nodiscard]] inline bool starts_word(std::string_view t, std::size_t i) { return i < t.size() && in_word(t, i) && (i == 0 || !in_word(t, i - 1)); }
 [[nodiscard]] inline bool ends_word(std::string_view t, std::size_t i) { return i > 0 && in_word(t, i - 1) && (i == t.size() || !in_word(t, i)); }

@@ -35,7 +35,7 @@ struct pipeline_options {
     std::size_t calibration_examples = 10;  // right and wrong ones each
     std::size_t per_group = 2;           // questions kept for one fact of a document
     bool seeds_as_samples = true;
-    safety_options safety;
+    safety_options safety{};
     bool safety_judge = false;           // ask the teacher too
 };
 
