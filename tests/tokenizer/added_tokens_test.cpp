@@ -49,7 +49,8 @@ BOOST_AUTO_TEST_CASE(special_ones_only_on_request) {
 }
 
 BOOST_AUTO_TEST_CASE(white_space_flags) {
-    const lt::added_token_matcher m({{.text = "<l>", .id = 1, .lstrip = true}, {.text = "<r>", .id = 2, .rstrip = true}});
+    const lt::added_token_matcher m(
+        {{.text = "<l>", .id = 1, .lstrip = true}, {.text = "<r>", .id = 2, .rstrip = true}});
     BOOST_TEST(cut(m, "a \t<l> b") == "a|[1]| b");
     BOOST_TEST(cut(m, "a <r>\u3000\n b") == "a |[2]|b");
     BOOST_TEST(cut(m, "  <l>") == "[1]");

@@ -1,5 +1,5 @@
-// Ids equal, token for token, to those of the peers (tests/goldens/tokenizer_goldens.py): on the fixtures always, on real
-// vocabularies and texts where they are at hand.
+// Ids equal, token for token, to those of the peers (tests/goldens/tokenizer_goldens.py): on the fixtures always, on
+// real vocabularies and texts where they are at hand.
 #include <boost/test/unit_test.hpp>
 #include <cstdlib>
 #include <filesystem>
@@ -34,7 +34,8 @@ std::vector<std::string> cases() {
         }
         std::string bytes;
         const auto hex = c.at("hex").get<std::string>();
-        for (std::size_t i = 0; i < hex.size(); i += 2) bytes.push_back(static_cast<char>(std::stoi(hex.substr(i, 2), nullptr, 16)));
+        for (std::size_t i = 0; i < hex.size(); i += 2)
+            bytes.push_back(static_cast<char>(std::stoi(hex.substr(i, 2), nullptr, 16)));
         out.push_back(bytes);
     }
     return out;
@@ -59,7 +60,9 @@ lt::tokenizer load_fixture(const std::string& name, const lab::test::temporary_f
     return lab::test::load_tokenizer_file(folder / "vocabulary.gguf");
 }
 
-void check_equal(const ids& got, const json& expected) { BOOST_TEST(got == expected.get<ids>(), boost::test_tools::per_element()); }
+void check_equal(const ids& got, const json& expected) {
+    BOOST_TEST(got == expected.get<ids>(), boost::test_tools::per_element());
+}
 
 void compare(const lt::tokenizer& t, const std::string& name, const json& golden) {
     const auto texts = cases();
@@ -78,10 +81,12 @@ void compare(const lt::tokenizer& t, const std::string& name, const json& golden
 
 // The default model: $LAB_TEST_MODEL, or a file of that name in lab's cache.
 fs::path default_model(const std::string& name) {
-    if (const char* chosen = std::getenv("LAB_TEST_MODEL"); chosen != nullptr && fs::path(chosen).filename() == name) return chosen;
+    if (const char* chosen = std::getenv("LAB_TEST_MODEL"); chosen != nullptr && fs::path(chosen).filename() == name)
+        return chosen;
     const char* cache = std::getenv("XDG_CACHE_HOME");
     const char* home = std::getenv("HOME");
-    const fs::path folder = cache != nullptr && *cache != '\0' ? fs::path(cache) : fs::path(home != nullptr ? home : "") / ".cache";
+    const fs::path folder =
+        cache != nullptr && *cache != '\0' ? fs::path(cache) : fs::path(home != nullptr ? home : "") / ".cache";
     return fs::exists(folder / "lab" / name) ? folder / "lab" / name : fs::path{};
 }
 
@@ -141,7 +146,8 @@ void compare_vectors(const std::string& vocabulary) {
         std::istringstream numbers(line);
         ids expected;
         for (lab::token id = 0; numbers >> id;) expected.push_back(id);
-        BOOST_TEST_CONTEXT("case " << count) check_equal(t.encode(std::string_view(inputs).substr(at, end - at)), expected);
+        BOOST_TEST_CONTEXT("case " << count)
+        check_equal(t.encode(std::string_view(inputs).substr(at, end - at)), expected);
         at = end + mark.size();
     }
     BOOST_TEST(count > 40U);
@@ -160,9 +166,13 @@ BOOST_AUTO_TEST_CASE(fixtures) {
     }
 }
 
-BOOST_AUTO_TEST_CASE(real_vocabularies, *boost::unit_test::precondition(lab::test::needs("tokenizers"))) { compare_real("shared:"); }
+BOOST_AUTO_TEST_CASE(real_vocabularies, *boost::unit_test::precondition(lab::test::needs("tokenizers"))) {
+    compare_real("shared:");
+}
 
-BOOST_AUTO_TEST_CASE(default_model_vocabulary, *boost::unit_test::precondition(needs_model())) { compare_real("model:"); }
+BOOST_AUTO_TEST_CASE(default_model_vocabulary, *boost::unit_test::precondition(needs_model())) {
+    compare_real("model:");
+}
 
 BOOST_AUTO_TEST_CASE(llama_cpp_vectors, *boost::unit_test::precondition(lab::test::needs("tokenizers/ggml"))) {
     compare_vectors("tokenizers/ggml/ggml-vocab-gpt-2.gguf");

@@ -45,9 +45,16 @@ BOOST_AUTO_TEST_CASE(gguf_metadata_is_checked) {
     refuses<lab::format_error>(variant([](writer& w) { w.erase("tokenizer.ggml.model"); }), "tokenizer.ggml.model");
     refuses<lab::format_error>(variant([](writer& w) { w.erase("tokenizer.ggml.tokens"); }), "tokens");
     refuses<lab::format_error>(variant([](writer& w) { w.erase("tokenizer.ggml.merges"); }), "merges");
-    refuses<lab::format_error>(variant([](writer& w) { w.set("tokenizer.ggml.eos_token_id", std::uint32_t{9999}); }), "9999");
-    refuses<lab::format_error>(variant([](writer& w) { w.set_array("tokenizer.ggml.token_type", std::vector<std::int32_t>{1, 2}); }), "token_type");
-    refuses<lab::format_error>(variant([](writer& w) { w.set_array("tokenizer.ggml.merges", std::vector<std::string>{"a b", "ab"}); }), "merges[1]");
+    refuses<lab::format_error>(variant([](writer& w) { w.set("tokenizer.ggml.eos_token_id", std::uint32_t{9999}); }),
+                               "9999");
+    refuses<lab::format_error>(variant([](writer& w) {
+                                   w.set_array("tokenizer.ggml.token_type", std::vector<std::int32_t>{1, 2});
+                               }),
+                               "token_type");
+    refuses<lab::format_error>(variant([](writer& w) {
+                                   w.set_array("tokenizer.ggml.merges", std::vector<std::string>{"a b", "ab"});
+                               }),
+                               "merges[1]");
     refuses<lab::format_error>(variant([](writer& w) { w.set("tokenizer.ggml.model", "llama"); }), "scores");
     // Unknown merge parts and odd types do no harm.
     auto odd = copy_of_fixture();

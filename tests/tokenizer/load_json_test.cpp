@@ -37,7 +37,8 @@ BOOST_AUTO_TEST_SUITE(load_json)
 
 BOOST_AUTO_TEST_CASE(template_processing_tells_the_ends) {
     json j = byte_level();
-    j["post_processor"] = json::parse(R"({"type":"TemplateProcessing","single":[{"SpecialToken":{"id":"<|im_start|>","type_id":0}},
+    j["post_processor"] =
+        json::parse(R"({"type":"TemplateProcessing","single":[{"SpecialToken":{"id":"<|im_start|>","type_id":0}},
         {"Sequence":{"id":"A","type_id":0}},{"SpecialToken":{"id":"<|im_end|>","type_id":0}}]})");
     const auto v = read(j);
     BOOST_TEST(v.bos == 1);
@@ -54,9 +55,13 @@ BOOST_AUTO_TEST_CASE(what_is_not_supported_is_named) {
     refuses<lab::config_error>(with("/normalizer", object(R"({"type":"Lowercase"})")), "Lowercase");
     refuses<lab::config_error>(with("/pre_tokenizer", object(R"({"type":"BertPreTokenizer"})")), "BertPreTokenizer");
     refuses<lab::config_error>(
-        with("/pre_tokenizer", object(R"({"type":"Split","pattern":{"Regex":"\\w+"},"behavior":"Isolated","invert":false})")), "PCRE2");
+        with("/pre_tokenizer",
+             object(R"({"type":"Split","pattern":{"Regex":"\\w+"},"behavior":"Isolated","invert":false})")),
+        "PCRE2");
     refuses<lab::config_error>(
-        with("/pre_tokenizer", object(R"({"type":"Split","pattern":{"Regex":"\\p{N}"},"behavior":"Removed","invert":false})")), "Removed");
+        with("/pre_tokenizer",
+             object(R"({"type":"Split","pattern":{"Regex":"\\p{N}"},"behavior":"Removed","invert":false})")),
+        "Removed");
 }
 
 BOOST_AUTO_TEST_CASE(what_is_malformed_is_named) {

@@ -18,8 +18,9 @@ BOOST_AUTO_TEST_SUITE(load)
 BOOST_AUTO_TEST_CASE(a_folder_adds_settings_and_template) {
     const lab::test::temporary_folder folder;
     lab::write_file_atomically(folder / "tokenizer.json", lab::test::byte_level_json());
-    lab::write_file_atomically(folder / "tokenizer_config.json",
-                               R"({"bos_token":{"content":"<|im_start|>"},"eos_token":"<|endoftext|>","add_bos_token":true,
+    lab::write_file_atomically(
+        folder / "tokenizer_config.json",
+        R"({"bos_token":{"content":"<|im_start|>"},"eos_token":"<|endoftext|>","add_bos_token":true,
                                    "chat_template":[{"name":"tool","template":"T"},{"name":"default","template":"D"}]})");
     lab::write_file_atomically(folder / "generation_config.json", R"({"eos_token_id":[2,0]})");
     const auto t = load_tokenizer_file(folder.path());
@@ -58,16 +59,20 @@ BOOST_AUTO_TEST_CASE(paths_that_hold_no_tokenizer) {
     refuses<lab::format_error>([&] { (void)load_tokenizer_file(folder / "x.model"); }, "x.model");
     lab::write_file_atomically(folder / "empty.gguf", "");
     refuses<lab::format_error>([&] { (void)load_tokenizer_file(folder / "empty.gguf"); }, "empty.gguf");
-    refuses<lab::config_error>([&] {
-        auto model = lab::formats::load_sentencepiece(fixture("tokenizer/spm_bytes.model"));
-        model.algorithm = lab::formats::sentencepiece_algorithm::unigram;
-        (void)lt::make_vocabulary(model, "m");
-    }, "BPE");
-    refuses<lab::config_error>([&] {
-        auto model = lab::formats::load_sentencepiece(fixture("tokenizer/spm_bytes.model"));
-        model.precompiled_charsmap = "table";
-        (void)lt::make_vocabulary(model, "m");
-    }, "normalis");
+    refuses<lab::config_error>(
+        [&] {
+            auto model = lab::formats::load_sentencepiece(fixture("tokenizer/spm_bytes.model"));
+            model.algorithm = lab::formats::sentencepiece_algorithm::unigram;
+            (void)lt::make_vocabulary(model, "m");
+        },
+        "BPE");
+    refuses<lab::config_error>(
+        [&] {
+            auto model = lab::formats::load_sentencepiece(fixture("tokenizer/spm_bytes.model"));
+            model.precompiled_charsmap = "table";
+            (void)lt::make_vocabulary(model, "m");
+        },
+        "normalis");
 }
 
 // Damaged files give a typed error or a tokenizer that works, never a crash.

@@ -22,9 +22,20 @@ void check(const lt::pre_tokenizer& p, std::string_view text, std::vector<std::s
     BOOST_TEST_CONTEXT("text '" << text << "'") BOOST_TEST(got == expected, boost::test_tools::per_element());
 }
 
-constexpr rule all_rules[] = {rule::gpt2,   rule::smollm,      rule::llama3,        rule::qwen2,       rule::qwen35,
-                              rule::seed_coder, rule::no_contractions, rule::gpt4o, rule::tekken,     rule::each_number,
-                              rule::three_numbers, rule::number_runs, rule::digit_triples, rule::punctuation_runs,
+constexpr rule all_rules[] = {rule::gpt2,
+                              rule::smollm,
+                              rule::llama3,
+                              rule::qwen2,
+                              rule::qwen35,
+                              rule::seed_coder,
+                              rule::no_contractions,
+                              rule::gpt4o,
+                              rule::tekken,
+                              rule::each_number,
+                              rule::three_numbers,
+                              rule::number_runs,
+                              rule::digit_triples,
+                              rule::punctuation_runs,
                               rule::punctuation_runs_falcon};
 
 }  // namespace
@@ -86,7 +97,8 @@ BOOST_AUTO_TEST_CASE(older_rules_in_sequence) {
     check(falcon->rules, "a, 12345 `b`", {"a", ",", " ", "123", "45", " ", "`", "b", "`"});
     check({rule::digit_triples}, "12345a678", {"123", "45a", "678"});
     check({rule::three_numbers}, "ab12345", {"ab", "123", "45"});
-    BOOST_CHECK_THROW((lt::pre_tokenizer{rule::gpt2, rule::gpt2, rule::gpt2, rule::gpt2, rule::gpt2}), lab::config_error);
+    BOOST_CHECK_THROW((lt::pre_tokenizer{rule::gpt2, rule::gpt2, rule::gpt2, rule::gpt2, rule::gpt2}),
+                      lab::config_error);
 }
 
 BOOST_AUTO_TEST_CASE(names_and_expressions) {
@@ -106,7 +118,8 @@ BOOST_AUTO_TEST_CASE(pieces_cover_any_bytes) {
         for (int n = 0; n < 400; ++n) {
             std::string text;
             for (std::uint64_t i = random.below(40); i > 0; --i)
-                text.push_back(random.below(3) == 0 ? static_cast<char>(random.below(256)) : likely[random.below(likely.size())]);
+                text.push_back(random.below(3) == 0 ? static_cast<char>(random.below(256))
+                                                    : likely[random.below(likely.size())]);
             std::string joined;
             for (const auto& piece : pieces(p, text)) {
                 BOOST_REQUIRE(!piece.empty());

@@ -48,8 +48,10 @@ lt::vocabulary sentencepiece_vocabulary() {
     add("<unk>", lt::token_kind::unknown, 0);
     add("<s>", lt::token_kind::control, 0);
     constexpr std::string_view digits = "0123456789ABCDEF";
-    for (unsigned b = 0; b < 256; ++b) add(std::string("<0x") + digits[b / 16] + digits[b % 16] + ">", lt::token_kind::byte, 0);
-    for (const auto* piece : {"ab", "▁a", "▁", "a", "b", "abab"}) add(piece, lt::token_kind::normal, -static_cast<float>(v.texts.size()));
+    for (unsigned b = 0; b < 256; ++b)
+        add(std::string("<0x") + digits[b / 16] + digits[b % 16] + ">", lt::token_kind::byte, 0);
+    for (const auto* piece : {"ab", "▁a", "▁", "a", "b", "abab"})
+        add(piece, lt::token_kind::normal, -static_cast<float>(v.texts.size()));
     v.unknown = 0;
     v.bos = 1;
     v.added = {{.text = "<s>", .id = 1}};
@@ -64,7 +66,8 @@ BOOST_AUTO_TEST_SUITE(tokenizer)
 BOOST_AUTO_TEST_CASE(byte_level_options) {
     const lt::tokenizer t(byte_vocabulary());
     BOOST_TEST(t.encode(" abcx") == (ids{257, 256, 'x'}), boost::test_tools::per_element());
-    BOOST_TEST(t.encode("a", {.add_bos = true, .add_eos = true}) == (ids{258, 'a', 259}), boost::test_tools::per_element());
+    BOOST_TEST(t.encode("a", {.add_bos = true, .add_eos = true}) == (ids{258, 'a', 259}),
+               boost::test_tools::per_element());
     BOOST_TEST(t.encode("<s>").size() == 3U);
     BOOST_TEST(t.encode("<s>", {.parse_special = true}) == (ids{258}), boost::test_tools::per_element());
     BOOST_TEST(t.encode("").empty());
@@ -117,7 +120,8 @@ BOOST_AUTO_TEST_CASE(sentencepiece_merges_by_score_and_falls_back_to_bytes) {
     BOOST_TEST(t.encode("abab") == (ids{mark, abab}), boost::test_tools::per_element());
     BOOST_TEST(t.encode("aé") == (ids{mark_a, 2 + 0xC3, 2 + 0xA9}), boost::test_tools::per_element());
     BOOST_TEST(t.encode("\xC3") == (ids{mark, 2 + 0xC3}), boost::test_tools::per_element());
-    BOOST_TEST(t.encode("a<s>a", {.parse_special = true}) == (ids{mark_a, 1, mark_a}), boost::test_tools::per_element());
+    BOOST_TEST(t.encode("a<s>a", {.parse_special = true}) == (ids{mark_a, 1, mark_a}),
+               boost::test_tools::per_element());
     BOOST_TEST(t.encode("").empty());
     BOOST_TEST(t.decode(ids{mark_a, mark, b}) == "a b");
     BOOST_TEST(t.decode(ids{mark, mark_a}) == " a");  // one space only is the mark's
@@ -165,7 +169,8 @@ BOOST_AUTO_TEST_CASE(special_tokens_can_be_added) {
     BOOST_TEST(t.size() == 262U);
     BOOST_TEST(t.find("<|user|>").value() == 260);
     BOOST_TEST(t.find("<s>").value() == 258);
-    BOOST_TEST(t.encode("<|user|>a<|end|>", {.parse_special = true}) == (ids{260, 'a', 261}), boost::test_tools::per_element());
+    BOOST_TEST(t.encode("<|user|>a<|end|>", {.parse_special = true}) == (ids{260, 'a', 261}),
+               boost::test_tools::per_element());
     BOOST_TEST(t.is_special(261));
 }
 
@@ -175,7 +180,8 @@ struct bytes_only {
         for (const char c : text) out.push_back(static_cast<unsigned char>(c));
     }
 };
-static_assert(lt::SegmentEncoder<bytes_only> && lt::SegmentEncoder<lt::byte_level_bpe> && lt::SegmentEncoder<lt::sentencepiece_bpe>);
+static_assert(lt::SegmentEncoder<bytes_only> && lt::SegmentEncoder<lt::byte_level_bpe> &&
+              lt::SegmentEncoder<lt::sentencepiece_bpe>);
 static_assert(!lt::SegmentEncoder<int>);
 
 BOOST_AUTO_TEST_CASE(any_segment_encoder_fits_the_handle) {
@@ -212,9 +218,9 @@ BOOST_AUTO_TEST_CASE(streams_never_show_half_a_code_point) {
     };
     is("aé", {"a", "", "é", ""});
     is("\xF0\x9F\x9A\xA2", {"", "", "", "\U0001F6A2", ""});
-    is("\xF0\x9F\x9A", {"", "", "", "\uFFFD"});           // unfinished at the end
-    is("\xE2\x82q", {"", "", "\uFFFDq", ""});              // broken off: one mark for the part
-    is("\x80\xFFz", {"\uFFFD", "\uFFFD", "z", ""});        // can start nothing
+    is("\xF0\x9F\x9A", {"", "", "", "\uFFFD"});              // unfinished at the end
+    is("\xE2\x82q", {"", "", "\uFFFDq", ""});                // broken off: one mark for the part
+    is("\x80\xFFz", {"\uFFFD", "\uFFFD", "z", ""});          // can start nothing
     is("\xED\xA0\x80", {"", "\uFFFD\uFFFD", "\uFFFD", ""});  // a surrogate is seen at its second byte
     is("\xC3\xC3\xA9", {"", "\uFFFD", "é", ""});
 }

@@ -18,11 +18,13 @@ BOOST_AUTO_TEST_CASE(classes_of_well_known_characters) {
     BOOST_TEST(data.classes(U'中') == (cc::letter | cc::upper_like | cc::lower_like));  // no case
     BOOST_TEST(data.classes(0x0301) == (cc::mark | cc::upper_like | cc::lower_like));
     for (const char32_t number : {U'7', U'٣', U'½', U'Ⅷ', U'²'}) BOOST_TEST(data.classes(number) == cc::number);
-    for (const char32_t space : {U' ', U'\t', U'\n', char32_t{0x85}, char32_t{0xA0}, char32_t{0x3000}, char32_t{0x2028}})
+    for (const char32_t space :
+         {U' ', U'\t', U'\n', char32_t{0x85}, char32_t{0xA0}, char32_t{0x3000}, char32_t{0x2028}})
         BOOST_TEST(data.classes(space) == cc::space);
     BOOST_TEST(data.classes(U'!') == cc::punctuation);
     BOOST_TEST(data.classes(U'€') == cc::symbol);
-    for (const char32_t none : {char32_t{0}, char32_t{0x1F}, char32_t{0x200B}, char32_t{0x0378}, char32_t{0xE000}, char32_t{0x10FFFF}})
+    for (const char32_t none :
+         {char32_t{0}, char32_t{0x1F}, char32_t{0x200B}, char32_t{0x0378}, char32_t{0xE000}, char32_t{0x10FFFF}})
         BOOST_TEST(data.classes(none) == 0);
     BOOST_TEST(data.classes(0x110000) == 0);
     BOOST_TEST((data.general_category(0xAD) == lt::category::cf));
@@ -47,7 +49,8 @@ BOOST_AUTO_TEST_CASE(decoding_strict_and_lenient) {
     BOOST_TEST(value("", strict).length == 0U);
     BOOST_TEST((value("é!", strict).value == U'é'));
     BOOST_TEST((value("\xF0\x9F\x9A\xA2", strict).value == char32_t{0x1F6A2}));
-    for (const std::string_view broken : {"\x80", "\xC3", "\xC3(", "\xE2\x82", "\xF0\x9F\x98", "\xF8\x80\x80\x80", "\xFF", "\xF4\x90\x80\x80"})
+    for (const std::string_view broken :
+         {"\x80", "\xC3", "\xC3(", "\xE2\x82", "\xF0\x9F\x98", "\xF8\x80\x80\x80", "\xFF", "\xF4\x90\x80\x80"})
         for (const auto rules : {strict, lenient}) {
             const auto c = value(broken, rules);
             BOOST_TEST(!c.valid);
@@ -88,10 +91,10 @@ BOOST_AUTO_TEST_CASE(repair_replaces_each_broken_byte) {
 BOOST_AUTO_TEST_CASE(composition_follows_uax15) {
     const auto composed = [](std::string_view s) { return lt::compose(s); };
     BOOST_TEST(composed("e\u0301") == "\u00E9");
-    BOOST_TEST(composed("a\u0302\u0323") == "\u1EAD");          // marks are put in order first
-    BOOST_TEST(composed("\u212B \u2126") == "\u00C5 \u03A9");   // singletons
-    BOOST_TEST(composed("\u0958") == "\u0915\u093C");           // excluded from composition
-    BOOST_TEST(composed("\u1112\u1161\u11AB") == "\uD55C");     // Hangul
+    BOOST_TEST(composed("a\u0302\u0323") == "\u1EAD");         // marks are put in order first
+    BOOST_TEST(composed("\u212B \u2126") == "\u00C5 \u03A9");  // singletons
+    BOOST_TEST(composed("\u0958") == "\u0915\u093C");          // excluded from composition
+    BOOST_TEST(composed("\u1112\u1161\u11AB") == "\uD55C");    // Hangul
     BOOST_TEST(composed("\uAC00\u11A8") == "\uAC01");
     BOOST_TEST(composed("\u1E9B\u0323") == "\u1E9B\u0323");
     BOOST_TEST(composed("a\u0315\u0300\u05AE\u0300b") == "\u00E0\u05AE\u0300\u0315b");  // NormalizationTest.txt, part 2

@@ -24,7 +24,8 @@ void write_gguf_fixture(const std::filesystem::path& path, const std::string& pr
 // Loading throws an E whose message holds `part`.
 template <class E>
 void refuses(const std::function<void()>& load, std::string_view part) {
-    BOOST_CHECK_EXCEPTION(load(), E, [&](const E& e) { return std::string_view(e.what()).find(part) != std::string_view::npos; });
+    BOOST_CHECK_EXCEPTION(load(), E,
+                          [&](const E& e) { return std::string_view(e.what()).find(part) != std::string_view::npos; });
 }
 
 }  // namespace lab::test

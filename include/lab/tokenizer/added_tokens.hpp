@@ -1,5 +1,5 @@
-// Finds added and special tokens in a text before it is tokenized: leftmost match, the longest of those that start there,
-// then tokenizer.json's flags (lstrip, rstrip, single_word). Special ones count only on request.
+// Finds added and special tokens in a text before it is tokenized: leftmost match, the longest of those that start
+// there, then tokenizer.json's flags (lstrip, rstrip, single_word). Special ones count only on request.
 #pragma once
 
 #include <algorithm>
@@ -24,7 +24,8 @@ public:
             const added_token& t = tokens_[i];
             if (t.text.empty() || index_.insert(t.text, static_cast<token>(i)) != static_cast<token>(i)) continue;
             auto& lengths = lengths_[static_cast<unsigned char>(t.text[0])];
-            if (std::find(lengths.begin(), lengths.end(), t.text.size()) == lengths.end()) lengths.push_back(t.text.size());
+            if (std::find(lengths.begin(), lengths.end(), t.text.size()) == lengths.end())
+                lengths.push_back(t.text.size());
             any_plain_ = any_plain_ || !t.special;
         }
         for (auto& lengths : lengths_) std::sort(lengths.begin(), lengths.end(), std::greater<>());
@@ -35,7 +36,8 @@ public:
         return at == no_token ? nullptr : &tokens_[static_cast<std::size_t>(at)];
     }
 
-    /// Calls on_text(stretch, offset) for what lies between tokens (never empty) and on_token(id) for each token, in order.
+    /// Calls on_text(stretch, offset) for what lies between tokens (never empty) and on_token(id) for each token, in
+    /// order.
     template <class OnText, class OnToken>
     void split(std::string_view text, bool parse_special, OnText&& on_text, OnToken&& on_token) const {
         std::size_t done = 0;
@@ -96,7 +98,8 @@ private:
             return (data.classes(c.value) & (char_class::letter | char_class::mark)) != 0 || general == category::nd ||
                    general == category::pc;
         };
-        return (start == 0 || !word_character(previous_character(text, start))) && (end == text.size() || !word_character(end));
+        return (start == 0 || !word_character(previous_character(text, start))) &&
+               (end == text.size() || !word_character(end));
     }
 
     std::vector<added_token> tokens_;

@@ -1,6 +1,6 @@
-// Byte-level BPE as GPT-2 introduced it: a pre-tokenizer cuts the text, each piece is a string of bytes, ranked merges join
-// them. Files spell bytes in a printable alphabet (0x20 is U+0120, "Ġ"); here everything is raw bytes.
-// References: https://github.com/openai/gpt-2 encoder.py; llama.cpp for bytes that the vocabulary lacks (they are dropped).
+// Byte-level BPE as GPT-2 introduced it: a pre-tokenizer cuts the text, each piece is a string of bytes, ranked merges
+// join them. Files spell bytes in a printable alphabet (0x20 is U+0120, "Ġ"); here everything is raw bytes. References:
+// https://github.com/openai/gpt-2 encoder.py; llama.cpp for bytes that the vocabulary lacks (they are dropped).
 #pragma once
 
 #include <algorithm>
@@ -81,8 +81,15 @@ private:
 class byte_level_bpe {
 public:
     explicit byte_level_bpe(const vocabulary& v)
-        : splits_(v.splits), mark_(v.mark), ignore_merges_(v.ignore_merges), skip_missing_(v.emit_unknown && v.unknown == no_token),
-          fuse_unknown_(v.fuse_unknown), unknown_(v.emit_unknown ? v.unknown : no_token), size_(static_cast<token>(v.texts.size())), pieces_(v.texts.size()), reachable_(v.texts.size()) {
+        : splits_(v.splits),
+          mark_(v.mark),
+          ignore_merges_(v.ignore_merges),
+          skip_missing_(v.emit_unknown && v.unknown == no_token),
+          fuse_unknown_(v.fuse_unknown),
+          unknown_(v.emit_unknown ? v.unknown : no_token),
+          size_(static_cast<token>(v.texts.size())),
+          pieces_(v.texts.size()),
+          reachable_(v.texts.size()) {
         const auto& alphabet = byte_alphabet::get();
         piece_index by_text(v.texts.size());
         for (std::size_t i = 0; i < v.texts.size(); ++i) {
@@ -106,7 +113,8 @@ public:
         std::vector<merge_rule> rules;
         rules.reserve(v.merges.size());
         for (const auto& [left, right] : v.merges)
-            rules.push_back({symbol_of(left), symbol_of(right), symbol_of(left + right), static_cast<std::uint32_t>(rules.size())});
+            rules.push_back(
+                {symbol_of(left), symbol_of(right), symbol_of(left + right), static_cast<std::uint32_t>(rules.size())});
         merges_ = merge_table(rules);
     }
 
@@ -124,10 +132,10 @@ private:
         if (piece.size() <= longest_) {
             const token id = pieces_.find(piece);
             if (id != no_token && (ignore_merges_ || reachable_(id, [&] {
-                    load(piece, scratch);
-                    merges_.merge(scratch);
-                    return scratch.symbols.size() == 1 && scratch.symbols[0] == id;
-                })))
+                                       load(piece, scratch);
+                                       merges_.merge(scratch);
+                                       return scratch.symbols.size() == 1 && scratch.symbols[0] == id;
+                                   })))
                 return out.push_back(id);
         }
         load(piece, scratch);
@@ -137,7 +145,8 @@ private:
     }
     void load(std::string_view piece, merge_scratch& scratch) const {
         scratch.symbols.resize(piece.size());
-        for (std::size_t i = 0; i < piece.size(); ++i) scratch.symbols[i] = bytes_[static_cast<unsigned char>(piece[i])];
+        for (std::size_t i = 0; i < piece.size(); ++i)
+            scratch.symbols[i] = bytes_[static_cast<unsigned char>(piece[i])];
         // HF drops such bytes before merging, llama.cpp after: their neighbours meet only here.
         if (skip_missing_) std::erase_if(scratch.symbols, [this](token symbol) { return symbol >= size_; });
     }
@@ -151,7 +160,8 @@ private:
             after_unknown = missing;
         };
         if (symbol < size_) return put(symbol);
-        for (const char c : extra_[static_cast<std::size_t>(symbol - size_)]) put(bytes_[static_cast<unsigned char>(c)]);
+        for (const char c : extra_[static_cast<std::size_t>(symbol - size_)])
+            put(bytes_[static_cast<unsigned char>(c)]);
     }
 
     pre_tokenizer splits_;

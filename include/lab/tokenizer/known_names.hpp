@@ -9,15 +9,32 @@
 namespace lab::tokenizer {
 
 inline constexpr std::string_view end_of_generation_texts[] = {
-    "<|eot_id|>", "<|im_end|>",      "<|end|>",       "<|return|>", "<|call|>", "<|flush|>", "<|calls|>",         "<end_of_turn>",
-    "</s>",       "<|endoftext|>",   "<|eom_id|>",    "<EOT>",      "_<EOT>",   "[EOT]",     "[EOS]",             "<|end_of_text|>",
-    "<eos>",      "<end_of_utterance>", "<\uFF5Cend\u2581of\u2581sentence\uFF5C>",
+    "<|eot_id|>",
+    "<|im_end|>",
+    "<|end|>",
+    "<|return|>",
+    "<|call|>",
+    "<|flush|>",
+    "<|calls|>",
+    "<end_of_turn>",
+    "</s>",
+    "<|endoftext|>",
+    "<|eom_id|>",
+    "<EOT>",
+    "_<EOT>",
+    "[EOT]",
+    "[EOS]",
+    "<|end_of_text|>",
+    "<eos>",
+    "<end_of_utterance>",
+    "<\uFF5Cend\u2581of\u2581sentence\uFF5C>",
 };
 
 /// Adds eos and every special token with such a text to the vocabulary's end_of_generation.
 inline void collect_end_of_generation(vocabulary& v) {
     const auto add = [&](token id) {
-        if (id != no_token && std::find(v.end_of_generation.begin(), v.end_of_generation.end(), id) == v.end_of_generation.end())
+        if (id != no_token &&
+            std::find(v.end_of_generation.begin(), v.end_of_generation.end(), id) == v.end_of_generation.end())
             v.end_of_generation.push_back(id);
     };
     add(v.eos);

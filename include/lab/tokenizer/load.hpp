@@ -27,14 +27,16 @@ namespace lab::tokenizer {
 namespace folder_files {
 
 inline formats::json read_json(const std::filesystem::path& path) {
-    return std::filesystem::is_regular_file(path) ? formats::parse_json(read_file(path), path.string()) : formats::json::object();
+    return std::filesystem::is_regular_file(path) ? formats::parse_json(read_file(path), path.string())
+                                                  : formats::json::object();
 }
 
 /// A token's text, written either as a string or as an object with "content"; empty where absent.
 inline std::string token_text(const formats::json& object, std::string_view key, const std::string& place) {
     const auto value = formats::optional_field<formats::json>(object, key, place);
     if (!value) return {};
-    return value->is_string() ? value->get<std::string>() : formats::field_or<std::string>(*value, "content", "", place);
+    return value->is_string() ? value->get<std::string>()
+                              : formats::field_or<std::string>(*value, "content", "", place);
 }
 
 inline token find_token(const vocabulary& v, std::string_view text) {
@@ -49,12 +51,14 @@ inline token find_token(const vocabulary& v, std::string_view text) {
 inline void apply_added_tokens(vocabulary& v, const std::filesystem::path& path) {
     const formats::json added = read_json(path);
     std::vector<std::pair<std::int64_t, std::string>> order;
-    for (const auto& [text, id] : added.items()) order.emplace_back(formats::value_as<std::int64_t>(id, path.string()), text);
+    for (const auto& [text, id] : added.items())
+        order.emplace_back(formats::value_as<std::int64_t>(id, path.string()), text);
     std::sort(order.begin(), order.end());
     for (const auto& [id, text] : order) {
         if (find_token(v, text) == id) continue;
         if (id != static_cast<std::int64_t>(v.texts.size()))
-            throw format_error(explain(path.string(), "token " + formats::quote(text) + " has id " + std::to_string(id) + ", expected " +
+            throw format_error(explain(path.string(), "token " + formats::quote(text) + " has id " +
+                                                          std::to_string(id) + ", expected " +
                                                           std::to_string(v.texts.size())));
         v.texts.push_back(text);
         v.kinds.push_back(token_kind::control);
@@ -90,10 +94,12 @@ inline void apply_settings(vocabulary& v, const std::filesystem::path& folder) {
     }
 
     const auto generation = folder / "generation_config.json";
-    if (const auto ends = formats::optional_field<formats::json>(read_json(generation), "eos_token_id", generation.string())) {
+    if (const auto ends =
+            formats::optional_field<formats::json>(read_json(generation), "eos_token_id", generation.string())) {
         const formats::json list = ends->is_array() ? *ends : formats::json::array({*ends});
         for (const auto id : formats::value_as<std::vector<std::int64_t>>(list, generation.string() + ": eos_token_id"))
-            if (id >= 0 && static_cast<std::uint64_t>(id) < v.texts.size()) v.end_of_generation.push_back(static_cast<token>(id));
+            if (id >= 0 && static_cast<std::uint64_t>(id) < v.texts.size())
+                v.end_of_generation.push_back(static_cast<token>(id));
     }
 }
 
@@ -110,7 +116,8 @@ inline void apply_settings(vocabulary& v, const std::filesystem::path& folder) {
     std::array<char, 4> magic{};
     {
         const mapped_file file(path);
-        for (std::size_t i = 0; i < magic.size() && i < file.bytes().size(); ++i) magic[i] = static_cast<char>(file.bytes()[i]);
+        for (std::size_t i = 0; i < magic.size() && i < file.bytes().size(); ++i)
+            magic[i] = static_cast<char>(file.bytes()[i]);
     }
     if (std::string_view(magic.data(), magic.size()) == "GGUF") return read_gguf_vocabulary(formats::gguf_file(path));
     const fs::path folder = path.has_parent_path() ? path.parent_path() : fs::path(".");
@@ -126,6 +133,8 @@ inline void apply_settings(vocabulary& v, const std::filesystem::path& folder) {
     return v;
 }
 
-[[nodiscard]] inline tokenizer load_tokenizer(const std::filesystem::path& path) { return tokenizer(load_vocabulary(path)); }
+[[nodiscard]] inline tokenizer load_tokenizer(const std::filesystem::path& path) {
+    return tokenizer(load_vocabulary(path));
+}
 
 }  // namespace lab::tokenizer

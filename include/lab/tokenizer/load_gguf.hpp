@@ -1,5 +1,5 @@
-// A vocabulary from GGUF metadata (tokenizer.ggml.*), of a whole model or a vocabulary-only file. Models "gpt2" (byte-level
-// BPE) and "llama" (SentencePiece BPE); defaults where keys are missing are llama.cpp's.
+// A vocabulary from GGUF metadata (tokenizer.ggml.*), of a whole model or a vocabulary-only file. Models "gpt2"
+// (byte-level BPE) and "llama" (SentencePiece BPE); defaults where keys are missing are llama.cpp's.
 #pragma once
 
 #include <cstddef>
@@ -50,7 +50,8 @@ namespace lab::tokenizer {
         }
     } else if (*model == "llama") {
         v.kind = algorithm::sentencepiece_bpe;
-        v.mark = file.get<bool>("tokenizer.ggml.add_space_prefix").value_or(true) ? word_mark::each_section : word_mark::never;
+        v.mark = file.get<bool>("tokenizer.ggml.add_space_prefix").value_or(true) ? word_mark::each_section
+                                                                                  : word_mark::never;
         v.strip_first_space = v.mark != word_mark::never;
         v.broken = broken_utf8::keep;
         v.control_pieces_merge = true;
@@ -60,16 +61,16 @@ namespace lab::tokenizer {
         v.unknown = 0;
         for (const double score : file.floats("tokenizer.ggml.scores")) v.scores.push_back(static_cast<float>(score));
         if (v.scores.size() != v.texts.size())
-            throw format_error(explain(place, std::to_string(v.texts.size()) + " tokens but " + std::to_string(v.scores.size()) +
-                                                  " tokenizer.ggml.scores"));
+            throw format_error(explain(place, std::to_string(v.texts.size()) + " tokens but " +
+                                                  std::to_string(v.scores.size()) + " tokenizer.ggml.scores"));
     } else {
         throw config_error(explain(place, "tokenizer model '" + *model + "' is not supported", "gpt2 and llama are"));
     }
 
     const auto types = file.integers("tokenizer.ggml.token_type");
     if (!types.empty() && types.size() != v.texts.size())
-        throw format_error(explain(place, std::to_string(v.texts.size()) + " tokens but " + std::to_string(types.size()) +
-                                              " entries in tokenizer.ggml.token_type"));
+        throw format_error(explain(place, std::to_string(v.texts.size()) + " tokens but " +
+                                              std::to_string(types.size()) + " entries in tokenizer.ggml.token_type"));
     v.kinds.assign(v.texts.size(), token_kind::normal);
     for (std::size_t i = 0; i < types.size(); ++i)
         if (types[i] >= 1 && types[i] <= 6) v.kinds[i] = static_cast<token_kind>(types[i]);
@@ -78,8 +79,9 @@ namespace lab::tokenizer {
         std::string& text = v.texts[i];
         if (text.empty()) text = "[EMPTY_" + std::to_string(i) + "]";
         // Converters forget to mark these; text such as "</s>" must not be taken for an ordinary word.
-        if (v.kinds[i] != token_kind::control && std::find(std::begin(end_of_generation_texts), std::end(end_of_generation_texts),
-                                                           text) != std::end(end_of_generation_texts))
+        if (v.kinds[i] != token_kind::control &&
+            std::find(std::begin(end_of_generation_texts), std::end(end_of_generation_texts), text) !=
+                std::end(end_of_generation_texts))
             v.kinds[i] = token_kind::control;
         const token_kind kind = v.kinds[i];
         if (kind == token_kind::control || kind == token_kind::unknown || kind == token_kind::user_defined)

@@ -1,5 +1,6 @@
-// A vocabulary from tokenizer.json (Hugging Face tokenizers), BPE models: byte-level and SentencePiece-like. Normalisers,
-// pre-tokenizers and decoders are recognised, not interpreted; an unknown one is a config_error that names it.
+// A vocabulary from tokenizer.json (Hugging Face tokenizers), BPE models: byte-level and SentencePiece-like.
+// Normalisers, pre-tokenizers and decoders are recognised, not interpreted; an unknown one is a config_error that names
+// it.
 #pragma once
 
 #include <algorithm>
@@ -42,8 +43,9 @@ private:
     }
 
     [[noreturn]] void refuse(const std::string& part, const std::string& what) const {
-        throw config_error(explain(place_, part + " " + what + " is not supported",
-                                   "use the model's GGUF or tokenizer.model file, or add the rule to include/lab/tokenizer"));
+        throw config_error(
+            explain(place_, part + " " + what + " is not supported",
+                    "use the model's GGUF or tokenizer.model file, or add the rule to include/lab/tokenizer"));
     }
     [[nodiscard]] std::string type_of(const json& step, std::string_view part) const {
         return formats::field<std::string>(step, "type", place_ + ": " + std::string(part));
@@ -92,13 +94,15 @@ private:
         for (const auto& [text, id] : vocab.items()) {
             const auto number = formats::value_as<std::int64_t>(id, place_ + ": vocab");
             const bool byte = v.byte_fallback && byte_piece_value(text) >= 0;
-            if (number >= 0 && static_cast<std::size_t>(number) < v.texts.size() && !v.texts[static_cast<std::size_t>(number)].empty())
+            if (number >= 0 && static_cast<std::size_t>(number) < v.texts.size() &&
+                !v.texts[static_cast<std::size_t>(number)].empty())
                 throw format_error(explain(place_, "two tokens have id " + std::to_string(number)));
             (void)place_token(number, text, byte ? token_kind::byte : token_kind::normal);
         }
         if (const auto unknown = get<std::string>(model, "unk_token", ""); !unknown.empty()) {
             const auto found = vocab.find(unknown);
-            if (found == vocab.end()) throw format_error(explain(place_, "unk_token " + formats::quote(unknown) + " is not in vocab"));
+            if (found == vocab.end())
+                throw format_error(explain(place_, "unk_token " + formats::quote(unknown) + " is not in vocab"));
             v.unknown = found->get<token>();
             if (v.kinds[static_cast<std::size_t>(v.unknown)] == token_kind::normal)
                 v.kinds[static_cast<std::size_t>(v.unknown)] = token_kind::unknown;
@@ -171,16 +175,18 @@ private:
             }
             if (get<bool>(step, "use_regex", true)) v.splits.add(split_rule::gpt2);
         } else if (type == "Digits") {
-            v.splits.add(get<bool>(step, "individual_digits", false) ? split_rule::each_number : split_rule::number_runs);
+            v.splits.add(get<bool>(step, "individual_digits", false) ? split_rule::each_number
+                                                                     : split_rule::number_runs);
         } else if (type == "Split") {
             const auto [text, regex] = pattern(step);
             // Gemma's Split on " " comes after every space was replaced: nothing is left to split.
             if (!regex && text == " " && v.escape_spaces) return;
             const auto rule = regex ? split_rule_from_regex(text) : std::nullopt;
             if (!rule)
-                throw config_error(explain(place_, "the pre-tokenizer pattern " + formats::quote(text, 400) + " is not built in",
-                                           "running unknown patterns needs PCRE2, which this build has no reader for; use the "
-                                           "model's GGUF file or add the rule to tokenizer/pre_tokenizer.hpp"));
+                throw config_error(
+                    explain(place_, "the pre-tokenizer pattern " + formats::quote(text, 400) + " is not built in",
+                            "running unknown patterns needs PCRE2, which this build has no reader for; use the "
+                            "model's GGUF file or add the rule to tokenizer/pre_tokenizer.hpp"));
             const auto behavior = formats::field<std::string>(step, "behavior", place_);
             const bool inverted = get<bool>(step, "invert", false);
             if (!(behavior == "Isolated" || (behavior == "Removed" && inverted))) refuse("Split behavior", behavior);
@@ -190,7 +196,8 @@ private:
                 refuse("Metaspace replacement", "other than U+2581");
             v.escape_spaces = true;
             v.split_at_every_mark = get<bool>(step, "split", true);
-            const auto scheme = get<std::string>(step, "prepend_scheme", get<bool>(step, "add_prefix_space", true) ? "always" : "never");
+            const auto scheme = get<std::string>(step, "prepend_scheme",
+                                                 get<bool>(step, "add_prefix_space", true) ? "always" : "never");
             v.mark = scheme == "always"  ? word_mark::each_section_if_none
                      : scheme == "first" ? word_mark::first_if_none
                                          : word_mark::never;
@@ -205,7 +212,8 @@ private:
         if (type == "Sequence") {
             for (const json& part : formats::field<std::vector<json>>(step, "decoders", place_)) decoder(part);
         } else if (type == "Strip") {
-            v.strip_first_space = get<std::string>(step, "content", "") == " " && get<std::int64_t>(step, "start", 0) > 0;
+            v.strip_first_space =
+                get<std::string>(step, "content", "") == " " && get<std::int64_t>(step, "start", 0) > 0;
         } else if (type == "Metaspace") {
             v.strip_first_space = get<std::string>(step, "prepend_scheme", "always") != "never";
         } else if (type == "ByteLevel") {

@@ -16,11 +16,13 @@ namespace lab::tokenizer {
 /// @param place the file's name, for messages. @throws config_error for settings that are not supported.
 [[nodiscard]] inline vocabulary make_vocabulary(formats::sentencepiece_model model, const std::string& place) {
     if (model.algorithm != formats::sentencepiece_algorithm::bpe)
-        throw config_error(explain(place, "is a SentencePiece model of another type than BPE", "only BPE is supported"));
+        throw config_error(
+            explain(place, "is a SentencePiece model of another type than BPE", "only BPE is supported"));
     if (!model.precompiled_charsmap.empty())
         throw config_error(explain(place, "normalises text by a table ('" + model.normalizer_name + "')",
                                    "only models with the identity normaliser are supported"));
-    if (model.treat_whitespace_as_suffix) throw config_error(explain(place, "marks word ends, not starts (treat_whitespace_as_suffix)"));
+    if (model.treat_whitespace_as_suffix)
+        throw config_error(explain(place, "marks word ends, not starts (treat_whitespace_as_suffix)"));
     vocabulary v;
     v.kind = algorithm::sentencepiece_bpe;
     v.mark = model.add_dummy_prefix ? word_mark::each_section : word_mark::never;
@@ -33,7 +35,8 @@ namespace lab::tokenizer {
     for (auto& piece : model.pieces) {
         const auto kind = static_cast<token_kind>(piece.type);
         const auto id = static_cast<token>(v.texts.size());
-        if (kind == token_kind::control || kind == token_kind::unknown) v.added.push_back({.text = piece.text, .id = id});
+        if (kind == token_kind::control || kind == token_kind::unknown)
+            v.added.push_back({.text = piece.text, .id = id});
         if (kind == token_kind::unknown) v.unknown = id;
         v.texts.push_back(std::move(piece.text));
         v.kinds.push_back(kind);

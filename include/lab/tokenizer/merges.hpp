@@ -1,6 +1,7 @@
-// The merge loop of byte pair encoding (Sennrich et al. 2016), shared by both families: repeatedly join the neighbouring
-// pair of lowest rank, leftmost first. Ranks come from a merge list or from SentencePiece scores (equal scores, equal rank).
-// Short pieces scan for the minimum; long ones use a heap, O(n log n), so a megabyte without spaces is no attack.
+// The merge loop of byte pair encoding (Sennrich et al. 2016), shared by both families: repeatedly join the
+// neighbouring pair of lowest rank, leftmost first. Ranks come from a merge list or from SentencePiece scores (equal
+// scores, equal rank). Short pieces scan for the minimum; long ones use a heap, O(n log n), so a megabyte without
+// spaces is no attack.
 #pragma once
 
 #include <algorithm>
@@ -105,7 +106,8 @@ private:
             if (*best == no_rank) break;
             const auto i = static_cast<std::size_t>(best - s.ranks.begin());
             symbols[i] = s.results[i];
-            std::copy(symbols.begin() + static_cast<std::ptrdiff_t>(i + 2), symbols.begin() + static_cast<std::ptrdiff_t>(n),
+            std::copy(symbols.begin() + static_cast<std::ptrdiff_t>(i + 2),
+                      symbols.begin() + static_cast<std::ptrdiff_t>(n),
                       symbols.begin() + static_cast<std::ptrdiff_t>(i + 1));
             if (i + 2 < n) {
                 std::copy(best + 2, end, best + 1);

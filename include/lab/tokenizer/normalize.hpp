@@ -45,7 +45,8 @@ public:
     [[nodiscard]] char32_t compose(char32_t first, char32_t second) const {
         if (first >= 0x1100 && first < 0x1113 && second >= 0x1161 && second < 0x1176)
             return hangul + ((first - 0x1100) * 21 + (second - 0x1161)) * 28;
-        if (first >= hangul && first < hangul + hangul_count && (first - hangul) % 28 == 0 && second > 0x11A7 && second < 0x11C3)
+        if (first >= hangul && first < hangul + hangul_count && (first - hangul) % 28 == 0 && second > 0x11A7 &&
+            second < 0x11C3)
             return first + (second - 0x11A7);
         const auto found = pairs_.find(pair_key(first, second));
         return found == pairs_.end() ? U'\0' : found->second;
@@ -107,7 +108,8 @@ private:
 [[nodiscard]] inline std::string compose(std::string_view text) {
     const auto& data = composition_data::get();
     std::u32string all;
-    for (code_point c = decode_utf8(text, utf8_rules::lenient); c.length != 0; c = decode_utf8(text, utf8_rules::lenient)) {
+    for (code_point c = decode_utf8(text, utf8_rules::lenient); c.length != 0;
+         c = decode_utf8(text, utf8_rules::lenient)) {
         data.decompose(c.value, all);
         text.remove_prefix(c.length);
     }

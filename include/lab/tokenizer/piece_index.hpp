@@ -65,7 +65,8 @@ public:
         for (std::size_t at = hash & (slots_.size() - 1);; at = (at + 1) & (slots_.size() - 1)) {
             const slot& s = slots_[at];
             if (s.id == no_token) return no_token;
-            if (s.hash == hash && s.size == piece.size() && std::memcmp(blob_.data() + s.offset, piece.data(), s.size) == 0)
+            if (s.hash == hash && s.size == piece.size() &&
+                std::memcmp(blob_.data() + s.offset, piece.data(), s.size) == 0)
                 return s.id;
         }
     }

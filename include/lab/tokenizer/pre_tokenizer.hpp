@@ -1,5 +1,5 @@
-// Pre-tokenizers of byte-level BPE: cuts text into the pieces inside which merges may happen. The regular expressions of
-// the known families are data (`word_pattern`) for one hand-written matcher; names as in GGUF's tokenizer.ggml.pre.
+// Pre-tokenizers of byte-level BPE: cuts text into the pieces inside which merges may happen. The regular expressions
+// of the known families are data (`word_pattern`) for one hand-written matcher; names as in GGUF's tokenizer.ggml.pre.
 // Patterns that only a checkpoint knows are not run here: `split_rule_from_regex` does not find them.
 #pragma once
 
@@ -20,19 +20,32 @@ enum class contractions : std::uint8_t { none, lower_case, any_case };
 /// The alternatives in which the known patterns differ; the comment beside each gives its regular expression.
 struct word_pattern {
     contractions apostrophes = contractions::lower_case;  // 's|'t|'re|'ve|'m|'ll|'d
-    bool any_prefix = false;     // [^\r\n\p{L}\p{N}]?\p{L}+ instead of ' ?\p{L}+'
-    bool marks_in_words = false; // [\p{L}\p{M}]+ instead of \p{L}+
-    bool by_case = false;        // upper_like* lower_like+ | upper_like+ lower_like*, contraction as a suffix
-    std::uint8_t digits = 0;     // \p{N}{1,digits}; 0: ' ?\p{N}+'
-    bool digits_apart = false;   // digits are cut out first: what stands before them ends there
-    bool newline_tail = false;   // punctuation takes [\r\n]* with it
-    bool slash_tail = false;     // ... and '/'
-    bool newline_runs = false;   // \s*[\r\n]+
+    bool any_prefix = false;                              // [^\r\n\p{L}\p{N}]?\p{L}+ instead of ' ?\p{L}+'
+    bool marks_in_words = false;                          // [\p{L}\p{M}]+ instead of \p{L}+
+    bool by_case = false;       // upper_like* lower_like+ | upper_like+ lower_like*, contraction as a suffix
+    std::uint8_t digits = 0;    // \p{N}{1,digits}; 0: ' ?\p{N}+'
+    bool digits_apart = false;  // digits are cut out first: what stands before them ends there
+    bool newline_tail = false;  // punctuation takes [\r\n]* with it
+    bool slash_tail = false;    // ... and '/'
+    bool newline_runs = false;  // \s*[\r\n]+
 };
 
 enum class split_rule : std::uint8_t {
-    gpt2, smollm, llama3, qwen2, qwen35, seed_coder, no_contractions, gpt4o, tekken,
-    each_number, three_numbers, number_runs, digit_triples, punctuation_runs, punctuation_runs_falcon,
+    gpt2,
+    smollm,
+    llama3,
+    qwen2,
+    qwen35,
+    seed_coder,
+    no_contractions,
+    gpt4o,
+    tekken,
+    each_number,
+    three_numbers,
+    number_runs,
+    digit_triples,
+    punctuation_runs,
+    punctuation_runs_falcon,
 };
 
 namespace patterns {
@@ -42,44 +55,73 @@ inline constexpr word_pattern llama3{
     .apostrophes = contractions::any_case, .any_prefix = true, .digits = 3, .newline_tail = true, .newline_runs = true};
 inline constexpr word_pattern qwen2{
     .apostrophes = contractions::any_case, .any_prefix = true, .digits = 1, .newline_tail = true, .newline_runs = true};
-inline constexpr word_pattern qwen35{.apostrophes = contractions::any_case, .any_prefix = true, .marks_in_words = true,
-                                     .digits = 1, .newline_tail = true, .newline_runs = true};
+inline constexpr word_pattern qwen35{.apostrophes = contractions::any_case,
+                                     .any_prefix = true,
+                                     .marks_in_words = true,
+                                     .digits = 1,
+                                     .newline_tail = true,
+                                     .newline_runs = true};
 inline constexpr word_pattern seed_coder{
     .apostrophes = contractions::any_case, .any_prefix = true, .digits = 1, .newline_runs = true};
 inline constexpr word_pattern no_contractions{
     .apostrophes = contractions::none, .any_prefix = true, .digits = 1, .newline_tail = true, .newline_runs = true};
-inline constexpr word_pattern gpt4o{.apostrophes = contractions::any_case, .any_prefix = true, .by_case = true, .digits = 3,
-                                    .newline_tail = true, .slash_tail = true, .newline_runs = true};
-inline constexpr word_pattern tekken{.apostrophes = contractions::none, .any_prefix = true, .by_case = true, .digits = 1,
-                                     .newline_tail = true, .slash_tail = true, .newline_runs = true};
+inline constexpr word_pattern gpt4o{.apostrophes = contractions::any_case,
+                                    .any_prefix = true,
+                                    .by_case = true,
+                                    .digits = 3,
+                                    .newline_tail = true,
+                                    .slash_tail = true,
+                                    .newline_runs = true};
+inline constexpr word_pattern tekken{.apostrophes = contractions::none,
+                                     .any_prefix = true,
+                                     .by_case = true,
+                                     .digits = 1,
+                                     .newline_tail = true,
+                                     .slash_tail = true,
+                                     .newline_runs = true};
 }  // namespace patterns
 
 /// Finds piece ends. `data` is the class table, fetched once per text.
 class splitter {
 public:
-    /// @param fold_long_s (?i:'s) also takes U+017F, as the Unicode case folding of HF's regex engine has it; llama.cpp's
-    /// matcher folds ASCII only.
-    explicit splitter(bool fold_long_s, const unicode_data& data = unicode_data::get()) : data_(&data), fold_long_s_(fold_long_s) {}
+    /// @param fold_long_s (?i:'s) also takes U+017F, as the Unicode case folding of HF's regex engine has it;
+    /// llama.cpp's matcher folds ASCII only.
+    explicit splitter(bool fold_long_s, const unicode_data& data = unicode_data::get())
+        : data_(&data), fold_long_s_(fold_long_s) {}
 
     /// End of the piece that starts at p < end; always beyond p.
     [[nodiscard]] const char* piece_end(split_rule rule, const char* p, const char* end) const {
         switch (rule) {
-            case split_rule::gpt2: return word_end<patterns::gpt2>(p, end);
-            case split_rule::smollm: return word_end<patterns::smollm>(p, end);
-            case split_rule::llama3: return word_end<patterns::llama3>(p, end);
-            case split_rule::qwen2: return word_end<patterns::qwen2>(p, end);
-            case split_rule::qwen35: return word_end<patterns::qwen35>(p, end);
-            case split_rule::seed_coder: return word_end<patterns::seed_coder>(p, end);
-            case split_rule::no_contractions: return word_end<patterns::no_contractions>(p, end);
-            case split_rule::gpt4o: return word_end<patterns::gpt4o>(p, end);
-            case split_rule::tekken: return word_end<patterns::tekken>(p, end);
-            case split_rule::punctuation_runs: return run_end(p, end, [](const look& c) { return old_punctuation(c, false); });
+            case split_rule::gpt2:
+                return word_end<patterns::gpt2>(p, end);
+            case split_rule::smollm:
+                return word_end<patterns::smollm>(p, end);
+            case split_rule::llama3:
+                return word_end<patterns::llama3>(p, end);
+            case split_rule::qwen2:
+                return word_end<patterns::qwen2>(p, end);
+            case split_rule::qwen35:
+                return word_end<patterns::qwen35>(p, end);
+            case split_rule::seed_coder:
+                return word_end<patterns::seed_coder>(p, end);
+            case split_rule::no_contractions:
+                return word_end<patterns::no_contractions>(p, end);
+            case split_rule::gpt4o:
+                return word_end<patterns::gpt4o>(p, end);
+            case split_rule::tekken:
+                return word_end<patterns::tekken>(p, end);
+            case split_rule::punctuation_runs:
+                return run_end(p, end, [](const look& c) { return old_punctuation(c, false); });
             case split_rule::punctuation_runs_falcon:
                 return run_end(p, end, [](const look& c) { return old_punctuation(c, true); });
-            case split_rule::each_number: return numbers_end(p, end, 1);
-            case split_rule::three_numbers: return numbers_end(p, end, 3);
-            case split_rule::number_runs: return run_end(p, end, [](const look& c) { return c.is(char_class::number); });
-            case split_rule::digit_triples: return triple_end(p, end);
+            case split_rule::each_number:
+                return numbers_end(p, end, 1);
+            case split_rule::three_numbers:
+                return numbers_end(p, end, 3);
+            case split_rule::number_runs:
+                return run_end(p, end, [](const look& c) { return c.is(char_class::number); });
+            case split_rule::digit_triples:
+                return triple_end(p, end);
         }
         return end;
     }
@@ -163,7 +205,7 @@ private:
     template <word_pattern P>
     [[nodiscard]] const char* white_space_end(const char* p, const char* end) const {
         const char* const start = p;
-        const char* last = p;          // start of the run's last character
+        const char* last = p;  // start of the run's last character
         const char* newline_end = nullptr;
         look c = at(p, end);
         for (; c.is(char_class::space); c = at(p, end)) {
@@ -180,7 +222,8 @@ private:
     // [^\r\n\p{L}\p{N}]?U*L+ | [^\r\n\p{L}\p{N}]?U+L*, U and L sharing \p{Lm}\p{Lo}\p{M}; p when neither matches.
     [[nodiscard]] const char* cased_word_end(const char* p, const char* end) const {
         const look first = at(p, end);
-        const bool may_prefix = !first.newline() && !first.is(char_class::letter | char_class::number) && first.length != 0;
+        const bool may_prefix =
+            !first.newline() && !first.is(char_class::letter | char_class::number) && first.length != 0;
         const char* const starts[] = {may_prefix ? p + first.length : p, p};
         for (const bool lower_needed : {true, false}) {
             for (const char* from : starts) {
@@ -289,15 +332,17 @@ struct named_pre_tokenizer {
             if (n == name) return true;
         return false;
     };
-    if (any({"gpt-2", "phi-2", "jina-es", "jina-de", "jina-v1-en", "jina-v2-es", "jina-v2-de", "jina-v2-code", "roberta-bpe",
-             "gigachat", "a.x-4.0", "mellum", "modern-bert", "exaone4", "mpt", "olmo", "jais", "trillion", "granite-docling"}))
+    if (any({"gpt-2", "phi-2", "jina-es", "jina-de", "jina-v1-en", "jina-v2-es", "jina-v2-de", "jina-v2-code",
+             "roberta-bpe", "gigachat", "a.x-4.0", "mellum", "modern-bert", "exaone4", "mpt", "olmo", "jais",
+             "trillion", "granite-docling"}))
         return named_pre_tokenizer{{gpt2}};
     if (any({"smollm", "starcoder", "refact", "command-r", "codeshell", "exaone", "minerva-7b", "mellum2"}))
         return named_pre_tokenizer{{smollm}};
     if (any({"llama3", "llama-v3", "llama-bpe", "falcon3", "falcon-h1", "pixtral", "midm-2.0", "lfm2", "jina-v5-nano"}))
         return named_pre_tokenizer{{llama3}, true, true};
     if (any({"dbrx", "smaug-bpe", "glm4", "chatglm-bpe"})) return named_pre_tokenizer{{llama3}};
-    if (any({"qwen2", "deepseek-r1-qwen", "stablelm2", "megrez", "hunyuan", "solar-open", "grok-2", "kormo", "f2llmv2"}))
+    if (any({"qwen2", "deepseek-r1-qwen", "stablelm2", "megrez", "hunyuan", "solar-open", "grok-2", "kormo",
+             "f2llmv2"}))
         return named_pre_tokenizer{{qwen2}};
     if (name == "qwen35") return named_pre_tokenizer{{qwen35}};
     if (name == "minicpm5") return named_pre_tokenizer{{three_numbers, llama3}, true};

@@ -1,7 +1,8 @@
-// SentencePiece's BPE: spaces become U+2581, a word mark is put in front, characters are joined by piece score (or by the
-// merge ranks of a tokenizer.json), what no piece covers is spelled in bytes. Reference: google/sentencepiece bpe_model.cc
-// (Kudo and Richardson 2018) and llama.cpp. Text is cut before word marks where no piece spans such a place: same ids, but
-// most words are found whole. Not done: dropout, vocabulary restriction ("unused" pieces count as normal ones).
+// SentencePiece's BPE: spaces become U+2581, a word mark is put in front, characters are joined by piece score (or by
+// the merge ranks of a tokenizer.json), what no piece covers is spelled in bytes. Reference: google/sentencepiece
+// bpe_model.cc (Kudo and Richardson 2018) and llama.cpp. Text is cut before word marks where no piece spans such a
+// place: same ids, but most words are found whole. Not done: dropout, vocabulary restriction ("unused" pieces count as
+// normal ones).
 #pragma once
 
 #include <algorithm>
@@ -35,17 +36,25 @@ inline constexpr std::string_view word_mark_text = "\xE2\x96\x81";  // U+2581
 class sentencepiece_bpe {
 public:
     explicit sentencepiece_bpe(const vocabulary& v)
-        : mark_(v.mark), escape_spaces_(v.escape_spaces), remove_extra_spaces_(v.remove_extra_spaces),
-          split_at_every_mark_(v.split_at_every_mark), fuse_unknown_(v.fuse_unknown), ignore_merges_(v.ignore_merges),
-          unknown_(v.emit_unknown ? v.unknown : no_token), size_(static_cast<token>(v.texts.size())),
-          pieces_(v.texts.size()), reachable_(v.texts.size()) {
+        : mark_(v.mark),
+          escape_spaces_(v.escape_spaces),
+          remove_extra_spaces_(v.remove_extra_spaces),
+          split_at_every_mark_(v.split_at_every_mark),
+          fuse_unknown_(v.fuse_unknown),
+          ignore_merges_(v.ignore_merges),
+          unknown_(v.emit_unknown ? v.unknown : no_token),
+          size_(static_cast<token>(v.texts.size())),
+          pieces_(v.texts.size()),
+          reachable_(v.texts.size()) {
         bytes_.fill(no_token);
         std::vector<added_token> inline_tokens;
         for (std::size_t i = 0; i < v.texts.size(); ++i) {
             const auto kind = v.kinds[i];
-            if (const int byte = byte_piece_value(v.texts[i]); v.byte_fallback && byte >= 0 && bytes_[static_cast<std::size_t>(byte)] == no_token)
+            if (const int byte = byte_piece_value(v.texts[i]);
+                v.byte_fallback && byte >= 0 && bytes_[static_cast<std::size_t>(byte)] == no_token)
                 bytes_[static_cast<std::size_t>(byte)] = static_cast<token>(i);
-            const bool plain = kind == token_kind::normal || kind == token_kind::user_defined || kind == token_kind::unused;
+            const bool plain =
+                kind == token_kind::normal || kind == token_kind::user_defined || kind == token_kind::unused;
             if ((plain || v.control_pieces_merge) && !v.texts[i].empty()) {
                 pieces_.insert(v.texts[i], static_cast<token>(i));
                 longest_ = std::max(longest_, v.texts[i].size());
@@ -131,7 +140,8 @@ private:
         return at;
     }
 
-    // Symbols 0..size_-1 are tokens; from size_ on, texts that only rules know; -2 and below, characters without a symbol.
+    // Symbols 0..size_-1 are tokens; from size_ on, texts that only rules know; -2 and below, characters without a
+    // symbol.
     token symbol_of(std::string_view text) {
         const token known = pieces_.find(text);
         if (known != no_token) return known;
@@ -144,7 +154,8 @@ private:
         std::vector<merge_rule> rules;
         rules.reserve(v.merges.size());
         for (const auto& [left, right] : v.merges)
-            rules.push_back({symbol_of(left), symbol_of(right), symbol_of(left + right), static_cast<std::uint32_t>(rules.size())});
+            rules.push_back(
+                {symbol_of(left), symbol_of(right), symbol_of(left + right), static_cast<std::uint32_t>(rules.size())});
         return rules;
     }
 
@@ -180,14 +191,15 @@ private:
         return rules;
     }
 
-    void encode_word(std::string_view word, merge_scratch& scratch, bool& after_unknown, std::vector<token>& out) const {
+    void encode_word(std::string_view word, merge_scratch& scratch, bool& after_unknown,
+                     std::vector<token>& out) const {
         if (word.size() <= longest_) {
             const token id = pieces_.find(word);
             if (id != no_token && id < size_ && (ignore_merges_ || reachable_(id, [&] {
-                    load(word, scratch);
-                    merges_.merge(scratch);
-                    return scratch.symbols.size() == 1 && scratch.symbols[0] == id;
-                }))) {
+                                                     load(word, scratch);
+                                                     merges_.merge(scratch);
+                                                     return scratch.symbols.size() == 1 && scratch.symbols[0] == id;
+                                                 }))) {
                 after_unknown = false;
                 return out.push_back(id);
             }

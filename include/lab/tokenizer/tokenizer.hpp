@@ -1,6 +1,7 @@
-// `tokenizer`: one handle over byte-level BPE and SentencePiece BPE (or a segment encoder of one's own). Special tokens are
-// cut out first, then each stretch of text is encoded. Immutable: copies share the tables, every member is thread-safe.
-// load.hpp makes one from a file. Broken UTF-8 is treated as the vocabulary's `broken` says (vocabulary.hpp).
+// `tokenizer`: one handle over byte-level BPE and SentencePiece BPE (or a segment encoder of one's own). Special tokens
+// are cut out first, then each stretch of text is encoded. Immutable: copies share the tables, every member is
+// thread-safe. load.hpp makes one from a file. Broken UTF-8 is treated as the vocabulary's `broken` says
+// (vocabulary.hpp).
 #pragma once
 
 #include <algorithm>
@@ -42,7 +43,8 @@ struct decode_options {
 
 class tokenizer {
 public:
-    /// Builds the tables of the vocabulary's own algorithm. @throws format_error, config_error for one that contradicts itself.
+    /// Builds the tables of the vocabulary's own algorithm. @throws format_error, config_error for one that contradicts
+    /// itself.
     explicit tokenizer(vocabulary v) {
         check(v);
         if (v.kind == algorithm::byte_level_bpe)
@@ -66,7 +68,8 @@ public:
         std::string repaired;
         const vocabulary& v = state_->v;
         if (v.broken != broken_utf8::keep && valid_utf8_prefix(text) != text.size()) {
-            repaired = repair_utf8(text, v.broken == broken_utf8::strict_replace ? utf8_rules::strict : utf8_rules::lenient);
+            repaired =
+                repair_utf8(text, v.broken == broken_utf8::strict_replace ? utf8_rules::strict : utf8_rules::lenient);
             text = repaired;
         }
         state_->added.split(
@@ -99,7 +102,8 @@ public:
         at_start = at_start && bytes.empty();
     }
 
-    /// The raw bytes of one token (a special token's are its text). @throws config_error for an id outside the vocabulary.
+    /// The raw bytes of one token (a special token's are its text). @throws config_error for an id outside the
+    /// vocabulary.
     [[nodiscard]] std::string_view piece_bytes(token id) const {
         if (id < 0 || static_cast<std::size_t>(id) >= size())
             throw config_error(explain("token " + std::to_string(id),
@@ -141,7 +145,8 @@ public:
     /// The data behind it, for writers of GGUF and tokenizer.json.
     [[nodiscard]] const vocabulary& source() const { return state_->v; }
 
-    /// A tokenizer with these texts as further special tokens, at the end of the vocabulary; present ones stay as they are.
+    /// A tokenizer with these texts as further special tokens, at the end of the vocabulary; present ones stay as they
+    /// are.
     [[nodiscard]] tokenizer with_special(std::span<const std::string> texts) const {
         vocabulary v = state_->v;
         for (const std::string& text : texts) {
@@ -157,7 +162,8 @@ public:
 
 private:
     struct any_state {
-        explicit any_state(vocabulary from) : v(std::move(from)), by_text(v.texts.size()), by_bytes(v.texts.size()), added(v.added) {
+        explicit any_state(vocabulary from)
+            : v(std::move(from)), by_text(v.texts.size()), by_bytes(v.texts.size()), added(v.added) {
             offsets.reserve(v.texts.size() + 1);
             for (std::size_t i = 0; i < v.texts.size(); ++i) {
                 offsets.push_back(blob.size());
@@ -217,8 +223,8 @@ private:
         if (v.texts.empty()) throw format_error(explain(place, "has no tokens"));
         if (v.texts.size() > 0x1000000) throw format_error(explain(place, "has more than 16 million tokens"));
         if (v.kinds.size() != v.texts.size())
-            throw format_error(explain(place, std::to_string(v.texts.size()) + " tokens but " + std::to_string(v.kinds.size()) +
-                                                  " token types"));
+            throw format_error(explain(place, std::to_string(v.texts.size()) + " tokens but " +
+                                                  std::to_string(v.kinds.size()) + " token types"));
         if (v.merges.size() > 0x10000000) throw format_error(explain(place, "has more than 268 million merges"));
         const auto in_range = [&](token id) { return id >= 0 && static_cast<std::size_t>(id) < v.texts.size(); };
         for (const token id : {v.bos, v.eos, v.unknown, v.padding})
@@ -229,7 +235,8 @@ private:
             if (!in_range(t.id)) throw format_error(explain(place, "added token '" + t.text + "' has no valid id"));
     }
     static token require(token id, std::string_view name) {
-        if (id == no_token) throw config_error(explain("tokenizer", "has no " + std::string(name) + " token", "do not ask to add it"));
+        if (id == no_token)
+            throw config_error(explain("tokenizer", "has no " + std::string(name) + " token", "do not ask to add it"));
         return id;
     }
 

@@ -1,6 +1,7 @@
-// UTF-8 and Unicode character classes for tokenizers: decoding, repair of broken text, general categories in one lookup.
-// Categories come from unicode_tables.hpp (utf8proc's Unicode version); a code point assigned in a later version counts
-// as unassigned here, where a peer with newer tables may see a letter. No case mapping, no grapheme clusters.
+// UTF-8 and Unicode character classes for tokenizers: decoding, repair of broken text, general categories in one
+// lookup. Categories come from unicode_tables.hpp (utf8proc's Unicode version); a code point assigned in a later
+// version counts as unassigned here, where a peer with newer tables may see a letter. No case mapping, no grapheme
+// clusters.
 #pragma once
 
 #include <array>
@@ -17,19 +18,48 @@ namespace lab::tokenizer {
 
 /// What a pre-tokenizer pattern asks of a code point, as bits. Unassigned, control and format characters have none.
 namespace char_class {
-inline constexpr std::uint8_t letter = 1;       // \p{L}
-inline constexpr std::uint8_t number = 2;       // \p{N}
-inline constexpr std::uint8_t space = 4;        // \s: the White_Space property
-inline constexpr std::uint8_t mark = 8;         // \p{M}
-inline constexpr std::uint8_t upper_like = 16;  // \p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}
-inline constexpr std::uint8_t lower_like = 32;  // \p{Ll}\p{Lm}\p{Lo}\p{M}
-inline constexpr std::uint8_t punctuation = 64; // \p{P}
-inline constexpr std::uint8_t symbol = 128;     // \p{S}
+inline constexpr std::uint8_t letter = 1;        // \p{L}
+inline constexpr std::uint8_t number = 2;        // \p{N}
+inline constexpr std::uint8_t space = 4;         // \s: the White_Space property
+inline constexpr std::uint8_t mark = 8;          // \p{M}
+inline constexpr std::uint8_t upper_like = 16;   // \p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}
+inline constexpr std::uint8_t lower_like = 32;   // \p{Ll}\p{Lm}\p{Lo}\p{M}
+inline constexpr std::uint8_t punctuation = 64;  // \p{P}
+inline constexpr std::uint8_t symbol = 128;      // \p{S}
 }  // namespace char_class
 
 /// General category in the order of Unicode's own list (and of utf8proc).
 enum class category : std::uint8_t {
-    cn, lu, ll, lt, lm, lo, mn, mc, me, nd, nl, no, pc, pd, ps, pe, pi, pf, po, sm, sc, sk, so, zs, zl, zp, cc, cf, cs, co
+    cn,
+    lu,
+    ll,
+    lt,
+    lm,
+    lo,
+    mn,
+    mc,
+    me,
+    nd,
+    nl,
+    no,
+    pc,
+    pd,
+    ps,
+    pe,
+    pi,
+    pf,
+    po,
+    sm,
+    sc,
+    sk,
+    so,
+    zs,
+    zl,
+    zp,
+    cc,
+    cf,
+    cs,
+    co
 };
 
 inline constexpr char32_t replacement_character = 0xFFFD;
@@ -59,26 +89,50 @@ private:
 };
 
 [[nodiscard]] constexpr bool is_white_space(char32_t c) {
-    return (c >= 0x09 && c <= 0x0D) || c == 0x20 || c == 0x85 || c == 0xA0 || c == 0x1680 || (c >= 0x2000 && c <= 0x200A) ||
-           c == 0x2028 || c == 0x2029 || c == 0x202F || c == 0x205F || c == 0x3000;
+    return (c >= 0x09 && c <= 0x0D) || c == 0x20 || c == 0x85 || c == 0xA0 || c == 0x1680 ||
+           (c >= 0x2000 && c <= 0x200A) || c == 0x2028 || c == 0x2029 || c == 0x202F || c == 0x205F || c == 0x3000;
 }
 
 [[nodiscard]] constexpr std::uint8_t classes_of(category c) {
     using enum category;
     using namespace char_class;
     switch (c) {
-        case lu: case lt: return letter | upper_like;
-        case ll: return letter | lower_like;
-        case lm: case lo: return letter | upper_like | lower_like;
-        case mn: case mc: case me: return mark | upper_like | lower_like;
-        case nd: case nl: case no: return number;
-        case pc: case pd: case ps: case pe: case pi: case pf: case po: return punctuation;
-        case sm: case sc: case sk: case so: return symbol;
-        default: return 0;
+        case lu:
+        case lt:
+            return letter | upper_like;
+        case ll:
+            return letter | lower_like;
+        case lm:
+        case lo:
+            return letter | upper_like | lower_like;
+        case mn:
+        case mc:
+        case me:
+            return mark | upper_like | lower_like;
+        case nd:
+        case nl:
+        case no:
+            return number;
+        case pc:
+        case pd:
+        case ps:
+        case pe:
+        case pi:
+        case pf:
+        case po:
+            return punctuation;
+        case sm:
+        case sc:
+        case sk:
+        case so:
+            return symbol;
+        default:
+            return 0;
     }
 }
 
-/// Categories and classes of all code points, in pages of 256 shared where equal. Built once, on first use (about 1 ms).
+/// Categories and classes of all code points, in pages of 256 shared where equal. Built once, on first use (about 1
+/// ms).
 class unicode_data {
 public:
     [[nodiscard]] static const unicode_data& get() {

@@ -40,8 +40,10 @@ enum class word_mark : std::uint8_t {
 
 /// What becomes of bytes that are not UTF-8. One reference per family and file form; HF takes valid text only.
 enum class broken_utf8 : std::uint8_t {
-    lenient_replace,  // byte-level BPE, after llama.cpp: U+FFFD per broken byte; overlong forms and surrogates are decoded
-    strict_replace,   // tokenizer.model and SentencePiece-like tokenizer.json, after sentencepiece: U+FFFD per broken byte
+    lenient_replace,  // byte-level BPE, after llama.cpp: U+FFFD per broken byte; overlong forms and surrogates are
+                      // decoded
+    strict_replace,   // tokenizer.model and SentencePiece-like tokenizer.json, after sentencepiece: U+FFFD per broken
+                      // byte
     keep,             // SentencePiece BPE from GGUF, after llama.cpp: the bytes go through byte fallback as they are
 };
 
@@ -57,11 +59,12 @@ struct vocabulary {
     bool ignore_merges = false;  // a piece that is a token is taken whole, whatever the merges say
     bool emit_unknown = true;    // what the vocabulary cannot spell becomes `unknown`; false: it is dropped
 
-    word_mark mark = word_mark::each_section;  // byte-level BPE: a plain space; anything but `never` means "unless there is one"
+    word_mark mark =
+        word_mark::each_section;  // byte-level BPE: a plain space; anything but `never` means "unless there is one"
     // SentencePiece BPE from here on
-    bool user_defined_inline = false;          // user-defined pieces are matched inside the text, without a new word mark
-    bool escape_spaces = true;                 // ' ' is written as U+2581
-    bool split_at_every_mark = false;          // merges never cross to the left of any U+2581 (HF's Metaspace, split)
+    bool user_defined_inline = false;  // user-defined pieces are matched inside the text, without a new word mark
+    bool escape_spaces = true;         // ' ' is written as U+2581
+    bool split_at_every_mark = false;  // merges never cross to the left of any U+2581 (HF's Metaspace, split)
     bool remove_extra_spaces = false;
     bool control_pieces_merge = false;  // llama.cpp lets merges end in any token; sentencepiece only in normal ones
     bool byte_fallback = true;
