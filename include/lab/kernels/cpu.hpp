@@ -1,6 +1,6 @@
 // cpu<Arch>: the processor's kernels as a lab::backend. Scalars are floats, weights any format of core/dtype.hpp. Every
-// output row is the same bits whatever other rows are in the call, on any number of threads; forward products and sums
-// are the same bits on every instruction set with fused multiply-add. Shapes are asserted, not checked.
+// output row is the same bits whatever other rows are in the call, on any number of threads; in float (not bf16) compute
+// also on every instruction set with fused multiply-add. Shapes are asserted, not checked.
 #pragma once
 
 #include <cassert>
@@ -12,119 +12,177 @@
 #include "lab/core/thread_pool.hpp"
 #include "lab/kernels/attention.hpp"
 #include "lab/kernels/gemm.hpp"
+#include "lab/kernels/head.hpp"
 #include "lab/kernels/loss.hpp"
 #include "lab/kernels/rope.hpp"
 #include "lab/kernels/rows.hpp"
 
 namespace lab::kernels {
 
-/// Precision of the operands of matrix products; sums are always in float.
-enum class compute { f32, bf16 };
-
 struct cpu_options {
+    /// bf16: operands of matrix products, forward and backward, are rounded to bfloat16 on the way in; what is stored stays
+    /// float. Meant for training on processors with avx512_bf16; elsewhere it only costs.
     lab::kernels::compute compute = lab::kernels::compute::f32;
 };
 
 inline namespace LAB_ISA {
 
-/// Copies share the pool, which must outlive them. Ops may be called from several threads at once.
+/// Copies share the pool, which must outlive them, and the table of rotations. Ops may be called from several threads.
+/// The definitions are below and not inline, so that `extern template class cpu<...>` spares a unit from compiling them.
 template <class Arch = arch::native>
 class cpu {
 public:
     using scalar = float;
     using weight = matrix_view;
 
-    explicit cpu(thread_pool& pool, cpu_options options = {})
-        : pool_(&pool), options_(options), rope_(std::make_shared<rope_table>()) {}
+    explicit cpu(thread_pool& pool, cpu_options options = {});
 
-    [[nodiscard]] thread_pool& pool() const noexcept { return *pool_; }
-    [[nodiscard]] const cpu_options& options() const noexcept { return options_; }
+    [[nodiscard]] thread_pool& pool() const { return *pool_; }
+    [[nodiscard]] const cpu_options& options() const { return options_; }
 
     /// y [m, out] = x [m, in] w^T
-    void matmul(view<const float> x, matrix_view w, view<float> y) const {
-        assert(x.extent(1) == w.columns && y.extent(1) == w.rows && x.extent(0) == y.extent(0));
-        gemm<Arch>({.a = x.data(), .a_stride = w.columns, .b = w, .b_transposed = true, .c = y.data(), .c_stride = w.rows,
-                    .m = x.extent(0), .n = w.rows, .k = w.columns}, *pool_);
-    }
+    void matmul(view<const float> x, matrix_view w, view<float> y) const;
     /// dx [m, in] (+)= dy [m, out] w
-    void matmul_backward_input(view<const float> dy, matrix_view w, view<float> dx, bool accumulate) const {
-        assert(dy.extent(1) == w.rows && dx.extent(1) == w.columns && dy.extent(0) == dx.extent(0));
-        gemm<Arch>({.a = dy.data(), .a_stride = w.rows, .b = w, .c = dx.data(), .c_stride = w.columns,
-                    .m = dy.extent(0), .n = w.columns, .k = w.rows, .accumulate = accumulate}, *pool_);
-    }
+    void matmul_backward_input(view<const float> dy, matrix_view w, view<float> dx, bool accumulate) const;
     /// dw [out, in] += dy^T x
-    void matmul_backward_weight(view<const float> dy, view<const float> x, view<float> dw) const {
-        assert(dy.extent(0) == x.extent(0) && dw.extent(0) == dy.extent(1) && dw.extent(1) == x.extent(1));
-        gemm<Arch>({.a = dy.data(), .a_stride = dy.extent(1), .a_transposed = true, .b = as_weight(x), .c = dw.data(),
-                    .c_stride = dw.extent(1), .m = dw.extent(0), .n = dw.extent(1), .k = x.extent(0), .accumulate = true},
-                   *pool_);
-    }
-
+    void matmul_backward_weight(view<const float> dy, view<const float> x, view<float> dw) const;
     /// y_i = w[token_i]
-    void embed(std::span<const token> tokens, matrix_view w, view<float> y) const {
-        assert(y.extent(0) == tokens.size() && y.extent(1) == w.columns);
-        pool_->parallel_for(tokens.size(), 8, [&](std::size_t begin, std::size_t end, std::size_t) {
-            for (std::size_t i = begin; i < end; ++i)
-                decode_part(w, static_cast<std::size_t>(tokens[i]), 0, w.columns, y.data() + i * w.columns);
-        });
-    }
+    void embed(std::span<const token> tokens, matrix_view w, view<float> y) const;
     /// dw[token_i] += dy_i, in token order
-    void embed_backward(std::span<const token> tokens, view<const float> dy, view<float> dw) const {
-        assert(dy.extent(0) == tokens.size() && dy.extent(1) == dw.extent(1));
-        const std::size_t dim = dy.extent(1);
-        pool_->parallel_for(dim, 64, [&](std::size_t begin, std::size_t end, std::size_t) {
-            for (std::size_t i = 0; i < tokens.size(); ++i) {
-                float* row = dw.data() + static_cast<std::size_t>(tokens[i]) * dim;
-                for (std::size_t j = begin; j < end; ++j) row[j] += dy.data()[i * dim + j];
-            }
-        });
-    }
-
-    void rms_norm(view<const float> x, view<const float, 1> g, double eps, view<float> y) const {
-        kernels::rms_norm<Arch>(x, g, eps, y, *pool_);
-    }
+    void embed_backward(std::span<const token> tokens, view<const float> dy, view<float> dw) const;
+    /// y = g x / sqrt(mean(x^2) + eps)
+    void rms_norm(view<const float> x, view<const float, 1> g, double eps, view<float> y) const;
+    /// dx += , dg +=
     void rms_norm_backward(view<const float> dy, view<const float> x, view<const float, 1> g, double eps, view<float> dx,
-                           view<float, 1> dg) const {
-        kernels::rms_norm_backward<Arch>(dy, x, g, eps, dx, dg, *pool_);
-    }
-    void rope(view<float, 3> x, std::span<const std::int32_t> positions, const rope_options& o) const {
-        kernels::rope<Arch>(x, positions, o, 1.0f, *rope_, *pool_);
-    }
-    void rope_backward(view<float, 3> dx, std::span<const std::int32_t> positions, const rope_options& o) const {
-        kernels::rope<Arch>(dx, positions, o, -1.0f, *rope_, *pool_);
-    }
+                           view<float, 1> dg) const;
+    /// In place.
+    void rope(view<float, 3> x, std::span<const std::int32_t> positions, const rope_options& o) const;
+    void rope_backward(view<float, 3> dx, std::span<const std::int32_t> positions, const rope_options& o) const;
     void attention(view<const float, 3> q, const ragged_batch& batch, std::span<const kv_sequence<const float>> kv,
-                   const attention_options& o, view<float, 3> y) const {
-        kernels::attention<Arch>(q, batch, kv, o, y, *pool_);
-    }
+                   const attention_options& o, view<float, 3> y) const;
+    /// dq = , dkv +=
     void attention_backward(view<const float, 3> dy, view<const float, 3> q, const ragged_batch& batch,
                             std::span<const kv_sequence<const float>> kv, const attention_options& o, view<float, 3> dq,
-                            std::span<const kv_sequence<float>> dkv) const {
-        kernels::attention_backward<Arch>(dy, q, batch, kv, o, dq, dkv, *pool_);
-    }
-    void swiglu(view<const float> gate, view<const float> up, view<float> y) const {
-        kernels::swiglu<Arch>(gate, up, y, *pool_);
-    }
+                            std::span<const kv_sequence<float>> dkv) const;
+    /// y = gate sigmoid(gate) up; y may be gate or up.
+    void swiglu(view<const float> gate, view<const float> up, view<float> y) const;
+    /// Outputs may be dy, gate or up.
     void swiglu_backward(view<const float> dy, view<const float> gate, view<const float> up, view<float> dgate,
-                         view<float> dup) const {
-        kernels::swiglu_backward<Arch>(dy, gate, up, dgate, dup, *pool_);
-    }
-    void add(view<const float> x, view<float> y) const { kernels::add<Arch>(x, y, *pool_); }
-    void cross_entropy(view<const float> logits, std::span<const token> targets, view<float, 1> losses) const {
-        kernels::cross_entropy<Arch>(logits, targets, losses, *pool_);
-    }
-    void cross_entropy_backward(view<float> logits, std::span<const token> targets, double scale) const {
-        kernels::cross_entropy_backward<Arch>(logits, targets, scale, *pool_);
-    }
+                         view<float> dup) const;
+    /// y += x
+    void add(view<const float> x, view<float> y) const;
+    /// losses_i = -log softmax(logits_i)[target_i]; 0 where the target is negative.
+    void cross_entropy(view<const float> logits, std::span<const token> targets, view<float, 1> losses) const;
+    /// In place: scale (softmax - one-hot); 0 where the target is negative.
+    void cross_entropy_backward(view<float> logits, std::span<const token> targets, double scale) const;
+
+    /// The output head and its loss in one, for vocabularies whose logits [m, vocab] would not fit (head.hpp):
+    /// losses_i = cross-entropy of hidden_i [dim] head^T [vocab], 0 where the target is negative.
+    void head_loss(view<const float> hidden, matrix_view head, std::span<const token> targets, view<float, 1> losses) const;
+    /// The same and its gradients: dhidden = , dhead += scale d(sum of losses).
+    void head_loss_backward(view<const float> hidden, matrix_view head, std::span<const token> targets, double scale,
+                            view<float, 1> losses, view<float> dhidden, view<float> dhead) const;
 
 private:
-    static matrix_view as_weight(view<const float> x) {
-        return {reinterpret_cast<const std::byte*>(x.data()), dtype::f32, x.extent(0), x.extent(1)};
-    }
     thread_pool* pool_;
     cpu_options options_;
     std::shared_ptr<rope_table> rope_;
 };
+
+template <class Arch>
+cpu<Arch>::cpu(thread_pool& pool, cpu_options options)
+    : pool_(&pool), options_(options), rope_(std::make_shared<rope_table>()) {}
+
+template <class Arch>
+void cpu<Arch>::matmul(view<const float> x, matrix_view w, view<float> y) const {
+    kernels::matmul<Arch>(x, w, y, options_.compute, *pool_);
+}
+template <class Arch>
+void cpu<Arch>::matmul_backward_input(view<const float> dy, matrix_view w, view<float> dx, bool accumulate) const {
+    kernels::matmul_backward_input<Arch>(dy, w, dx, accumulate, options_.compute, *pool_);
+}
+template <class Arch>
+void cpu<Arch>::matmul_backward_weight(view<const float> dy, view<const float> x, view<float> dw) const {
+    kernels::matmul_backward_weight<Arch>(dy, x, dw, options_.compute, *pool_);
+}
+template <class Arch>
+void cpu<Arch>::embed(std::span<const token> tokens, matrix_view w, view<float> y) const {
+    assert(y.extent(0) == tokens.size() && y.extent(1) == w.columns);
+    pool_->parallel_for(tokens.size(), 8, [&](std::size_t begin, std::size_t end, std::size_t) {
+        for (std::size_t i = begin; i < end; ++i)
+            decode_part(w, static_cast<std::size_t>(tokens[i]), 0, w.columns, y.data() + i * w.columns);
+    });
+}
+template <class Arch>
+void cpu<Arch>::embed_backward(std::span<const token> tokens, view<const float> dy, view<float> dw) const {
+    assert(dy.extent(0) == tokens.size() && dy.extent(1) == dw.extent(1));
+    const std::size_t dim = dy.extent(1);
+    pool_->parallel_for(dim, 64, [&](std::size_t begin, std::size_t end, std::size_t) {
+        for (std::size_t i = 0; i < tokens.size(); ++i) {
+            float* row = dw.data() + static_cast<std::size_t>(tokens[i]) * dim;
+            for (std::size_t j = begin; j < end; ++j) row[j] += dy.data()[i * dim + j];
+        }
+    });
+}
+template <class Arch>
+void cpu<Arch>::rms_norm(view<const float> x, view<const float, 1> g, double eps, view<float> y) const {
+    kernels::rms_norm<Arch>(x, g, eps, y, *pool_);
+}
+template <class Arch>
+void cpu<Arch>::rms_norm_backward(view<const float> dy, view<const float> x, view<const float, 1> g, double eps,
+                                  view<float> dx, view<float, 1> dg) const {
+    kernels::rms_norm_backward<Arch>(dy, x, g, eps, dx, dg, *pool_);
+}
+template <class Arch>
+void cpu<Arch>::rope(view<float, 3> x, std::span<const std::int32_t> positions, const rope_options& o) const {
+    kernels::rope<Arch>(x, positions, o, 1.0f, *rope_, *pool_);
+}
+template <class Arch>
+void cpu<Arch>::rope_backward(view<float, 3> dx, std::span<const std::int32_t> positions, const rope_options& o) const {
+    kernels::rope<Arch>(dx, positions, o, -1.0f, *rope_, *pool_);
+}
+template <class Arch>
+void cpu<Arch>::attention(view<const float, 3> q, const ragged_batch& batch, std::span<const kv_sequence<const float>> kv,
+                          const attention_options& o, view<float, 3> y) const {
+    kernels::attention<Arch>(q, batch, kv, o, y, *pool_);
+}
+template <class Arch>
+void cpu<Arch>::attention_backward(view<const float, 3> dy, view<const float, 3> q, const ragged_batch& batch,
+                                   std::span<const kv_sequence<const float>> kv, const attention_options& o,
+                                   view<float, 3> dq, std::span<const kv_sequence<float>> dkv) const {
+    kernels::attention_backward<Arch>(dy, q, batch, kv, o, dq, dkv, *pool_);
+}
+template <class Arch>
+void cpu<Arch>::swiglu(view<const float> gate, view<const float> up, view<float> y) const {
+    kernels::swiglu<Arch>(gate, up, y, *pool_);
+}
+template <class Arch>
+void cpu<Arch>::swiglu_backward(view<const float> dy, view<const float> gate, view<const float> up, view<float> dgate,
+                                view<float> dup) const {
+    kernels::swiglu_backward<Arch>(dy, gate, up, dgate, dup, *pool_);
+}
+template <class Arch>
+void cpu<Arch>::add(view<const float> x, view<float> y) const {
+    kernels::add<Arch>(x, y, *pool_);
+}
+template <class Arch>
+void cpu<Arch>::cross_entropy(view<const float> logits, std::span<const token> targets, view<float, 1> losses) const {
+    kernels::cross_entropy<Arch>(logits, targets, losses, *pool_);
+}
+template <class Arch>
+void cpu<Arch>::cross_entropy_backward(view<float> logits, std::span<const token> targets, double scale) const {
+    kernels::cross_entropy_backward<Arch>(logits, targets, scale, *pool_);
+}
+template <class Arch>
+void cpu<Arch>::head_loss(view<const float> hidden, matrix_view head, std::span<const token> targets,
+                          view<float, 1> losses) const {
+    kernels::head_loss<Arch>(hidden, head, targets, losses, options_.compute, *pool_);
+}
+template <class Arch>
+void cpu<Arch>::head_loss_backward(view<const float> hidden, matrix_view head, std::span<const token> targets, double scale,
+                                   view<float, 1> losses, view<float> dhidden, view<float> dhead) const {
+    kernels::head_loss_backward<Arch>(hidden, head, targets, scale, losses, dhidden, dhead, options_.compute, *pool_);
+}
 
 static_assert(backend<cpu<arch::native>>);
 

@@ -2,19 +2,26 @@
 // "Anatomy of high-performance matrix multiplication" (2008). Each element of C is defined as
 //   ((b_0 + b_1) + b_2) + ...,   b_i = the fused-multiply-add chain of its terms [256 i, 256 i + 256) in order, from 0
 // (with the old value in front when accumulating). It depends on nothing else: not on m, n, tiles, threads or processor.
+// bf16.hpp says what differs when the operands are rounded.
 #pragma once
 
 #include <algorithm>
 #include <array>
+#include <cassert>
 #include <cstddef>
 #include <cstring>
 #include <utility>
 
 #include "lab/core/backend.hpp"
 #include "lab/core/thread_pool.hpp"
+#include "lab/kernels/bf16.hpp"
 #include "lab/kernels/pack.hpp"
 
 namespace lab::kernels {
+
+/// Precision of the operands of matrix products; sums are always in float.
+enum class compute { f32, bf16 };
+
 inline namespace LAB_ISA {
 
 /// A is a [m, k] or, transposed, stored as [k, m]; B is b [k, n] or, transposed, stored as [n, k].
@@ -28,10 +35,11 @@ struct gemm_arguments {
     std::size_t c_stride = 0;
     std::size_t m = 0, n = 0, k = 0;
     bool accumulate = false;
+    compute precision = compute::f32;
 };
 
 /// C[R][columns] (+)= a [depth][8] b [depth][tile columns]; `columns` <= tile columns are stored.
-template <class Arch, std::size_t R>
+template <class Arch, compute Precision, std::size_t R>
 void multiply_tile(std::size_t depth, const float* a, const float* b, float* c, std::size_t c_stride, std::size_t columns,
                    bool add) {
     using v = f32x16<Arch>;
@@ -40,13 +48,19 @@ void multiply_tile(std::size_t depth, const float* a, const float* b, float* c, 
     unroll<R>([&](auto r) __attribute__((always_inline)) {
         unroll<T::vectors>([&](auto j) __attribute__((always_inline)) { sums[r][j] = v::broadcast(0.0f); });
     });
-    for (std::size_t k = 0; k < depth; ++k, a += 8, b += T::columns) {
-        v line[T::vectors];
-        unroll<T::vectors>([&](auto j) __attribute__((always_inline)) { line[j] = v::load(b + 16 * j); });
-        unroll<R>([&](auto r) __attribute__((always_inline)) {
-            const v x = v::broadcast(a[r]);
-            unroll<T::vectors>([&](auto j) __attribute__((always_inline)) { sums[r][j] = fma(x, line[j], sums[r][j]); });
-        });
+    if constexpr (Precision == compute::bf16 && std::is_same_v<Arch, arch::avx512_bf16>) {
+#if defined(LAB_AVX512_BF16)
+        add_pairs<Arch>(depth, a, b, sums);
+#endif
+    } else {
+        for (std::size_t k = 0; k < depth; ++k, a += 8, b += T::columns) {
+            v line[T::vectors];
+            unroll<T::vectors>([&](auto j) __attribute__((always_inline)) { line[j] = v::load(b + 16 * j); });
+            unroll<R>([&](auto r) __attribute__((always_inline)) {
+                const v x = v::broadcast(a[r]);
+                unroll<T::vectors>([&](auto j) __attribute__((always_inline)) { sums[r][j] = fma(x, line[j], sums[r][j]); });
+            });
+        }
     }
     const auto put_tile = [&](float* to, std::size_t stride) __attribute__((always_inline)) {
         unroll<R>([&](auto r) __attribute__((always_inline)) {
@@ -63,15 +77,18 @@ void multiply_tile(std::size_t depth, const float* a, const float* b, float* c, 
     for (std::size_t r = 0; r < R; ++r) std::memcpy(c + r * c_stride, whole + r * T::columns, columns * sizeof(float));
 }
 
+using tile_kernel = void (*)(std::size_t depth, const float* a, const float* b, float* c, std::size_t c_stride,
+                             std::size_t columns, bool add);
 /// The tile kernel for `rows` <= tile rows.
 template <class Arch>
-void multiply_rows(std::size_t rows, std::size_t depth, const float* a, const float* b, float* c, std::size_t c_stride,
-                   std::size_t columns, bool add) {
-    using kernel = void (*)(std::size_t, const float*, const float*, float*, std::size_t, std::size_t, bool);
+[[nodiscard]] tile_kernel tile_kernel_for(compute precision, std::size_t rows) {
+    // Without the instruction, bf16 is the float kernel on rounded operands.
+    constexpr compute bf16 = std::is_same_v<Arch, arch::avx512_bf16> ? compute::bf16 : compute::f32;
     static constexpr auto kernels = []<std::size_t... I>(std::index_sequence<I...>) {
-        return std::array<kernel, sizeof...(I)>{&multiply_tile<Arch, I + 1>...};
+        return std::array<std::array<tile_kernel, 2>, sizeof...(I)>{
+            {{&multiply_tile<Arch, compute::f32, I + 1>, &multiply_tile<Arch, bf16, I + 1>}...}};
     }(std::make_index_sequence<tile<Arch>::rows>{});
-    kernels[rows - 1](depth, a, b, c, c_stride, columns, add);
+    return kernels[rows - 1][precision == compute::bf16];
 }
 
 /// Rows [m0, m1) and columns [n0, n1) of C, on one thread.
@@ -92,20 +109,25 @@ void gemm_part(const gemm_arguments& g, std::size_t m0, std::size_t m1, std::siz
                 });
             else
                 pack_b_natural<Arch>(g.b, jc, jc + width, pc, depth, packed_b);
+            if (g.precision == compute::bf16)
+                for (std::size_t j = 0; j < width; j += T::columns) round_packed<Arch, T::columns>(packed_b + j * depth, depth);
             for (std::size_t ic = m0; ic < m1; ic += m_block) {
                 const std::size_t height = std::min(m_block, m1 - ic);
                 for (std::size_t i = 0; i < height; i += T::rows) {
                     const std::size_t rows = std::min(T::rows, height - i);
+                    float* block = packed_a + i / T::rows * 8 * depth;
                     if (g.a_transposed)
-                        pack_a_natural(g.a + pc * g.a_stride + ic + i, g.a_stride, rows, depth, packed_a + i / T::rows * 8 * depth);
+                        pack_a_natural(g.a + pc * g.a_stride + ic + i, g.a_stride, rows, depth, block);
                     else
-                        pack_a<Arch>(g.a + (ic + i) * g.a_stride + pc, g.a_stride, rows, depth, packed_a + i / T::rows * 8 * depth);
+                        pack_a<Arch>(g.a + (ic + i) * g.a_stride + pc, g.a_stride, rows, depth, block);
+                    if (g.precision == compute::bf16) round_packed<Arch, 8>(block, depth);
                 }
                 for (std::size_t j = 0; j < width; j += T::columns)
                     for (std::size_t i = 0; i < height; i += T::rows)
-                        multiply_rows<Arch>(std::min(T::rows, height - i), depth, packed_a + i / T::rows * 8 * depth,
-                                            packed_b + j * depth, g.c + (ic + i) * g.c_stride + jc + j, g.c_stride,
-                                            std::min(T::columns, width - j), g.accumulate || pc != 0);
+                        tile_kernel_for<Arch>(g.precision, std::min(T::rows, height - i))(
+                            depth, packed_a + i / T::rows * 8 * depth, packed_b + j * depth,
+                            g.c + (ic + i) * g.c_stride + jc + j, g.c_stride, std::min(T::columns, width - j),
+                            g.accumulate || pc != 0);
             }
         }
     }
@@ -161,7 +183,7 @@ void gemm(const gemm_arguments& g, thread_pool& pool) {
     if (g.k == 0 && !g.accumulate)
         for (std::size_t i = 0; i < g.m; ++i) std::fill_n(g.c + i * g.c_stride, g.n, 0.0f);
     if (g.m == 0 || g.n == 0 || g.k == 0) return;
-    if (g.m == 1 && g.b_transposed && !g.accumulate)
+    if (g.m == 1 && g.b_transposed && !g.accumulate && g.precision == compute::f32)
         pool.parallel_for(g.n, 32, [&](std::size_t begin, std::size_t end, std::size_t) {
             visit_format(g.b.type, [&](auto f) { gemv_part<Arch, decltype(f)>(g, begin, end); });
         });
@@ -173,6 +195,32 @@ void gemm(const gemm_arguments& g, thread_pool& pool) {
         pool.parallel_for(g.n, tile<Arch>::columns, [&](std::size_t begin, std::size_t end, std::size_t) {
             gemm_part<Arch>(g, 0, g.m, begin, end);
         });
+}
+
+/// y [m, out] = x [m, in] w^T
+template <class Arch>
+void matmul(view<const float> x, const matrix_view& w, view<float> y, compute precision, thread_pool& pool) {
+    assert(x.extent(1) == w.columns && y.extent(1) == w.rows && x.extent(0) == y.extent(0));
+    gemm<Arch>({.a = x.data(), .a_stride = w.columns, .b = w, .b_transposed = true, .c = y.data(), .c_stride = w.rows,
+                .m = x.extent(0), .n = w.rows, .k = w.columns, .precision = precision}, pool);
+}
+/// y = x w^T, so dx (+)= dy w.
+template <class Arch>
+void matmul_backward_input(view<const float> dy, const matrix_view& w, view<float> dx, bool accumulate, compute precision,
+                           thread_pool& pool) {
+    assert(dy.extent(1) == w.rows && dx.extent(1) == w.columns && dy.extent(0) == dx.extent(0));
+    gemm<Arch>({.a = dy.data(), .a_stride = w.rows, .b = w, .c = dx.data(), .c_stride = w.columns, .m = dy.extent(0),
+                .n = w.columns, .k = w.rows, .accumulate = accumulate, .precision = precision}, pool);
+}
+/// y = x w^T, so dw [out, in] += dy^T x.
+template <class Arch>
+void matmul_backward_weight(view<const float> dy, view<const float> x, view<float> dw, compute precision,
+                            thread_pool& pool) {
+    assert(dy.extent(0) == x.extent(0) && dw.extent(0) == dy.extent(1) && dw.extent(1) == x.extent(1));
+    const matrix_view rows{reinterpret_cast<const std::byte*>(x.data()), dtype::f32, x.extent(0), x.extent(1)};
+    gemm<Arch>({.a = dy.data(), .a_stride = dy.extent(1), .a_transposed = true, .b = rows, .c = dw.data(),
+                .c_stride = dw.extent(1), .m = dw.extent(0), .n = dw.extent(1), .k = x.extent(0), .accumulate = true,
+                .precision = precision}, pool);
 }
 
 }  // namespace LAB_ISA
