@@ -1,4 +1,4 @@
-# find_package(lab [COMPONENTS taxonomy sdg]): lab::lab needs Eigen, xsimd and nlohmann-json; a component brings what it links.
+# find_package(lab [COMPONENTS taxonomy sdg]): lab::lab needs nlohmann-json; a component brings what it links.
 include(GNUInstallDirs)
 include(CMakePackageConfigHelpers)
 

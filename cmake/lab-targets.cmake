@@ -1,5 +1,5 @@
 # Targets, the same inside the project and after installation:
-#   lab::lab        headers of every layer that links nothing (Eigen, xsimd and nlohmann-json are headers; plus threads)
+#   lab::lab        headers of every layer that links nothing (nlohmann-json is headers; plus threads)
 #   lab::taxonomy   + yaml-cpp                     lab::sdg   + cpp-httplib, OpenSSL, cmark-gfm
 #   lab::native     flags for this machine's CPU   lab::dev   warnings and sanitizers, for the project's own code only
 include(CMakeFindDependencyMacro)
@@ -10,17 +10,13 @@ if(NOT DEFINED LAB_INCLUDE_DIR)
 endif()
 
 find_dependency(Threads)
-find_dependency(Eigen3 3.4 NO_MODULE)
 find_dependency(nlohmann_json 3)
-# Debian's xsimd target drags in xtl, which only its complex batches need: take the headers alone.
-find_path(LAB_XSIMD_INCLUDE xsimd/xsimd.hpp REQUIRED)
 
 add_library(lab INTERFACE IMPORTED GLOBAL)
 add_library(lab::lab ALIAS lab)
 target_include_directories(lab INTERFACE ${LAB_INCLUDE_DIR})
-target_include_directories(lab SYSTEM INTERFACE ${LAB_XSIMD_INCLUDE})
 target_compile_features(lab INTERFACE cxx_std_20)
-target_link_libraries(lab INTERFACE Eigen3::Eigen nlohmann_json::nlohmann_json Threads::Threads)
+target_link_libraries(lab INTERFACE nlohmann_json::nlohmann_json Threads::Threads)
 
 find_package(yaml-cpp QUIET)
 find_package(OpenSSL QUIET)
