@@ -92,7 +92,7 @@ int perplexity(const options& o) {
 /// `count` indices spread evenly over `size` items, so that the examples shown are of different leaves.
 std::vector<std::size_t> spread(std::size_t size, std::size_t count) {
     std::vector<std::size_t> chosen;
-    for (std::size_t i = 0; i < std::min(size, count); ++i) chosen.push_back(i * size / std::min(size, count));
+    for (std::size_t i = 0; i < std::min(size, count); ++i) chosen.push_back((2 * i + 1) * size / (2 * std::min(size, count)));
     return chosen;
 }
 std::string one_line(std::string text) {
