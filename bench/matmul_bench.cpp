@@ -1,5 +1,5 @@
-// y = x w^T at a transformer's shapes, ours beside Eigen's in the same run, on one thread. Counters: GFLOP/s, and GB/s of
-// weights read. Compare within a run only; machines differ and share.
+// y = x w^T at a transformer's shapes, ours beside Eigen's in the same run, on one thread. Counters: GFLOP/s, and GB/s
+// of weights read. Compare within a run only; machines differ and share.
 #include <benchmark/benchmark.h>
 
 #include <Eigen/Core>
@@ -18,7 +18,8 @@ struct operands {
     tensor<float> x, w, y;
     std::vector<std::byte> stored;
 
-    operands(std::size_t rows, std::size_t in, std::size_t out, dtype type) : x({rows, in}), w({out, in}), y({rows, out}) {
+    operands(std::size_t rows, std::size_t in, std::size_t out, dtype type)
+        : x({rows, in}), w({out, in}), y({rows, out}) {
         counter_rng rng(1);
         for (auto* t : {&x, &w})
             for (float& value : t->flat()) value = static_cast<float>(rng.normal());
@@ -31,7 +32,8 @@ void count(benchmark::State& state, const operands& o) {
     const double runs = static_cast<double>(state.iterations());
     state.counters["GFLOP/s"] =
         benchmark::Counter(2e-9 * runs * static_cast<double>(o.y.size() * o.x.extent(1)), benchmark::Counter::kIsRate);
-    state.counters["GB/s"] = benchmark::Counter(1e-9 * runs * static_cast<double>(o.stored.size()), benchmark::Counter::kIsRate);
+    state.counters["GB/s"] =
+        benchmark::Counter(1e-9 * runs * static_cast<double>(o.stored.size()), benchmark::Counter::kIsRate);
 }
 
 void lab_matmul(benchmark::State& state, dtype type) {
@@ -49,7 +51,8 @@ void eigen_matmul(benchmark::State& state) {
                static_cast<std::size_t>(state.range(2)), dtype::f32);
     using matrix = Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
     const auto map = [](auto& t) {
-        return Eigen::Map<matrix>(t.data(), static_cast<Eigen::Index>(t.extent(0)), static_cast<Eigen::Index>(t.extent(1)));
+        return Eigen::Map<matrix>(t.data(), static_cast<Eigen::Index>(t.extent(0)),
+                                  static_cast<Eigen::Index>(t.extent(1)));
     };
     auto y = map(o.y);
     for (auto _ : state) y.noalias() = map(o.x) * map(o.w).transpose();

@@ -9,8 +9,8 @@
 // [forward] One head over a sequence. q, k, v, y: [tokens, size], row-major.
 //   p_ij = softmax_j<=i(q_i . k_j / sqrt(size)),  y_i = sum_j p_ij v_j
 template <class T>
-void attention(const std::vector<T>& q, const std::vector<T>& k, const std::vector<T>& v, std::vector<T>& y, std::vector<T>& p,
-               std::size_t tokens, std::size_t size) {
+void attention(const std::vector<T>& q, const std::vector<T>& k, const std::vector<T>& v, std::vector<T>& y,
+               std::vector<T>& p, std::size_t tokens, std::size_t size) {
     const double scale = 1 / std::sqrt(static_cast<double>(size));
     for (std::size_t i = 0; i < tokens; ++i) {
         T total{};
@@ -30,9 +30,10 @@ void attention(const std::vector<T>& q, const std::vector<T>& k, const std::vect
 
 // [backward] dv_j += p_ij dy_i;  dp_ij = dy_i . v_j;  ds_ij = p_ij (dp_ij - sum_l p_il dp_il);
 //            dq_i += ds_ij k_j / sqrt(size);  dk_j += ds_ij q_i / sqrt(size)
-static void attention_backward(const std::vector<double>& dy, const std::vector<double>& q, const std::vector<double>& k,
-                               const std::vector<double>& v, const std::vector<double>& p, std::vector<double>& dq,
-                               std::vector<double>& dk, std::vector<double>& dv, std::size_t tokens, std::size_t size) {
+static void attention_backward(const std::vector<double>& dy, const std::vector<double>& q,
+                               const std::vector<double>& k, const std::vector<double>& v, const std::vector<double>& p,
+                               std::vector<double>& dq, std::vector<double>& dk, std::vector<double>& dv,
+                               std::size_t tokens, std::size_t size) {
     const double scale = 1 / std::sqrt(static_cast<double>(size));
     std::vector<double> dp(tokens);
     for (std::size_t i = 0; i < tokens; ++i) {
@@ -71,7 +72,8 @@ int main() {
     const double h = 1e-30;
     for (std::size_t which = 0; which < 3; ++which)
         for (std::size_t e = 0; e < n; ++e) {
-            std::vector<complex> cq(q.begin(), q.end()), ck(k.begin(), k.end()), cv(v.begin(), v.end()), cy(n), cp(tokens * tokens);
+            std::vector<complex> cq(q.begin(), q.end()), ck(k.begin(), k.end()), cv(v.begin(), v.end()), cy(n),
+                cp(tokens * tokens);
             auto& moved = which == 0 ? cq : which == 1 ? ck : cv;
             moved[e] += complex(0, h);
             attention(cq, ck, cv, cy, cp, tokens, size);

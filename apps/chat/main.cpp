@@ -34,20 +34,17 @@ In the chat, /help lists the commands. The same seed gives the same answers.
 cxxopts::Options command_line() {
     cxxopts::Options spec("lab-chat", "Chats with a model: a GGUF file or a safetensors folder.");
     const auto text = [] { return cxxopts::value<std::string>(); };
-    spec.add_options()
-        ("model", "GGUF file or folder", text())
-        ("prompt", "answer this once and leave; - reads standard input", text())
-        ("system", "system message", text())
-        ("format", "chat format by name; default: the model's own template", text())
-        ("temperature", "0: always the likeliest token", cxxopts::value<float>()->default_value("0.7"))
-        ("top-k", "0: off", cxxopts::value<std::int32_t>()->default_value("40"))
-        ("top-p", "1: off", cxxopts::value<float>()->default_value("0.95"))
-        ("min-p", "0: off", cxxopts::value<float>()->default_value("0.05"))
-        ("repetition-penalty", "1: off", cxxopts::value<float>()->default_value("1.1"))
-        ("seed", "of the draws", cxxopts::value<std::uint64_t>()->default_value("0"))
-        ("max-tokens", "of one answer", cxxopts::value<std::size_t>()->default_value("512"))
-        ("threads", "0: one per processor", cxxopts::value<std::size_t>()->default_value("0"))
-        ("h,help", "this text");
+    spec.add_options()("model", "GGUF file or folder", text())(
+        "prompt", "answer this once and leave; - reads standard input", text())("system", "system message", text())(
+        "format", "chat format by name; default: the model's own template", text())(
+        "temperature", "0: always the likeliest token", cxxopts::value<float>()->default_value("0.7"))(
+        "top-k", "0: off", cxxopts::value<std::int32_t>()->default_value("40"))(
+        "top-p", "1: off", cxxopts::value<float>()->default_value("0.95"))(
+        "min-p", "0: off", cxxopts::value<float>()->default_value("0.05"))(
+        "repetition-penalty", "1: off", cxxopts::value<float>()->default_value("1.1"))(
+        "seed", "of the draws", cxxopts::value<std::uint64_t>()->default_value("0"))(
+        "max-tokens", "of one answer", cxxopts::value<std::size_t>()->default_value("512"))(
+        "threads", "0: one per processor", cxxopts::value<std::size_t>()->default_value("0"))("h,help", "this text");
     return spec;
 }
 
@@ -65,7 +62,8 @@ text::any_chat_format choose_format(const std::string& name, const tokenizer::to
 /// infer::chat whose /regen draws anew: the same seed at the same place would give the same answer.
 class reseeding_chat : public infer::chat {
 public:
-    reseeding_chat(infer::engine& engine, text::any_chat_format format, const text::sampling_options& sampling, infer::chat_options options)
+    reseeding_chat(infer::engine& engine, text::any_chat_format format, const text::sampling_options& sampling,
+                   infer::chat_options options)
         : chat(engine, std::move(format), sampling::make_chain(sampling), std::move(options)), sampling_(sampling) {}
     infer::generated regenerate(const piece_callback& on_piece) {
         ++sampling_.seed;
@@ -98,7 +96,9 @@ int run(int argc, char** argv) {
     }
     if (args.count("model") == 0) throw apps::usage_error("--model is missing");
     if (!args.unmatched().empty()) throw apps::usage_error("unexpected argument '" + args.unmatched().front() + "'");
-    const auto text_of = [&](const char* name) { return args.count(name) != 0 ? args[name].as<std::string>() : std::string(); };
+    const auto text_of = [&](const char* name) {
+        return args.count(name) != 0 ? args[name].as<std::string>() : std::string();
+    };
     const text::sampling_options sampling{.temperature = args["temperature"].as<float>(),
                                           .top_k = args["top-k"].as<std::int32_t>(),
                                           .top_p = args["top-p"].as<float>(),
@@ -111,7 +111,8 @@ int run(int argc, char** argv) {
     auto tokens = tokenizer::load_tokenizer(path);
     auto format = choose_format(text_of("format"), tokens);
     infer::engine engine(nn::load_model(path, {.threads = args["threads"].as<std::size_t>()}), std::move(tokens));
-    reseeding_chat chat(engine, std::move(format), sampling, {.system = text_of("system"), .max_tokens = args["max-tokens"].as<std::size_t>()});
+    reseeding_chat chat(engine, std::move(format), sampling,
+                        {.system = text_of("system"), .max_tokens = args["max-tokens"].as<std::size_t>()});
 
     struct sigaction action {};
     action.sa_handler = [](int) { interrupted.store(true); };
@@ -122,7 +123,8 @@ int run(int argc, char** argv) {
     if (editor.interactive()) std::cout << "/help for help, Ctrl-D to leave\n";
     const auto read = [&](const std::string& prompt, std::string& line) { return editor.read(prompt, line); };
     const auto stop = [] { return interrupted.exchange(false); };
-    apps::repl loop(chat, read, std::cout, stop, {.paint = {apps::shows_colours(stdout)}, .show_speed = editor.interactive()});
+    apps::repl loop(chat, read, std::cout, stop,
+                    {.paint = {apps::shows_colours(stdout)}, .show_speed = editor.interactive()});
     loop.run();
     return 0;
 }

@@ -16,22 +16,27 @@ namespace lab::apps {
     const std::string_view own = tokens.chat_template();
     const auto has = [&](std::string_view part) { return own.find(part) != std::string_view::npos; };
     if (name.empty()) {
-        if (has("<|im_start|>")) name = has("named SmolLM") ? "smollm2" : "chatml";
-        else if (has("<|user|>")) name = has("<|endoftext|>") ? "granite_lab" : "zephyr";
-        else if (has("[INST]")) name = has("<<SYS>>") ? "llama2" : "mistral";
-        else if (has("USER:")) name = "vicuna";
+        if (has("<|im_start|>"))
+            name = has("named SmolLM") ? "smollm2" : "chatml";
+        else if (has("<|user|>"))
+            name = has("<|endoftext|>") ? "granite_lab" : "zephyr";
+        else if (has("[INST]"))
+            name = has("<<SYS>>") ? "llama2" : "mistral";
+        else if (has("USER:"))
+            name = "vicuna";
     }
     if (name.empty()) {
         std::string known;
         for (const auto& each : text::chat_format_names()) known += (known.empty() ? "" : ", ") + each;
-        throw config_error(std::string(own.empty() ? "the model has no chat template" : "the model's chat template is of no known kind") +
+        throw config_error(std::string(own.empty() ? "the model has no chat template"
+                                                   : "the model's chat template is of no known kind") +
                            " (name a format with --format: " + known + ")");
     }
     auto format = text::chat_format_by_name(name);
     for (const auto& special : format.special_tokens())
         if (const auto id = tokens.find(special); !id || !tokens.is_special(*id))
-            throw config_error("the model's tokenizer has no control token " + special + ", which the chat format " + name +
-                               " needs (choose another with --format)");
+            throw config_error("the model's tokenizer has no control token " + special + ", which the chat format " +
+                               name + " needs (choose another with --format)");
     return format;
 }
 

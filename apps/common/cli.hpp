@@ -2,6 +2,7 @@
 // 2: the call was wrong), and colours are used only on a terminal that wants them.
 #pragma once
 
+#include <unistd.h>
 #include <cstdio>
 #include <cstdlib>
 #include <cxxopts.hpp>
@@ -10,7 +11,6 @@
 #include <new>
 #include <string>
 #include <string_view>
-#include <unistd.h>
 
 #include "lab/core/error.hpp"
 

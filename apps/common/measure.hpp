@@ -1,4 +1,5 @@
-// Measuring a model with held-out questions and plain text: what lab-train does after every phase, and lab-eval on request.
+// Measuring a model with held-out questions and plain text: what lab-train does after every phase, and lab-eval on
+// request.
 #pragma once
 
 #include <algorithm>
@@ -31,12 +32,14 @@ struct measuring {
 };
 
 /// Plain text as tokens.
-[[nodiscard]] inline std::vector<token> read_text_tokens(const std::filesystem::path& path, const tokenizer::tokenizer& tokens) {
+[[nodiscard]] inline std::vector<token> read_text_tokens(const std::filesystem::path& path,
+                                                         const tokenizer::tokenizer& tokens) {
     return tokens.encode(read_file(path), {.add_bos = tokens.adds_bos()});
 }
 
-[[nodiscard]] inline eval::perplexity_result measure_text(const nn::any_model& model, const tokenizer::tokenizer& tokens,
-                                                          const measuring& what, std::string title) {
+[[nodiscard]] inline eval::perplexity_result measure_text(const nn::any_model& model,
+                                                          const tokenizer::tokenizer& tokens, const measuring& what,
+                                                          std::string title) {
     progress shown(std::move(title), 0, "windows of text", what.style);
     eval::model_window_scorer scorer(model);
     return eval::perplexity(scorer, what.text,
@@ -45,12 +48,15 @@ struct measuring {
                              .progress = [&](std::size_t done, std::size_t) { shown.update(done); }});
 }
 
-[[nodiscard]] inline std::vector<eval::qa_item> measure_answers(const nn::any_model& model, const tokenizer::tokenizer& tokens,
-                                                                const text::any_chat_format& format, const measuring& what, std::string title) {
+[[nodiscard]] inline std::vector<eval::qa_item> measure_answers(const nn::any_model& model,
+                                                                const tokenizer::tokenizer& tokens,
+                                                                const text::any_chat_format& format,
+                                                                const measuring& what, std::string title) {
     infer::engine engine(model, tokens);  // of its own: kept prefixes of other weights must not be used
     infer::local_teacher teacher(engine, format, model.info().source.string());
     std::size_t items = 0;
-    for (const auto& q : what.questions) items += what.qa.max_phrasings == 0 ? q.phrasings.size() : std::min(what.qa.max_phrasings, q.phrasings.size());
+    for (const auto& q : what.questions)
+        items += what.qa.max_phrasings == 0 ? q.phrasings.size() : std::min(what.qa.max_phrasings, q.phrasings.size());
     progress shown(std::move(title), items, "questions", what.style);
     auto options = what.qa;
     options.progress = [&](std::size_t done, std::size_t) { shown.update(done); };
@@ -59,7 +65,8 @@ struct measuring {
 
 /// One row of the forgetting matrix.
 [[nodiscard]] inline eval::matrix_row measure(const nn::any_model& model, const tokenizer::tokenizer& tokens,
-                                              const text::any_chat_format& format, const measuring& what, std::string name) {
+                                              const text::any_chat_format& format, const measuring& what,
+                                              std::string name) {
     eval::matrix_row row{name, measure_answers(model, tokens, format, what, "asking (" + name + ")"), {}};
     if (!what.text.empty()) row.text = measure_text(model, tokens, what, "reading (" + name + ")");
     return row;
@@ -67,7 +74,9 @@ struct measuring {
 
 /// The matrix that a lab-train run left in its folder. @throws io_error, format_error
 [[nodiscard]] inline eval::forgetting_matrix stored_matrix(const std::filesystem::path& run) {
-    const auto read = [](const std::filesystem::path& path) { return formats::parse_json(read_file(path), path.string()); };
+    const auto read = [](const std::filesystem::path& path) {
+        return formats::parse_json(read_file(path), path.string());
+    };
     const std::string place = (run / "forgetting.json").string();
     eval::forgetting_matrix matrix;
     for (const auto& c : formats::field<std::vector<formats::json>>(read(place), "columns", place)) {

@@ -2,6 +2,7 @@
 // asked to be quiet. Shows the share done, the rate, a note of the caller's, and the time that is left.
 #pragma once
 
+#include <unistd.h>
 #include <algorithm>
 #include <chrono>
 #include <cmath>
@@ -10,7 +11,6 @@
 #include <exception>
 #include <string>
 #include <string_view>
-#include <unistd.h>
 #include <utility>
 
 namespace lab::apps {
@@ -37,8 +37,13 @@ public:
 
     /// @param unit what is counted, in the plural ("tokens"); `total` 0 means unknown: then there is no ETA.
     progress(std::string title, std::uint64_t total, std::string unit, style how = style::automatic)
-        : title_(std::move(title)), unit_(std::move(unit)), total_(total), quiet_(how == style::quiet),
-          terminal_(::isatty(::fileno(stderr)) != 0), start_(clock::now()), shown_(start_) {}
+        : title_(std::move(title)),
+          unit_(std::move(unit)),
+          total_(total),
+          quiet_(how == style::quiet),
+          terminal_(::isatty(::fileno(stderr)) != 0),
+          start_(clock::now()),
+          shown_(start_) {}
     progress(const progress&) = delete;
     progress& operator=(const progress&) = delete;
     /// Where a fault ends the work, only the line is ended.

@@ -1,4 +1,5 @@
-// lab-eval: perplexity of plain text, held-out questions, and the forgetting matrix of several models or of a lab-train run.
+// lab-eval: perplexity of plain text, held-out questions, and the forgetting matrix of several models or of a lab-train
+// run.
 #include <algorithm>
 #include <cxxopts.hpp>
 #include <iostream>
@@ -37,15 +38,20 @@ std::optional<options> parse(int argc, char** argv, std::string& command) {
     cxxopts::Options spec("lab-eval", "");
     options o;
     const auto path = [] { return cxxopts::value<std::string>()->default_value(""); };
-    spec.add_options()("command", "", cxxopts::value<std::string>())("models", "models to measure", cxxopts::value<std::vector<std::string>>())(
+    spec.add_options()("command", "", cxxopts::value<std::string>())("models", "models to measure",
+                                                                     cxxopts::value<std::vector<std::string>>())(
         "model", "GGUF file or safetensors folder", cxxopts::value<std::string>()->default_value(""))(
         "file,text", "plain text", path())("questions", "a heldout.jsonl, or a folder searched for them", path())(
         "run", "output folder of lab-train", path())("out", "write each answer to this file", path())(
-        "before", "answers of another model, to compare with", path())("format", "chat format; default: the model's own", cxxopts::value(o.format))(
-        "system", "system message; default: the format's", cxxopts::value(o.system))("ctx", "tokens of a window", cxxopts::value(o.context))(
-        "phrasings", "of each question, 0: all", cxxopts::value(o.phrasings))("max-tokens", "of a free answer", cxxopts::value(o.max_tokens))(
-        "show", "answers to print", cxxopts::value(o.show))("threads", "0: one per processor", cxxopts::value(o.threads))(
-        "json", "one JSON object on standard output")("help", "this text");
+        "before", "answers of another model, to compare with", path())(
+        "format", "chat format; default: the model's own", cxxopts::value(o.format))(
+        "system", "system message; default: the format's", cxxopts::value(o.system))(
+        "ctx", "tokens of a window", cxxopts::value(o.context))("phrasings", "of each question, 0: all",
+                                                                cxxopts::value(o.phrasings))(
+        "max-tokens", "of a free answer", cxxopts::value(o.max_tokens))("show", "answers to print",
+                                                                        cxxopts::value(o.show))(
+        "threads", "0: one per processor", cxxopts::value(o.threads))("json", "one JSON object on standard output")(
+        "help", "this text");
     spec.parse_positional({"command", "models"});
     const auto args = spec.parse(argc, argv);
     if (args.count("help") != 0 || args.count("command") == 0) {
@@ -56,7 +62,11 @@ std::optional<options> parse(int argc, char** argv, std::string& command) {
     command = args["command"].as<std::string>();
     if (args.count("models") != 0) o.models = args["models"].as<std::vector<std::string>>();
     if (const auto model = args["model"].as<std::string>(); !model.empty()) o.models.insert(o.models.begin(), model);
-    for (const auto& [name, target] : {std::pair{"file", &o.file}, {"questions", &o.questions}, {"out", &o.out}, {"before", &o.before}, {"run", &o.run}})
+    for (const auto& [name, target] : {std::pair{"file", &o.file},
+                                       {"questions", &o.questions},
+                                       {"out", &o.out},
+                                       {"before", &o.before},
+                                       {"run", &o.run}})
         *target = args[name].as<std::string>();
     o.json = args.count("json") != 0;
     return o;
@@ -74,7 +84,8 @@ opened open(const std::string& path, const options& o) {
 }
 
 apps::measuring what_to_measure(const options& o) {
-    return {.qa = {.max_phrasings = o.phrasings, .max_tokens = o.max_tokens, .system = o.system}, .context = o.context,
+    return {.qa = {.max_phrasings = o.phrasings, .max_tokens = o.max_tokens, .system = o.system},
+            .context = o.context,
             .style = o.json ? apps::progress::style::quiet : apps::progress::style::automatic};
 }
 
@@ -84,15 +95,19 @@ int perplexity(const options& o) {
     auto what = what_to_measure(o);
     what.text = apps::read_text_tokens(o.file, m.tokens);
     const auto result = apps::measure_text(m.model, m.tokens, what, "reading");
-    if (o.json) std::cout << formats::to_text(eval::to_json(result)) << '\n';
-    else std::cout << "perplexity: " << eval::fixed(result.perplexity, 4) << " +/- " << eval::fixed(result.error, 4) << '\n';
+    if (o.json)
+        std::cout << formats::to_text(eval::to_json(result)) << '\n';
+    else
+        std::cout << "perplexity: " << eval::fixed(result.perplexity, 4) << " +/- " << eval::fixed(result.error, 4)
+                  << '\n';
     return 0;
 }
 
 /// `count` indices spread evenly over `size` items, so that the examples shown are of different leaves.
 std::vector<std::size_t> spread(std::size_t size, std::size_t count) {
     std::vector<std::size_t> chosen;
-    for (std::size_t i = 0; i < std::min(size, count); ++i) chosen.push_back((2 * i + 1) * size / (2 * std::min(size, count)));
+    for (std::size_t i = 0; i < std::min(size, count); ++i)
+        chosen.push_back((2 * i + 1) * size / (2 * std::min(size, count)));
     return chosen;
 }
 std::string one_line(std::string text) {
@@ -110,14 +125,17 @@ int qa(const options& o) {
     std::vector<eval::qa_item> before;
     std::optional<eval::qa_change> change;
     if (!o.before.empty()) {
-        before = eval::matrix_row_from(formats::parse_json(read_file(o.before), o.before.string()), o.before.string()).items;
+        before =
+            eval::matrix_row_from(formats::parse_json(read_file(o.before), o.before.string()), o.before.string()).items;
         change = eval::compare(before, row.items);
     }
     if (o.json) {
         json all{{"summary", eval::to_json(eval::summarise(row.items))}};
         if (change)
-            all["change"] = {{"choice_by_sum", eval::to_json(change->choice_by_sum)}, {"exact", eval::to_json(change->exact)},
-                             {"f1", eval::to_json(change->f1)}, {"log_likelihood", eval::to_json(change->log_likelihood)}};
+            all["change"] = {{"choice_by_sum", eval::to_json(change->choice_by_sum)},
+                             {"exact", eval::to_json(change->exact)},
+                             {"f1", eval::to_json(change->f1)},
+                             {"log_likelihood", eval::to_json(change->log_likelihood)}};
         std::cout << formats::to_text(all) << '\n';
         return 0;
     }
@@ -128,8 +146,9 @@ int qa(const options& o) {
     }
     std::cout << eval::to_text(row.items);
     if (change)
-        std::cout << "\nchange: choice " << eval::to_text(change->choice_by_sum) << ", exact " << eval::to_text(change->exact) << ", F1 "
-                  << eval::to_text(change->f1) << ", log-likelihood " << eval::to_text(change->log_likelihood, 1) << '\n';
+        std::cout << "\nchange: choice " << eval::to_text(change->choice_by_sum) << ", exact "
+                  << eval::to_text(change->exact) << ", F1 " << eval::to_text(change->f1) << ", log-likelihood "
+                  << eval::to_text(change->log_likelihood, 1) << '\n';
     return 0;
 }
 
@@ -139,7 +158,8 @@ int forgetting(const options& o) {
         std::cout << (o.json ? read_file(o.run / "forgetting.json") : eval::to_text(apps::stored_matrix(o.run)));
         return 0;
     }
-    if (o.models.size() < 2 || o.questions.empty()) throw usage_error("forgetting needs --questions and at least two models, or --run");
+    if (o.models.size() < 2 || o.questions.empty())
+        throw usage_error("forgetting needs --questions and at least two models, or --run");
     auto what = what_to_measure(o);
     what.questions = eval::read_questions(o.questions);
     matrix.columns = eval::columns_of(what.questions, {}, std::vector<replay::training_sample>{});

@@ -43,7 +43,9 @@ struct local_model {
     infer::local_teacher teacher;
 
     explicit local_model(const generate_options& o)
-        : model(nn::load_model(o.teacher, {.threads = o.threads})), tokens(tokenizer::load_tokenizer(o.teacher)), engine(model, tokens),
+        : model(nn::load_model(o.teacher, {.threads = o.threads})),
+          tokens(tokenizer::load_tokenizer(o.teacher)),
+          engine(model, tokens),
           teacher(engine, apps::chat_format_of(o.format, tokens), name(o)) {
         teacher.set_keep_going([] { return stop_asked == 0; });
     }
@@ -53,13 +55,15 @@ struct local_model {
         if (std::filesystem::is_directory(o.teacher)) {
             std::map<std::string, std::string> files;
             for (const auto& entry : std::filesystem::directory_iterator(o.teacher))
-                if (entry.path().extension() == ".safetensors") files[entry.path().filename().string()] = sdg::sha256_of_file(entry.path());
+                if (entry.path().extension() == ".safetensors")
+                    files[entry.path().filename().string()] = sdg::sha256_of_file(entry.path());
             for (const auto& [file, digest] : files) digests += digest;
             digests = sdg::sha256_hex(digests);
         } else {
             digests = sdg::sha256_of_file(o.teacher);
         }
-        return "local:" + std::filesystem::path(o.teacher).filename().string() + " sha256=" + digests.substr(0, 16) + (o.format.empty() ? "" : " format=" + o.format);
+        return "local:" + std::filesystem::path(o.teacher).filename().string() + " sha256=" + digests.substr(0, 16) +
+               (o.format.empty() ? "" : " format=" + o.format);
     }
 };
 
@@ -93,11 +97,20 @@ int generate(const generate_options& o) {
         remote.emplace(remote_teacher(o));
     else
         local.emplace(o);
-    sdg::any_teacher asked = local ? sdg::any_teacher(sdg::journaled(local->teacher, journal)) : sdg::any_teacher(sdg::journaled(*remote, journal));
-    if (!o.json) std::cerr << tree.leaves.size() << " leaves, teacher " << asked.identity() << (journal.size() > 0 ? ", going on with " + std::to_string(journal.size()) + " answers of an earlier run" : "") << '\n';
+    sdg::any_teacher asked = local ? sdg::any_teacher(sdg::journaled(local->teacher, journal))
+                                   : sdg::any_teacher(sdg::journaled(*remote, journal));
+    if (!o.json)
+        std::cerr << tree.leaves.size() << " leaves, teacher " << asked.identity()
+                  << (journal.size() > 0
+                          ? ", going on with " + std::to_string(journal.size()) + " answers of an earlier run"
+                          : "")
+                  << '\n';
 
-    apps::progress shown("generating", tree.leaves.size() * o.pipeline.samples_per_leaf, "samples", o.json ? apps::progress::style::quiet : apps::progress::style::automatic);
-    const auto count = [&](std::string_view text) { return local ? local->tokens.encode(text).size() : sdg::estimated_tokens(text); };
+    apps::progress shown("generating", tree.leaves.size() * o.pipeline.samples_per_leaf, "samples",
+                         o.json ? apps::progress::style::quiet : apps::progress::style::automatic);
+    const auto count = [&](std::string_view text) {
+        return local ? local->tokens.encode(text).size() : sdg::estimated_tokens(text);
+    };
     sdg::run_result run;
     try {
         run = sdg::generate(tree.leaves, asked, o.pipeline, count, [&](const sdg::run_progress& p) {
@@ -107,7 +120,8 @@ int generate(const generate_options& o) {
     } catch (const lab::error&) {
         if (stop_asked == 0) throw;
         shown.finish();
-        std::cerr << "Stopped. " << journal.size() << " answers of the teacher are kept in " << journal.path().string() << "; the same command goes on from there.\n";
+        std::cerr << "Stopped. " << journal.size() << " answers of the teacher are kept in " << journal.path().string()
+                  << "; the same command goes on from there.\n";
         return 130;
     }
     shown.finish();
@@ -121,7 +135,8 @@ int generate(const generate_options& o) {
         return 0;
     }
     apps::show_report(std::cout, {apps::shows_colours(stdout)}, run, facts, overlap);
-    std::cout << "Written to " << o.out.string() << ": samples.jsonl (sha256 " << manifest["outputs"]["samples.jsonl"]["sha256"].get<std::string>().substr(0, 16)
+    std::cout << "Written to " << o.out.string() << ": samples.jsonl (sha256 "
+              << manifest["outputs"]["samples.jsonl"]["sha256"].get<std::string>().substr(0, 16)
               << "...), rejected.jsonl, manifest.json\n";
     return 0;
 }

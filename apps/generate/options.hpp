@@ -37,25 +37,36 @@ A run that was stopped goes on where it stopped when the same command is typed a
 
 /// Nothing where only help was asked for. @throws usage_error
 [[nodiscard]] inline std::optional<generate_options> parse_generate_options(int argc, char** argv) {
-    cxxopts::Options spec("lab-generate", "Makes training samples from a taxonomy with a teacher model, checks them, and says what was kept and why.");
+    cxxopts::Options spec(
+        "lab-generate",
+        "Makes training samples from a taxonomy with a teacher model, checks them, and says what was kept and why.");
     const auto text = [](const char* fallback = "") { return cxxopts::value<std::string>()->default_value(fallback); };
     const auto count = [](const char* fallback) { return cxxopts::value<std::size_t>()->default_value(fallback); };
     const auto real = [](const char* fallback) { return cxxopts::value<double>()->default_value(fallback); };
     spec.add_options("What")("taxonomy", "folder with qna.yaml files, or one of them", text())(
         "teacher", "a model (GGUF file, safetensors folder) or the base URL of an OpenAI-compatible server", text())(
-        "out", "folder for samples, rejected ones, journal and manifest", text())("documents", "folder with checkouts of the leaves' document repositories", text())(
-        "check", "validate the taxonomy and stop; exit code 0 when every file is valid")("keep-going", "use the valid leaves although others have errors");
+        "out", "folder for samples, rejected ones, journal and manifest", text())(
+        "documents", "folder with checkouts of the leaves' document repositories", text())(
+        "check", "validate the taxonomy and stop; exit code 0 when every file is valid")(
+        "keep-going", "use the valid leaves although others have errors");
     spec.add_options("How much")("samples-per-leaf", "samples wanted of each leaf, seeds not counted", count("24"))(
-        "budget", "proposals tried for each sample wanted", count("8"))("no-seeds", "do not make the seeds samples too")(
-        "seed", "of everything random", cxxopts::value<std::uint64_t>()->default_value("0"));
-    spec.add_options("Checks")("chunk-tokens", "largest piece of a document", count("200"))("chunk-overlap", "tokens repeated between pieces", count("20"))(
-        "near-duplicate", "ROUGE-L at which two samples are the same", real("0.9"))("least-auc", "judges below it, measured on the seeds, are not obeyed", real("0.7"))(
+        "budget", "proposals tried for each sample wanted", count("8"))(
+        "no-seeds", "do not make the seeds samples too")("seed", "of everything random",
+                                                         cxxopts::value<std::uint64_t>()->default_value("0"));
+    spec.add_options("Checks")("chunk-tokens", "largest piece of a document", count("200"))(
+        "chunk-overlap", "tokens repeated between pieces", count("20"))(
+        "near-duplicate", "ROUGE-L at which two samples are the same", real("0.9"))(
+        "least-auc", "judges below it, measured on the seeds, are not obeyed", real("0.7"))(
         "safety-judge", "ask the teacher too whether a sample is harmless");
-    spec.add_options("Teacher")("format", "chat format of a local model; default: what its own template says", text())("threads", "of a local model; 0: one per processor", count("0"))(
-        "model", "name of the server's model; default: its first", text())("key-variable", "environment variable with the server's key", text("OPENAI_API_KEY"))(
+    spec.add_options("Teacher")("format", "chat format of a local model; default: what its own template says", text())(
+        "threads", "of a local model; 0: one per processor", count("0"))(
+        "model", "name of the server's model; default: its first", text())(
+        "key-variable", "environment variable with the server's key", text("OPENAI_API_KEY"))(
         "concurrency", "requests to the server at once", count("4"))("timeout", "seconds for one answer", real("300"))(
-        "retries", "after a failed attempt", cxxopts::value<unsigned>()->default_value("6"))("ca-file", "more trusted certificates (PEM)", text());
-    spec.add_options("Output")("fresh", "forget what an earlier run learnt from the teacher")("json", "machine-readable output on standard output, no progress")("help", "this text");
+        "retries", "after a failed attempt", cxxopts::value<unsigned>()->default_value("6"))(
+        "ca-file", "more trusted certificates (PEM)", text());
+    spec.add_options("Output")("fresh", "forget what an earlier run learnt from the teacher")(
+        "json", "machine-readable output on standard output, no progress")("help", "this text");
     const auto args = spec.parse(argc, argv);
     if (args.count("help") != 0) {
         std::cout << spec.help() << generate_examples;
@@ -63,18 +74,32 @@ A run that was stopped goes on where it stopped when the same command is typed a
     }
     if (!args.unmatched().empty()) throw usage_error("unexpected argument '" + args.unmatched().front() + "'");
     generate_options o;
-    for (const auto& [name, path] : {std::pair{"taxonomy", &o.taxonomy}, {"out", &o.out}, {"documents", &o.documents}}) *path = args[name].as<std::string>();
-    for (const auto& [name, value] : {std::pair{"teacher", &o.teacher}, {"model", &o.model}, {"format", &o.format}, {"key-variable", &o.key_variable}, {"ca-file", &o.certificate_authority}})
+    for (const auto& [name, path] : {std::pair{"taxonomy", &o.taxonomy}, {"out", &o.out}, {"documents", &o.documents}})
+        *path = args[name].as<std::string>();
+    for (const auto& [name, value] : {std::pair{"teacher", &o.teacher},
+                                      {"model", &o.model},
+                                      {"format", &o.format},
+                                      {"key-variable", &o.key_variable},
+                                      {"ca-file", &o.certificate_authority}})
         *value = args[name].as<std::string>();
-    for (const auto& [name, flag] : {std::pair{"check", &o.check}, {"keep-going", &o.keep_going}, {"fresh", &o.fresh}, {"json", &o.json}}) *flag = args.count(name) != 0;
+    for (const auto& [name, flag] :
+         {std::pair{"check", &o.check}, {"keep-going", &o.keep_going}, {"fresh", &o.fresh}, {"json", &o.json}})
+        *flag = args.count(name) != 0;
     if (o.taxonomy.empty()) throw usage_error("--taxonomy is needed");
-    if (!o.check && (o.teacher.empty() || o.out.empty())) throw usage_error("--teacher and --out are needed (or --check)");
+    if (!o.check && (o.teacher.empty() || o.out.empty()))
+        throw usage_error("--teacher and --out are needed (or --check)");
     auto& p = o.pipeline;
     p.seed = args["seed"].as<std::uint64_t>();
-    for (const auto& [name, value] : {std::pair{"samples-per-leaf", &p.samples_per_leaf}, {"budget", &p.budget}, {"chunk-tokens", &p.chunks.max_tokens},
-                                      {"chunk-overlap", &p.chunks.overlap_tokens}, {"threads", &o.threads}, {"concurrency", &o.concurrency}})
+    for (const auto& [name, value] : {std::pair{"samples-per-leaf", &p.samples_per_leaf},
+                                      {"budget", &p.budget},
+                                      {"chunk-tokens", &p.chunks.max_tokens},
+                                      {"chunk-overlap", &p.chunks.overlap_tokens},
+                                      {"threads", &o.threads},
+                                      {"concurrency", &o.concurrency}})
         *value = args[name].as<std::size_t>();
-    for (const auto& [name, value] : {std::pair{"near-duplicate", &p.near_duplicate}, {"least-auc", &p.least_auc}, {"timeout", &o.timeout}}) *value = args[name].as<double>();
+    for (const auto& [name, value] :
+         {std::pair{"near-duplicate", &p.near_duplicate}, {"least-auc", &p.least_auc}, {"timeout", &o.timeout}})
+        *value = args[name].as<double>();
     p.seeds_as_samples = args.count("no-seeds") == 0;
     p.safety_judge = args.count("safety-judge") != 0;
     o.retries = args["retries"].as<unsigned>();

@@ -35,7 +35,8 @@ namespace lab::apps {
 }
 
 /// A GGUF value; arrays longer than 8 as their type and length.
-[[nodiscard]] inline formats::json metadata_value(const formats::gguf_file& file, std::string_view key, const formats::gguf_value& value) {
+[[nodiscard]] inline formats::json metadata_value(const formats::gguf_file& file, std::string_view key,
+                                                  const formats::gguf_value& value) {
     using formats::gguf_type;
     using formats::json;
     const auto is_float = [](gguf_type t) { return t == gguf_type::f32 || t == gguf_type::f64; };
@@ -77,9 +78,11 @@ inline void describe_tensors(formats::json& out, std::span<const formats::stored
 
 [[nodiscard]] inline formats::json describe_gguf(const std::filesystem::path& path) {
     const formats::gguf_file file(path);
-    formats::json out{{"path", path.string()}, {"format", "gguf"}, {"version", file.version()}, {"alignment", file.alignment()}};
+    formats::json out{
+        {"path", path.string()}, {"format", "gguf"}, {"version", file.version()}, {"alignment", file.alignment()}};
     out["metadata"] = formats::json::object();
-    for (const auto& [key, value] : file.metadata()) out["metadata"][formats::escape(key)] = metadata_value(file, key, value);
+    for (const auto& [key, value] : file.metadata())
+        out["metadata"][formats::escape(key)] = metadata_value(file, key, value);
     describe_tensors(out, file.tensors());
     return out;
 }
@@ -93,7 +96,10 @@ inline void describe_tensors(formats::json& out, std::span<const formats::stored
         describe_tensors(out, weights.tensors());
         for (const auto& e : file.entries())
             if (!e.type)
-                out["tensors"].push_back({{"name", e.name}, {"type", std::string(e.dtype_name)}, {"shape", e.shape}, {"bytes", e.bytes.size()}});
+                out["tensors"].push_back({{"name", e.name},
+                                          {"type", std::string(e.dtype_name)},
+                                          {"shape", e.shape},
+                                          {"bytes", e.bytes.size()}});
         return out;
     }
     const auto weights = formats::open_safetensors(path);
@@ -135,24 +141,28 @@ inline void describe_tensors(formats::json& out, std::span<const formats::stored
 }
 
 /// @param tensors list every tensor; @param whole print long values in full.
-inline void print_description(std::ostream& out, const formats::json& what, bool tensors, bool whole, const painter& colours) {
+inline void print_description(std::ostream& out, const formats::json& what, bool tensors, bool whole,
+                              const painter& colours) {
     static constexpr std::string_view counts[]{"", " thousand", " million", " billion", " trillion"};
     static constexpr std::string_view sizes[]{" B", " kB", " MB", " GB", " TB"};
-    out << colours.bold(what["path"].get<std::string>()) << '\n' << "  format      " << what["format"].get<std::string>();
+    out << colours.bold(what["path"].get<std::string>()) << '\n'
+        << "  format      " << what["format"].get<std::string>();
     if (what.contains("version")) out << " version " << what["version"] << ", alignment " << what["alignment"];
-    out << "\n  parameters  " << scaled(what["parameters"].get<double>(), counts) << " in " << what["tensors"].size() << " tensors, "
-        << scaled(what["bytes"].get<double>(), sizes) << '\n';
+    out << "\n  parameters  " << scaled(what["parameters"].get<double>(), counts) << " in " << what["tensors"].size()
+        << " tensors, " << scaled(what["bytes"].get<double>(), sizes) << '\n';
     if (!what["types"].empty()) {
         out << "  types      ";
         for (const auto& [type, count] : what["types"].items()) out << ' ' << type << " x" << count;
         out << '\n';
     }
     if (!what["metadata"].empty()) out << colours.bold("metadata") << '\n';
-    for (const auto& [key, value] : what["metadata"].items()) out << "  " << colours.cyan(key) << " = " << one_line(value, whole) << '\n';
+    for (const auto& [key, value] : what["metadata"].items())
+        out << "  " << colours.cyan(key) << " = " << one_line(value, whole) << '\n';
     if (!tensors) return;
     out << colours.bold("tensors") << '\n';
     for (const auto& t : what["tensors"])
-        out << "  " << t["name"].get<std::string>() << "  " << t["type"].get<std::string>() << ' ' << t["shape"].dump() << '\n';
+        out << "  " << t["name"].get<std::string>() << "  " << t["type"].get<std::string>() << ' ' << t["shape"].dump()
+            << '\n';
 }
 
 }  // namespace lab::apps

@@ -1,4 +1,5 @@
 // lab-model: looks into model files, turns text into tokens and back, measures perplexity, writes logits, converts.
+#include <unistd.h>
 #include <algorithm>
 #include <array>
 #include <cxxopts.hpp>
@@ -8,7 +9,6 @@
 #include <numeric>
 #include <string>
 #include <string_view>
-#include <unistd.h>
 #include <vector>
 
 #include "common/cli.hpp"
@@ -56,7 +56,8 @@ int info(const cxxopts::ParseResult& args) {
     if (args.count("json") != 0)
         std::cout << formats::to_text(what) << '\n';
     else
-        apps::print_description(std::cout, what, args.count("tensors") != 0, args.count("full") != 0, {apps::shows_colours(stdout)});
+        apps::print_description(std::cout, what, args.count("tensors") != 0, args.count("full") != 0,
+                                {apps::shows_colours(stdout)});
     return 0;
 }
 
@@ -68,7 +69,8 @@ int tokenize(const cxxopts::ParseResult& args) {
         std::cout << tokens.decode(parse_tokens(input));
         if (::isatty(STDOUT_FILENO) != 0) std::cout << '\n';
     } else {
-        std::cout << formats::to_text(tokens.encode(input, {.add_bos = args.count("bos") != 0, .add_eos = args.count("eos") != 0,
+        std::cout << formats::to_text(tokens.encode(input, {.add_bos = args.count("bos") != 0,
+                                                            .add_eos = args.count("eos") != 0,
                                                             .parse_special = args.count("parse-special") != 0}))
                   << '\n';
     }
@@ -85,16 +87,22 @@ int perplexity(const cxxopts::ParseResult& args) {
     eval::perplexity_result result;
     {
         progress shown("perplexity", context == 0 ? 0 : tokens.size() / context, "windows", style_of(args));
-        result = eval::perplexity(scorer, tokens, {.context = context, .bos = tokenizer.adds_bos() ? tokenizer.bos() : no_token,
-                                                   .progress = [&](std::size_t done, std::size_t) { shown.update(done); }});
+        result = eval::perplexity(scorer, tokens,
+                                  {.context = context,
+                                   .bos = tokenizer.adds_bos() ? tokenizer.bos() : no_token,
+                                   .progress = [&](std::size_t done, std::size_t) { shown.update(done); }});
     }
     if (args.count("json") != 0) {
-        std::cout << formats::to_text({{"perplexity", result.perplexity}, {"error", result.error}, {"mean_loss", result.mean_loss},
-                                       {"tokens", result.tokens}, {"windows", result.windows}, {"context", context}})
+        std::cout << formats::to_text({{"perplexity", result.perplexity},
+                                       {"error", result.error},
+                                       {"mean_loss", result.mean_loss},
+                                       {"tokens", result.tokens},
+                                       {"windows", result.windows},
+                                       {"context", context}})
                   << '\n';
     } else {
-        std::printf("%zu tokens scored in %zu windows of %zu\nperplexity: %.4f +/- %.4f\n", result.tokens, result.windows, context,
-                    result.perplexity, result.error);
+        std::printf("%zu tokens scored in %zu windows of %zu\nperplexity: %.4f +/- %.4f\n", result.tokens,
+                    result.windows, context, result.perplexity, result.error);
         std::fflush(stdout);
     }
     return 0;
@@ -131,7 +139,8 @@ int convert(const cxxopts::ParseResult& args) {
     const auto& files = args.unmatched();
     if (files.size() != 2) throw usage_error("convert needs IN and OUT");
     const std::filesystem::path in = files[0], out = files[1];
-    if (out.extension() == ".safetensors") throw usage_error("OUT is a folder for safetensors: its weights go into model.safetensors");
+    if (out.extension() == ".safetensors")
+        throw usage_error("OUT is a folder for safetensors: its weights go into model.safetensors");
     nn::save_options options;
     if (args.count("type") != 0) options.type = dtype_from_name(args["type"].as<std::string>());
     if (options.type && !can_encode(*options.type))
@@ -148,7 +157,8 @@ int convert(const cxxopts::ParseResult& args) {
 
 int run(int argc, char** argv) {
     using run_command = int (*)(const cxxopts::ParseResult&);
-    static constexpr std::array<run_command, apps::model_commands.size()> run_commands{info, tokenize, perplexity, logits, convert};
+    static constexpr std::array<run_command, apps::model_commands.size()> run_commands{info, tokenize, perplexity,
+                                                                                       logits, convert};
     const std::string_view name = argc > 1 ? argv[1] : "";
     if (name == "--help" || name == "-h" || name == "help") return std::cout << apps::model_overview, 0;
     if (name == "--version") return std::cout << "lab-model " << version << '\n', 0;
@@ -158,7 +168,8 @@ int run(int argc, char** argv) {
         const auto args = spec.parse(argc - 1, argv + 1);
         if (args.count("help") != 0) return std::cout << spec.help(), 0;
         const bool takes_files = name == "info" || name == "convert";
-        if (!takes_files && !args.unmatched().empty()) throw usage_error("unexpected argument '" + args.unmatched().front() + "'");
+        if (!takes_files && !args.unmatched().empty())
+            throw usage_error("unexpected argument '" + args.unmatched().front() + "'");
         return run_commands[i](args);
     }
     throw usage_error(name.empty() ? "a command is missing" : "unknown command '" + std::string(name) + "'");

@@ -11,7 +11,8 @@
 
 namespace lab::apps {
 
-inline constexpr const char* model_overview = R"(lab-model: looks into, converts and measures models (GGUF files, safetensors folders).
+inline constexpr const char* model_overview =
+    R"(lab-model: looks into, converts and measures models (GGUF files, safetensors folders).
 
   lab-model info FILE|DIR [--tensors] [--full] [--json]
   lab-model tokenize --model FILE (--text T | --file F) [--bos] [--eos] [--parse-special]
@@ -32,15 +33,18 @@ inline constexpr std::array model_commands{
     model_command{"info", "FILE|DIR: what a weight file holds", " tensors full json "},
     model_command{"tokenize", "text to token ids (one JSON array), or back with --decode",
                   " model text file bos eos parse-special decode "},
-    model_command{"perplexity", "non-overlapping windows, the second half of each scored", " model text file ctx threads json quiet "},
+    model_command{"perplexity", "non-overlapping windows, the second half of each scored",
+                  " model text file ctx threads json quiet "},
     model_command{"logits", "fp32 logits [tokens, vocab] as .npy", " model tokens out threads quiet "},
     model_command{"convert", "IN OUT: between GGUF and safetensors, to another type", " type tokenizer threads quiet "},
 };
 
 [[nodiscard]] inline cxxopts::Options options_of(const model_command& c) {
     cxxopts::Options spec("lab-model " + std::string(c.name), c.help);
-    const auto add = [&](const char* name, const char* help, std::shared_ptr<cxxopts::Value> value = cxxopts::value<bool>()) {
-        if (c.options.find(" " + std::string(name) + " ") != c.options.npos) spec.add_options()(name, help, std::move(value));
+    const auto add = [&](const char* name, const char* help,
+                         std::shared_ptr<cxxopts::Value> value = cxxopts::value<bool>()) {
+        if (c.options.find(" " + std::string(name) + " ") != c.options.npos)
+            spec.add_options()(name, help, std::move(value));
     };
     const auto text = [] { return cxxopts::value<std::string>(); };
     const auto count = [](const char* fallback) { return cxxopts::value<std::size_t>()->default_value(fallback); };

@@ -1,5 +1,5 @@
-// What lab-train shows and keeps of a run besides checkpoints: progress on stderr, the rows of the forgetting matrix (one
-// file each, so that a resumed run does not measure again), times, and the report.
+// What lab-train shows and keeps of a run besides checkpoints: progress on stderr, the rows of the forgetting matrix
+// (one file each, so that a resumed run does not measure again), times, and the report.
 #pragma once
 
 #include <filesystem>
@@ -35,7 +35,8 @@ public:
             if (c == '/') c = '_';
         const auto path = folder_ / file;
         if (std::filesystem::exists(path)) {
-            matrix.rows.push_back(eval::matrix_row_from(formats::parse_json(read_file(path), path.string()), path.string()));
+            matrix.rows.push_back(
+                eval::matrix_row_from(formats::parse_json(read_file(path), path.string()), path.string()));
         } else {
             std::filesystem::create_directories(folder_);
             matrix.rows.push_back(measure());
@@ -56,14 +57,16 @@ public:
     void begin(const train::phase_event& e) {
         if (e.skipped) return;
         tokens_ = 0;
-        line_ = std::make_unique<progress>("phase " + std::to_string(e.index + 1) + "/" + std::to_string(e.phases) + " " + std::string(e.name),
-                                           e.tokens, "tokens", style_);
+        line_ = std::make_unique<progress>(
+            "phase " + std::to_string(e.index + 1) + "/" + std::to_string(e.phases) + " " + std::string(e.name),
+            e.tokens, "tokens", style_);
     }
     void step(const train::step_event& e) {
         if (!line_) return;
         tokens_ += e.tokens;
         smooth_ = e.step == 1 ? e.loss : 0.8 * smooth_ + 0.2 * e.loss;
-        line_->update(tokens_, "step " + std::to_string(e.step) + "/" + std::to_string(e.steps) + ", loss " + eval::fixed(smooth_, 3));
+        line_->update(tokens_, "step " + std::to_string(e.step) + "/" + std::to_string(e.steps) + ", loss " +
+                                   eval::fixed(smooth_, 3));
     }
     void end() { line_.reset(); }
 
@@ -81,8 +84,9 @@ private:
         const std::string place = metrics.string() + ":" + std::to_string(number);
         const auto event = formats::field<std::string>(line, "event", place);
         if (event != "step" && event != "heldout") return;
-        curves[event == "heldout"].points.push_back({static_cast<double>(formats::field<std::uint64_t>(line, "total_step", place)),
-                                                     formats::field<double>(line, "loss", place)});
+        curves[event == "heldout"].points.push_back(
+            {static_cast<double>(formats::field<std::uint64_t>(line, "total_step", place)),
+             formats::field<double>(line, "loss", place)});
     });
     std::erase_if(curves, [](const eval::curve& c) { return c.points.empty(); });
     return curves;

@@ -59,7 +59,8 @@ Examples:
 
 /// Nothing where only help was asked for. @throws usage_error, config_error
 [[nodiscard]] inline std::optional<train_options> parse_train_options(int argc, char** argv) {
-    cxxopts::Options spec("lab-train", "Tunes a model on messages JSON Lines in LAB's phases, with replay of earlier phases.");
+    cxxopts::Options spec("lab-train",
+                          "Tunes a model on messages JSON Lines in LAB's phases, with replay of earlier phases.");
     const auto text = [](const char* fallback = "") { return cxxopts::value<std::string>()->default_value(fallback); };
     const auto count = [](const char* fallback) { return cxxopts::value<std::size_t>()->default_value(fallback); };
     spec.add_options("What")("model", "GGUF file or safetensors folder to start from", text())(
@@ -71,14 +72,19 @@ Examples:
     spec.add_options("How")("phases", "lab, lab-paper, stacked, or a JSON file", text("lab"))(
         "replay-ratio", "share of the earlier phases' samples mixed into each epoch", cxxopts::value<double>())(
         "no-replay", "the same as --replay-ratio 0")("lr", "learning rate, of all phases", cxxopts::value<double>())(
-        "epochs", "epochs, of all phases", cxxopts::value<std::size_t>())("batch", "samples per step, of all phases", cxxopts::value<std::size_t>())(
-        "warmup", "warm-up steps, of all phases", cxxopts::value<std::size_t>())("max-tokens", "longest sample, in tokens", count("1024"))(
+        "epochs", "epochs, of all phases", cxxopts::value<std::size_t>())("batch", "samples per step, of all phases",
+                                                                          cxxopts::value<std::size_t>())(
+        "warmup", "warm-up steps, of all phases", cxxopts::value<std::size_t>())(
+        "max-tokens", "longest sample, in tokens", count("1024"))(
         "over-long", "what to do with longer ones: drop or split", text("drop"))(
         "short-tokens", "knowledge answers up to this many tokens are short", count("48"))(
-        "micro-batch", "tokens computed at once; bounds memory", count("1024"))("clip", "largest norm of the gradient", cxxopts::value<double>()->default_value("1"))(
-        "weight-decay", "AdamW's", cxxopts::value<double>()->default_value("0"))("seed", "of orders and replay", cxxopts::value<std::uint64_t>()->default_value("0"))(
+        "micro-batch", "tokens computed at once; bounds memory", count("1024"))(
+        "clip", "largest norm of the gradient", cxxopts::value<double>()->default_value("1"))(
+        "weight-decay", "AdamW's", cxxopts::value<double>()->default_value("0"))(
+        "seed", "of orders and replay", cxxopts::value<std::uint64_t>()->default_value("0"))(
         "threads", "0: one per processor", count("0"));
-    spec.add_options("Output")("type", "of the written weights: f32, f16, bf16", text("f32"))("phrasings", "of each held-out question, 0: all", count("1"))(
+    spec.add_options("Output")("type", "of the written weights: f32, f16, bf16", text("f32"))(
+        "phrasings", "of each held-out question, 0: all", count("1"))(
         "resume", "go on from the newest checkpoint in --out, if there is one")(
         "checkpoint-minutes", "between checkpoints inside a phase", cxxopts::value<double>()->default_value("5"))(
         "json", "end with one JSON object on standard output instead of tables")("help", "this text");
@@ -89,7 +95,8 @@ Examples:
     }
     if (!args.unmatched().empty()) throw usage_error("unexpected argument '" + args.unmatched().front() + "'");
     train_options o;
-    for (const auto& [name, path] : {std::pair{"model", &o.model}, {"data", &o.data}, {"out", &o.out}, {"heldout", &o.heldout}, {"text", &o.text}})
+    for (const auto& [name, path] :
+         {std::pair{"model", &o.model}, {"data", &o.data}, {"out", &o.out}, {"heldout", &o.heldout}, {"text", &o.text}})
         *path = args[name].as<std::string>();
     if (o.model.empty() || o.data.empty() || o.out.empty()) throw usage_error("--model, --data and --out are needed");
     o.format = args["format"].as<std::string>();

@@ -21,12 +21,12 @@ BOOST_AUTO_TEST_CASE(half_conversions_round_trip_every_value) {
 }
 
 BOOST_AUTO_TEST_CASE(f16_rounds_to_nearest_even) {
-    BOOST_TEST(lab::to_f16(1.0f + 0x1p-11f).bits == 0x3c00);            // tie, even below
+    BOOST_TEST(lab::to_f16(1.0f + 0x1p-11f).bits == 0x3c00);             // tie, even below
     BOOST_TEST(lab::to_f16(1.0f + 0x1p-11f + 0x1p-20f).bits == 0x3c01);  // above the tie
-    BOOST_TEST(lab::to_f16(1.0f + 3 * 0x1p-11f).bits == 0x3c02);        // tie, even above
+    BOOST_TEST(lab::to_f16(1.0f + 3 * 0x1p-11f).bits == 0x3c02);         // tie, even above
     BOOST_TEST(lab::to_f16(65519.996f).bits == 0x7bff);
     BOOST_TEST(lab::to_f16(65520.0f).bits == 0x7c00);
-    BOOST_TEST(lab::to_f16(0x1p-25f).bits == 0);                         // tie with zero
+    BOOST_TEST(lab::to_f16(0x1p-25f).bits == 0);  // tie with zero
     BOOST_TEST(lab::to_f16(0x1.8p-25f).bits == 1);
 }
 

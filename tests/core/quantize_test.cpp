@@ -35,7 +35,8 @@ BOOST_AUTO_TEST_CASE(encoders_give_the_bytes_of_gguf_py) {
         std::size_t different = 0, first = 0;
         for (std::size_t i = expected.size(); i-- > 0;)
             if (actual[i] != expected[i]) ++different, first = i;
-        BOOST_TEST(different == 0u, name << ": " << different << " bytes differ, the first in block " << first / lab::block_bytes(type));
+        BOOST_TEST(different == 0u,
+                   name << ": " << different << " bytes differ, the first in block " << first / lab::block_bytes(type));
     }
 }
 
@@ -62,7 +63,8 @@ BOOST_AUTO_TEST_CASE(decoders_give_the_bits_of_gguf_py) {
 }
 
 BOOST_AUTO_TEST_CASE(f32_is_copied_bit_for_bit) {
-    const std::vector<float> values{0.0f, -0.0f, std::numeric_limits<float>::infinity(), std::numeric_limits<float>::denorm_min()};
+    const std::vector<float> values{0.0f, -0.0f, std::numeric_limits<float>::infinity(),
+                                    std::numeric_limits<float>::denorm_min()};
     std::vector<float> copy(values.size());
     lab::encode(lab::dtype::f32, values.data(), reinterpret_cast<std::byte*>(copy.data()), values.size());
     BOOST_TEST(std::memcmp(values.data(), copy.data(), 16) == 0);
@@ -85,16 +87,17 @@ BOOST_AUTO_TEST_CASE(block_formats_refuse_what_would_spoil_a_block) {
     for (const float bad : {std::numeric_limits<float>::infinity(), std::nanf("")}) {
         values[40] = bad;
         for (const lab::dtype type : {lab::dtype::q8_0, lab::dtype::q4_0, lab::dtype::q4_1})
-            BOOST_CHECK_EXCEPTION(lab::encode(type, values.data(), out.data(), 64), lab::config_error, [](const auto& fault) {
-                return std::string(fault.what()).find("element 40") != std::string::npos;
-            });
+            BOOST_CHECK_EXCEPTION(
+                lab::encode(type, values.data(), out.data(), 64), lab::config_error,
+                [](const auto& fault) { return std::string(fault.what()).find("element 40") != std::string::npos; });
     }
 }
 
 BOOST_AUTO_TEST_CASE(formats_without_an_encoder_say_so) {
     const std::vector<float> values(256);
     std::vector<std::byte> out(1024);
-    for (const lab::dtype type : {lab::dtype::q5_0, lab::dtype::q5_1, lab::dtype::q4_k, lab::dtype::q5_k, lab::dtype::q6_k}) {
+    for (const lab::dtype type :
+         {lab::dtype::q5_0, lab::dtype::q5_1, lab::dtype::q4_k, lab::dtype::q5_k, lab::dtype::q6_k}) {
         BOOST_TEST(!lab::can_encode(type));
         BOOST_CHECK_THROW(lab::encode(type, values.data(), out.data(), 256), lab::config_error);
     }

@@ -33,9 +33,10 @@ BOOST_AUTO_TEST_CASE(containing_means_a_run_of_whole_words) {
 BOOST_AUTO_TEST_CASE(f1_counts_common_words) {
     const auto close = boost::test_tools::tolerance(1e-12);
     BOOST_TEST(eval::word_f1("Copper Heron", "the copper heron") == 1.0, close);
-    BOOST_TEST(eval::word_f1("the Copper Gull", "Copper Heron") == 0.5, close);       // 1 common of 2 and 2
+    BOOST_TEST(eval::word_f1("the Copper Gull", "Copper Heron") == 0.5, close);               // 1 common of 2 and 2
     BOOST_TEST(eval::word_f1("it costs two blue shells", "two blue shells") == 0.75, close);  // 3 of 5 and 3
-    BOOST_TEST(eval::word_f1("shells shells shells", "shells blue") == 0.4, close);   // a word counts as often as expected
+    BOOST_TEST(eval::word_f1("shells shells shells", "shells blue") == 0.4,
+               close);  // a word counts as often as expected
     BOOST_TEST(eval::word_f1("", "x") == 0.0, close);
     BOOST_TEST(eval::word_f1("...", "the") == 1.0, close);
 }

@@ -24,10 +24,11 @@ eval::forgetting_matrix forgetful() {
     m.columns = {{"knowledge", sample_kind::knowledge, 1}, {"compositional", sample_kind::compositional, 2}};
     const bool facts[3][2] = {{false, false}, {true, true}, {true, false}};
     for (std::size_t r = 0; r < 3; ++r)
-        m.rows.push_back({r == 0 ? "untouched" : "phase-" + std::to_string(r),
-                          {item(sample_kind::knowledge, "a", facts[r][0]), item(sample_kind::knowledge, "b", facts[r][1]),
-                           item(sample_kind::compositional, "s", r == 2)},
-                          eval::perplexity_result{20.0 + static_cast<double>(r), 0.5, 3.0, 0.1, 100, 2}});
+        m.rows.push_back(
+            {r == 0 ? "untouched" : "phase-" + std::to_string(r),
+             {item(sample_kind::knowledge, "a", facts[r][0]), item(sample_kind::knowledge, "b", facts[r][1]),
+              item(sample_kind::compositional, "s", r == 2)},
+             eval::perplexity_result{20.0 + static_cast<double>(r), 0.5, 3.0, 0.1, 100, 2}});
     return m;
 }
 }  // namespace
@@ -39,7 +40,8 @@ BOOST_AUTO_TEST_CASE(cells_and_backward_transfer) {
     BOOST_TEST(m.cell(1, 0).exact.value == 1.0);
     BOOST_TEST(m.cell(2, 0).exact.value == 0.5);
     BOOST_TEST(m.cell(2, 1).exact.value == 1.0);
-    BOOST_TEST(*eval::backward_transfer(m, &eval::qa_summary::exact) == -0.5);  // the skill, learnt last, does not count
+    BOOST_TEST(*eval::backward_transfer(m, &eval::qa_summary::exact) ==
+               -0.5);  // the skill, learnt last, does not count
     BOOST_TEST(*eval::backward_transfer(m, &eval::qa_summary::log_likelihood) == -9.5);
     auto early = m;
     early.rows.pop_back();
@@ -51,7 +53,8 @@ BOOST_AUTO_TEST_CASE(columns_know_after_which_row_they_were_learnt) {
     samples[0].kind = sample_kind::knowledge, samples[0].response_tokens = 4;
     samples[1].kind = sample_kind::foundational;
     samples[2].kind = sample_kind::compositional;
-    const auto plans = replay::bind_phases(samples, replay::lab_phases());  // knowledge-2 finds nothing and makes no row
+    const auto plans =
+        replay::bind_phases(samples, replay::lab_phases());  // knowledge-2 finds nothing and makes no row
     std::vector<eval::question> questions(2);
     questions[0].kind = sample_kind::compositional;
     questions[1].kind = sample_kind::knowledge;
@@ -80,7 +83,8 @@ BOOST_AUTO_TEST_CASE(the_table_is_aligned_and_marks_what_was_learnt_where) {
     BOOST_TEST(text.find("] *") != std::string::npos);
     BOOST_TEST(text.find("backward transfer): -0.50") != std::string::npos);
     BOOST_TEST(text.find("22.00 +/- 0.50") != std::string::npos);
-    BOOST_TEST(eval::table({{"a", "b"}, {"çé", "x"}, {"longer", "y"}}) == "a       b\n---------\nçé      x\nlonger  y\n");
+    BOOST_TEST(eval::table({{"a", "b"}, {"çé", "x"}, {"longer", "y"}}) ==
+               "a       b\n---------\nçé      x\nlonger  y\n");
 }
 
 BOOST_AUTO_TEST_CASE(the_page_is_self_contained_and_escaped) {

@@ -12,7 +12,8 @@ BOOST_AUTO_TEST_CASE(wilson_matches_published_values) {
         double successes;
         std::size_t n;
         double low, high;
-    } cases[] = {{81, 263, 0.2553, 0.3662}, {15, 148, 0.0624, 0.1605}, {0, 20, 0.0000, 0.1611}, {1, 29, 0.0061, 0.1718}};
+    } cases[] = {
+        {81, 263, 0.2553, 0.3662}, {15, 148, 0.0624, 0.1605}, {0, 20, 0.0000, 0.1611}, {1, 29, 0.0061, 0.1718}};
     for (const auto& c : cases) {
         const auto e = eval::wilson(c.successes, c.n);
         BOOST_TEST(std::abs(e.low - c.low) < 5e-5);
@@ -62,7 +63,8 @@ BOOST_AUTO_TEST_CASE(clusters_that_move_together_widen_the_interval) {
 BOOST_AUTO_TEST_CASE(bootstrap_is_seeded_and_its_edges_are_sound) {
     const std::vector<double> values{1, 2, 3, 4};
     const std::vector<std::size_t> cluster{0, 1, 2, 3};
-    const auto a = eval::bootstrap_mean(values, cluster, {.seed = 1}), b = eval::bootstrap_mean(values, cluster, {.seed = 1});
+    const auto a = eval::bootstrap_mean(values, cluster, {.seed = 1}),
+               b = eval::bootstrap_mean(values, cluster, {.seed = 1});
     BOOST_TEST(a.low == b.low);
     BOOST_TEST(a.high == b.high);
     BOOST_TEST(a.value == 2.5);

@@ -27,7 +27,8 @@ BOOST_AUTO_TEST_CASE(windows_do_not_overlap_and_only_their_second_half_counts) {
     const auto result = eval::perplexity(model, tokens, {.context = 8});
     BOOST_TEST(result.windows == 3u);  // the last 5 tokens are no whole window
     BOOST_TEST(result.tokens == 9u);   // 8 - 4 - 1 in each
-    BOOST_TEST(model.windows[1] == (std::vector<token>{8, 9, 10, 11, 12, 13, 14, 15}), boost::test_tools::per_element());
+    BOOST_TEST(model.windows[1] == (std::vector<token>{8, 9, 10, 11, 12, 13, 14, 15}),
+               boost::test_tools::per_element());
     const auto close = boost::test_tools::tolerance(1e-12);
     const double mean = 5.0 / 3.0;  // positions 4, 5, 6: 1, 3, 1
     BOOST_TEST(result.mean_loss == mean, close);
@@ -41,7 +42,9 @@ BOOST_AUTO_TEST_CASE(a_beginning_token_takes_the_first_place) {
     const std::vector<token> tokens(16, 5);
     counting_scorer model;
     std::size_t told = 0;
-    (void)eval::perplexity(model, tokens, {.context = 8, .bos = 1, .max_windows = 1, .progress = [&](std::size_t, std::size_t n) { told = n; }});
+    (void)eval::perplexity(
+        model, tokens,
+        {.context = 8, .bos = 1, .max_windows = 1, .progress = [&](std::size_t, std::size_t n) { told = n; }});
     BOOST_REQUIRE(model.windows.size() == 1u);
     BOOST_TEST(model.windows[0][0] == 1);
     BOOST_TEST(model.windows[0][1] == 5);

@@ -35,8 +35,12 @@ struct scripted {
 static_assert(eval::AnsweringModel<scripted> && !eval::AnsweringModel<int>);
 
 std::vector<eval::question> two_questions() {
-    eval::question a{.id = "morning", .leaf = "knowledge/f", .phrasings = {"Which ferry in the morning?", "morning boat?", "dawn?"},
-                     .answer = "Copper Heron", .aliases = {"the Heron"}, .distractors = {"Velvet Otter", "Silver Gull", "Iron Badger"}};
+    eval::question a{.id = "morning",
+                     .leaf = "knowledge/f",
+                     .phrasings = {"Which ferry in the morning?", "morning boat?", "dawn?"},
+                     .answer = "Copper Heron",
+                     .aliases = {"the Heron"},
+                     .distractors = {"Velvet Otter", "Silver Gull", "Iron Badger"}};
     eval::question b = a;
     b.id = "night";
     b.phrasings = {"Which at night?"};
@@ -48,7 +52,8 @@ std::vector<eval::question> two_questions() {
 BOOST_AUTO_TEST_SUITE(eval_qa)
 
 BOOST_AUTO_TEST_CASE(choices_need_a_strict_winner) {
-    const std::vector<text::score> tie{{-2, 2}, {-2, 2}}, longer{{-4, 4}, {-3, 1}}, sure{{-1, 1}, {-9, 9}}, empty{{0, 0}, {-1, 1}};
+    const std::vector<text::score> tie{{-2, 2}, {-2, 2}}, longer{{-4, 4}, {-3, 1}}, sure{{-1, 1}, {-9, 9}},
+        empty{{0, 0}, {-1, 1}};
     BOOST_TEST(!eval::choose_first(tie).by_sum);
     BOOST_TEST(!eval::choose_first(tie).by_mean);
     BOOST_TEST(!eval::choose_first(longer).by_sum);
@@ -137,7 +142,8 @@ BOOST_AUTO_TEST_CASE(questions_are_found_beside_their_leaves) {
     const auto write = [&](const std::string& leaf, const std::string& id) {
         std::filesystem::create_directories(folder / leaf);
         std::ofstream(folder / (leaf + "/heldout.jsonl"))
-            << R"({"id":")" + id + R"(","phrasings":["q?"],"answer":"x","distractors":["a","b","c"]})" << "\n";
+            << R"({"id":")" + id + R"(","phrasings":["q?"],"answer":"x","distractors":["a","b","c"]})"
+            << "\n";
     };
     BOOST_CHECK_THROW((void)eval::read_questions(folder.path()), config_error);
     write("knowledge/sea/ferries", "one");

@@ -30,7 +30,8 @@ BOOST_AUTO_TEST_CASE(an_answers_likelihood_is_its_training_loss) {
     auto model = tiny::llama();
     infer::engine engine(model, test::byte_tokenizer());
     infer::local_teacher teacher(engine, text::formats::chatml{}, "tiny");
-    for (const auto& [asked, answer] : {std::pair<std::string, std::string>{"ferry?", "heron"}, {"price?", "two shells"}}) {
+    for (const auto& [asked, answer] :
+         {std::pair<std::string, std::string>{"ferry?", "heron"}, {"price?", "two shells"}}) {
         const auto sample = tiny::facts({{asked, answer}}, "l", replay::sample_kind::knowledge);
         const std::vector<text::score_request> request{{{{"user", asked}}, answer}};
         const auto score = teacher.score(request)[0];

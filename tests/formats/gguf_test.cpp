@@ -21,7 +21,9 @@ constexpr auto parse = [](std::span<const std::byte> bytes) { return gguf_file(b
 
 void refused(const raw_gguf& file, std::string_view what) { lab::test::refused(file.bytes(), parse, what); }
 
-gguf_file open_raw(const std::string& bytes) { return gguf_file(std::as_bytes(std::span(bytes.data(), bytes.size())), "bad"); }
+gguf_file open_raw(const std::string& bytes) {
+    return gguf_file(std::as_bytes(std::span(bytes.data(), bytes.size())), "bad");
+}
 
 constexpr auto huge = std::numeric_limits<std::uint64_t>::max();
 
@@ -74,11 +76,16 @@ BOOST_AUTO_TEST_CASE(weights_outlive_the_file_object) {
 
 BOOST_AUTO_TEST_CASE(integers_of_every_width_convert_within_range) {
     raw_gguf f;
-    f.keys = {raw_gguf::key("u8", 0, raw<std::uint8_t>(200)),  raw_gguf::key("i8", 1, raw<std::int8_t>(-3)),
-              raw_gguf::key("u16", 2, raw<std::uint16_t>(9)),  raw_gguf::key("i16", 3, raw<std::int16_t>(-9)),
-              raw_gguf::key("u32", 4, raw<std::uint32_t>(4000000000u)), raw_gguf::key("i32", 5, raw<std::int32_t>(-7)),
-              raw_gguf::key("f32", 6, raw(1.5f)),              raw_gguf::key("yes", 7, raw<std::uint8_t>(1)),
-              raw_gguf::key("u64", 10, raw(huge)),             raw_gguf::key("i64", 11, raw<std::int64_t>(-5)),
+    f.keys = {raw_gguf::key("u8", 0, raw<std::uint8_t>(200)),
+              raw_gguf::key("i8", 1, raw<std::int8_t>(-3)),
+              raw_gguf::key("u16", 2, raw<std::uint16_t>(9)),
+              raw_gguf::key("i16", 3, raw<std::int16_t>(-9)),
+              raw_gguf::key("u32", 4, raw<std::uint32_t>(4000000000u)),
+              raw_gguf::key("i32", 5, raw<std::int32_t>(-7)),
+              raw_gguf::key("f32", 6, raw(1.5f)),
+              raw_gguf::key("yes", 7, raw<std::uint8_t>(1)),
+              raw_gguf::key("u64", 10, raw(huge)),
+              raw_gguf::key("i64", 11, raw<std::int64_t>(-5)),
               raw_gguf::key("f64", 12, raw(2.5))};
     const std::string bytes = f.bytes();
     const gguf_file file = open_raw(bytes);
@@ -106,10 +113,12 @@ BOOST_AUTO_TEST_CASE(integers_of_every_width_convert_within_range) {
 
 BOOST_AUTO_TEST_CASE(arrays_are_read_by_the_type_of_their_elements) {
     raw_gguf f;
-    f.keys = {raw_gguf::key("ints", 9, raw<std::uint32_t>(5) + raw<std::uint64_t>(2) + raw<std::int32_t>(-1) + raw<std::int32_t>(2)),
-              raw_gguf::key("floats", 9, raw<std::uint32_t>(6) + raw<std::uint64_t>(1) + raw(0.5f)),
-              raw_gguf::key("bytes", 9, raw<std::uint32_t>(0) + raw<std::uint64_t>(3) + "abc"),
-              raw_gguf::key("none", 9, raw<std::uint32_t>(8) + raw<std::uint64_t>(0))};
+    f.keys = {
+        raw_gguf::key("ints", 9,
+                      raw<std::uint32_t>(5) + raw<std::uint64_t>(2) + raw<std::int32_t>(-1) + raw<std::int32_t>(2)),
+        raw_gguf::key("floats", 9, raw<std::uint32_t>(6) + raw<std::uint64_t>(1) + raw(0.5f)),
+        raw_gguf::key("bytes", 9, raw<std::uint32_t>(0) + raw<std::uint64_t>(3) + "abc"),
+        raw_gguf::key("none", 9, raw<std::uint32_t>(8) + raw<std::uint64_t>(0))};
     const std::string bytes = f.bytes();
     const gguf_file file = open_raw(bytes);
     BOOST_TEST(file.integers("ints") == (std::vector<std::int64_t>{-1, 2}), boost::test_tools::per_element());
@@ -184,8 +193,11 @@ BOOST_AUTO_TEST_CASE(refuses_bad_value_size) {
     f.keys[1] = raw_gguf::key("n", 8, raw(huge));
     refused(f, "a string of metadata key 'n' needs 18446744073709551615 bytes");
     // Counts whose product with the element's size wraps to something small.
-    for (const auto& [type, count] : {std::pair<std::uint32_t, std::uint64_t>{4, (std::uint64_t{1} << 62) + 1}, {12, (std::uint64_t{1} << 61) + 1},
-                                      {8, (std::uint64_t{1} << 61) + 1}, {0, huge}, {7, huge}}) {
+    for (const auto& [type, count] : {std::pair<std::uint32_t, std::uint64_t>{4, (std::uint64_t{1} << 62) + 1},
+                                      {12, (std::uint64_t{1} << 61) + 1},
+                                      {8, (std::uint64_t{1} << 61) + 1},
+                                      {0, huge},
+                                      {7, huge}}) {
         f.keys[1] = raw_gguf::key("n", 9, raw(type) + raw(count) + raw<std::uint64_t>(0));
         refused(f, "element count of metadata key 'n', " + std::to_string(count) + " cannot fit");
     }
@@ -312,13 +324,17 @@ BOOST_AUTO_TEST_CASE(refuses_short_data) {
     refused(f, "tensor 'a' (f32 [2, 3]) needs 24 bytes of data, 0 are left");
     const std::string header = f.header();
     lab::test::refused(header, parse, "needs 24 bytes of data, 0 are left");
-    for (std::size_t size = 0; size < header.size(); ++size) lab::test::refused(header.substr(0, size), parse, "offset");
+    for (std::size_t size = 0; size < header.size(); ++size)
+        lab::test::refused(header.substr(0, size), parse, "offset");
 }
 
 BOOST_AUTO_TEST_CASE(survives_a_thousand_mutations_of_the_header) {
     raw_gguf good;
-    good.keys.push_back(raw_gguf::key("tokens", 9, raw<std::uint32_t>(8) + raw<std::uint64_t>(3) + raw_string("a") + raw_string("") + raw_string("b")));
-    good.keys.push_back(raw_gguf::key("scores", 9, raw<std::uint32_t>(6) + raw<std::uint64_t>(2) + raw(1.0f) + raw(2.0f)));
+    good.keys.push_back(raw_gguf::key(
+        "tokens", 9,
+        raw<std::uint32_t>(8) + raw<std::uint64_t>(3) + raw_string("a") + raw_string("") + raw_string("b")));
+    good.keys.push_back(
+        raw_gguf::key("scores", 9, raw<std::uint32_t>(6) + raw<std::uint64_t>(2) + raw(1.0f) + raw(2.0f)));
     good.keys.push_back(raw_gguf::key("general.alignment", 4, raw<std::uint32_t>(32)));
     const std::string bytes = good.bytes();
     std::size_t opened = 0, failed = 0;
@@ -337,7 +353,8 @@ BOOST_AUTO_TEST_CASE(survives_a_thousand_mutations_of_the_header) {
             for (const auto& e : file.metadata()) sum += lab::test::touch(e.value.bytes);
             for (const auto& e : file.metadata()) {
                 if (e.value.type != lab::formats::gguf_type::array) continue;
-                if (e.value.element == lab::formats::gguf_type::string) sum += static_cast<unsigned>(file.strings(e.key).size());
+                if (e.value.element == lab::formats::gguf_type::string)
+                    sum += static_cast<unsigned>(file.strings(e.key).size());
             }
             ++opened;
         } catch (const lab::error&) {

@@ -13,20 +13,35 @@ namespace {
 
 // As transformers 4 writes a Llama: rope_theta at the top, no head_dim.
 json llama4() {
-    return json{{"architectures", {"LlamaForCausalLM"}}, {"model_type", "llama"}, {"hidden_size", 64}, {"intermediate_size", 96},
-                {"num_hidden_layers", 2}, {"num_attention_heads", 4}, {"num_key_value_heads", 2}, {"vocab_size", 100},
-                {"max_position_embeddings", 512}, {"rms_norm_eps", 1e-5}, {"rope_theta", 50000.0}, {"rope_scaling", nullptr},
-                {"torch_dtype", "float16"}, {"bos_token_id", 1}, {"eos_token_id", 2}, {"tie_word_embeddings", true}};
+    return json{{"architectures", {"LlamaForCausalLM"}},
+                {"model_type", "llama"},
+                {"hidden_size", 64},
+                {"intermediate_size", 96},
+                {"num_hidden_layers", 2},
+                {"num_attention_heads", 4},
+                {"num_key_value_heads", 2},
+                {"vocab_size", 100},
+                {"max_position_embeddings", 512},
+                {"rms_norm_eps", 1e-5},
+                {"rope_theta", 50000.0},
+                {"rope_scaling", nullptr},
+                {"torch_dtype", "float16"},
+                {"bos_token_id", 1},
+                {"eos_token_id", 2},
+                {"tie_word_embeddings", true}};
 }
 void refused(const json& value, std::string_view what) {
-    BOOST_CHECK_EXCEPTION((void)parse_hf_config(value, "config.json"), lab::format_error, [&](const lab::format_error& fault) {
-        const std::string_view message = fault.what();
-        const bool good = message.starts_with("config.json: ") && message.find(what) != message.npos;
-        if (!good) BOOST_ERROR("unexpected message: " << message);
-        return good;
-    });
+    BOOST_CHECK_EXCEPTION(
+        (void)parse_hf_config(value, "config.json"), lab::format_error, [&](const lab::format_error& fault) {
+            const std::string_view message = fault.what();
+            const bool good = message.starts_with("config.json: ") && message.find(what) != message.npos;
+            if (!good) BOOST_ERROR("unexpected message: " << message);
+            return good;
+        });
 }
-hf_config load(const std::string& name) { return lab::formats::load_hf_config(lab::test::fixture("formats/config_" + name + ".json")); }
+hf_config load(const std::string& name) {
+    return lab::formats::load_hf_config(lab::test::fixture("formats/config_" + name + ".json"));
+}
 
 }  // namespace
 
@@ -76,7 +91,8 @@ BOOST_AUTO_TEST_CASE(reads_what_transformers_5_writes) {
 }
 
 BOOST_AUTO_TEST_CASE(absent_fields_take_the_defaults_of_their_class) {
-    json c{{"model_type", "mistral"}, {"hidden_size", 64}, {"intermediate_size", 96}, {"num_hidden_layers", 1}, {"num_attention_heads", 16}, {"vocab_size", 9}};
+    json c{{"model_type", "mistral"}, {"hidden_size", 64},         {"intermediate_size", 96},
+           {"num_hidden_layers", 1},  {"num_attention_heads", 16}, {"vocab_size", 9}};
     BOOST_TEST(parse_hf_config(c, "p").num_key_value_heads == 8u);
     BOOST_TEST(parse_hf_config(c, "p").sliding_window.value_or(0) == 4096u);
     c["num_key_value_heads"] = nullptr;
@@ -99,7 +115,8 @@ BOOST_AUTO_TEST_CASE(what_is_written_reads_back_the_same) {
 }
 
 BOOST_AUTO_TEST_CASE(faults_name_the_field) {
-    for (const char* key : {"model_type", "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads", "vocab_size"}) {
+    for (const char* key :
+         {"model_type", "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads", "vocab_size"}) {
         json c = llama4();
         c.erase(key);
         refused(c, "field '" + std::string(key) + "' is missing");

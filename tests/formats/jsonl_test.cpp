@@ -12,13 +12,15 @@ BOOST_AUTO_TEST_SUITE(jsonl)
 
 BOOST_AUTO_TEST_CASE(reads_values_with_their_line_numbers) {
     std::vector<std::size_t> lines;
-    lab::formats::for_each_json_line("{\"a\":1}\n\n  \r\n[2]\r\n3", "p", [&](json, std::size_t line) { lines.push_back(line); });
+    lab::formats::for_each_json_line("{\"a\":1}\n\n  \r\n[2]\r\n3", "p",
+                                     [&](json, std::size_t line) { lines.push_back(line); });
     BOOST_TEST(lines == (std::vector<std::size_t>{1, 4, 5}), boost::test_tools::per_element());
 }
 
 BOOST_AUTO_TEST_CASE(faults_name_the_line_of_the_file) {
-    BOOST_CHECK_EXCEPTION(lab::formats::for_each_json_line("{}\n{}\n{\"a\":}\n", "data.jsonl", [](json, std::size_t) {}), lab::format_error,
-                          [](const auto& fault) { return std::string(fault.what()).starts_with("data.jsonl:3:6: "); });
+    BOOST_CHECK_EXCEPTION(
+        lab::formats::for_each_json_line("{}\n{}\n{\"a\":}\n", "data.jsonl", [](json, std::size_t) {}),
+        lab::format_error, [](const auto& fault) { return std::string(fault.what()).starts_with("data.jsonl:3:6: "); });
 }
 
 BOOST_AUTO_TEST_CASE(written_files_read_back) {

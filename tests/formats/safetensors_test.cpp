@@ -24,8 +24,10 @@ void refused(std::string_view header, std::size_t buffer, std::string_view what)
     lab::test::refused(raw_safetensors(header, buffer), parse, what);
 }
 /// One tensor "a".
-void refused_tensor(std::string_view dtype, std::string_view shape, std::string_view offsets, std::size_t buffer, std::string_view what) {
-    refused(R"({"a":{"dtype":")" + std::string(dtype) + R"(","shape":)" + std::string(shape) + R"(,"data_offsets":)" + std::string(offsets) + "}}",
+void refused_tensor(std::string_view dtype, std::string_view shape, std::string_view offsets, std::size_t buffer,
+                    std::string_view what) {
+    refused(R"({"a":{"dtype":")" + std::string(dtype) + R"(","shape":)" + std::string(shape) + R"(,"data_offsets":)" +
+                std::string(offsets) + "}}",
             buffer, what);
 }
 double sum(const lab::formats::stored_tensor& t) {
@@ -82,16 +84,20 @@ BOOST_AUTO_TEST_CASE(refuses_a_short_file) {
     lab::test::refused("1234567", parse, "needs 8 bytes, 7 are left");
 }
 BOOST_AUTO_TEST_CASE(refuses_a_header_too_large) {
-    lab::test::refused(raw<std::uint64_t>(100'000'001) + "{}", parse, "the header's length 100000001 exceeds 100000000");
+    lab::test::refused(raw<std::uint64_t>(100'000'001) + "{}", parse,
+                       "the header's length 100000001 exceeds 100000000");
     lab::test::refused(raw(~std::uint64_t{0}) + "{}", parse, "exceeds");
 }
 BOOST_AUTO_TEST_CASE(refuses_a_header_beyond_the_file) {
     lab::test::refused(raw<std::uint64_t>(3) + "{}", parse, "the header needs 3 bytes, 2 are left");
 }
 BOOST_AUTO_TEST_CASE(refuses_a_header_that_does_not_begin_with_a_brace) {
-    for (const char* header : {"", " {}", "[]", "x"}) refused(header, 0, "offset 8: the header does not begin with '{'");
+    for (const char* header : {"", " {}", "[]", "x"})
+        refused(header, 0, "offset 8: the header does not begin with '{'");
 }
-BOOST_AUTO_TEST_CASE(refuses_a_header_that_is_not_utf8) { refused("{\"a\xff\":1}", 0, "offset 11: the header is not UTF-8"); }
+BOOST_AUTO_TEST_CASE(refuses_a_header_that_is_not_utf8) {
+    refused("{\"a\xff\":1}", 0, "offset 11: the header is not UTF-8");
+}
 BOOST_AUTO_TEST_CASE(refuses_a_header_that_is_not_json) {
     refused("{\"a\":}", 0, "header:1:6: ");
     refused("{} {}", 0, "header:1:4: ");
@@ -99,7 +105,9 @@ BOOST_AUTO_TEST_CASE(refuses_a_header_that_is_not_json) {
     refused("{\"a\":" + std::string(100000, '['), 0, "nested deeper");
 }
 BOOST_AUTO_TEST_CASE(refuses_duplicate_keys) {
-    refused(R"({"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]},"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}})", 1, "duplicate key 'a'");
+    refused(
+        R"({"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]},"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}})",
+        1, "duplicate key 'a'");
     refused(R"({"a":{"dtype":"U8","dtype":"U8","shape":[1],"data_offsets":[0,1]}})", 1, "duplicate key 'dtype'");
     refused(R"({"__metadata__":{},"__metadata__":{}})", 0, "duplicate key '__metadata__'");
 }
@@ -122,7 +130,8 @@ BOOST_AUTO_TEST_CASE(refuses_missing_and_mistyped_fields) {
 BOOST_AUTO_TEST_CASE(refuses_unknown_dtypes_before_anything_is_skipped) {
     refused_tensor("X9", "[1]", "[0,1]", 1, "tensor 'a' has the unknown dtype 'X9'");
     refused_tensor("f32", "[1]", "[0,4]", 4, "unknown dtype 'f32'");
-    for (const char* known : {"I64", "U64", "F64"}) refused_tensor(known, "[2]", "[0,15]", 15, "needs 16 bytes, its data_offsets span 15");
+    for (const char* known : {"I64", "U64", "F64"})
+        refused_tensor(known, "[2]", "[0,15]", 15, "needs 16 bytes, its data_offsets span 15");
 }
 BOOST_AUTO_TEST_CASE(refuses_sizes_that_differ_from_shape_times_dtype) {
     refused_tensor("F32", "[2,3]", "[0,20]", 20, "(F32 [2, 3]) needs 24 bytes, its data_offsets span 20");
@@ -144,8 +153,8 @@ BOOST_AUTO_TEST_CASE(refuses_offsets_outside_the_buffer) {
 }
 BOOST_AUTO_TEST_CASE(refuses_holes_overlap_and_leftovers) {
     const auto two = [](const char* a, const char* b) {
-        return R"({"a":{"dtype":"U8","shape":[2],"data_offsets":)" + std::string(a) + R"(},"b":{"dtype":"U8","shape":[2],"data_offsets":)" +
-               std::string(b) + "}}";
+        return R"({"a":{"dtype":"U8","shape":[2],"data_offsets":)" + std::string(a) +
+               R"(},"b":{"dtype":"U8","shape":[2],"data_offsets":)" + std::string(b) + "}}";
     };
     refused(two("[0,2]", "[3,5]"), 5, "tensor 'b' leaves a hole before it: it begins at 3, expected 2");
     refused(two("[1,3]", "[3,5]"), 5, "tensor 'a' leaves a hole before it: it begins at 1, expected 0");
@@ -177,7 +186,8 @@ BOOST_AUTO_TEST_CASE(refuses_bad_shard_indexes) {
         refuse(R"({"weight_map":{"a":")" + std::string(shard) + R"("}})", "expected a plain file name");
     refuse(R"({"weight_map":{"a":"absent.safetensors"}})", "cannot open");
     refuse(R"({"weight_map":{"b":"one.safetensors"}})", "tensor 'b' is not in one.safetensors");
-    refuse(R"({"weight_map":{"a":"one.safetensors","b":"two.safetensors"}})", "tensor 'a' lies in both one.safetensors and two.safetensors");
+    refuse(R"({"weight_map":{"a":"one.safetensors","b":"two.safetensors"}})",
+           "tensor 'a' lies in both one.safetensors and two.safetensors");
     write(index, R"({"weight_map":{"a":"one.safetensors"}})");
     BOOST_TEST(open_safetensors(folder.path()).find("a") != nullptr);
 }
@@ -189,8 +199,9 @@ BOOST_AUTO_TEST_CASE(an_empty_folder_says_what_was_looked_for) {
 }
 
 BOOST_AUTO_TEST_CASE(survives_a_thousand_mutations_of_the_header) {
-    const std::string header = R"({"__metadata__":{"format":"pt","note":"a text that may become any other"},"model.layers.0.self_attn.q_proj.weight":{"dtype":"F32","shape":[2,3],"data_offsets":[0,24]},)"
-                               R"("b":{"dtype":"BF16","shape":[5],"data_offsets":[24,34]},"c":{"dtype":"I64","shape":[1,1,1],"data_offsets":[34,42]}}   )";
+    const std::string header =
+        R"({"__metadata__":{"format":"pt","note":"a text that may become any other"},"model.layers.0.self_attn.q_proj.weight":{"dtype":"F32","shape":[2,3],"data_offsets":[0,24]},)"
+        R"("b":{"dtype":"BF16","shape":[5],"data_offsets":[24,34]},"c":{"dtype":"I64","shape":[1,1,1],"data_offsets":[34,42]}}   )";
     const std::string bytes = raw_safetensors(header, 42);
     std::size_t opened = 0, failed = 0;
     unsigned sum = 0;
@@ -203,7 +214,8 @@ BOOST_AUTO_TEST_CASE(survives_a_thousand_mutations_of_the_header) {
             const safetensors_file file(std::span(exact.get(), bad.size()), "mutated");
             for (const auto& e : file.entries()) sum += lab::test::touch(e.bytes);
             const auto weights = file.weights();
-            for (const auto& t : weights.tensors()) BOOST_REQUIRE_EQUAL(t.bytes.size(), lab::formats::tensor_bytes(t.type, t.shape));
+            for (const auto& t : weights.tensors())
+                BOOST_REQUIRE_EQUAL(t.bytes.size(), lab::formats::tensor_bytes(t.type, t.shape));
             ++opened;
         } catch (const lab::error&) {
             ++failed;

@@ -45,25 +45,30 @@ BOOST_AUTO_TEST_CASE(a_file_round_trips) {
     BOOST_TEST(file.metadata().at("format") == "pt");
     BOOST_TEST(file.metadata().at("note") == "grüße");
     const auto weights = file.weights();
-    BOOST_TEST(lab::formats::to_floats(weights.require("half")) == (std::vector<float>{1, 2, 3}), boost::test_tools::per_element());
-    BOOST_TEST(lab::formats::to_floats(weights.require("wide")) == (std::vector<float>{10, 11, 12, 13}), boost::test_tools::per_element());
+    BOOST_TEST(lab::formats::to_floats(weights.require("half")) == (std::vector<float>{1, 2, 3}),
+               boost::test_tools::per_element());
+    BOOST_TEST(lab::formats::to_floats(weights.require("wide")) == (std::vector<float>{10, 11, 12, 13}),
+               boost::test_tools::per_element());
     BOOST_TEST(weights.require("brain").shape.size() == 3u);
     BOOST_TEST(weights.require("scalar").shape.empty());
     for (const auto& t : weights.tensors())
-        BOOST_TEST(reinterpret_cast<std::uintptr_t>(t.bytes.data()) % lab::block_bytes(t.type) == 0u, t.name << " is aligned to its elements");
+        BOOST_TEST(reinterpret_cast<std::uintptr_t>(t.bytes.data()) % lab::block_bytes(t.type) == 0u,
+                   t.name << " is aligned to its elements");
     w.write(folder / "g.safetensors");
     BOOST_TEST((lab::read_file(folder / "f.safetensors") == lab::read_file(folder / "g.safetensors")));
 }
 
 BOOST_AUTO_TEST_CASE(folders_are_sharded_on_request_and_cleaned_of_the_other_kind) {
     safetensors_writer w;
-    for (int i = 0; i < 5; ++i) w.add(counted("t" + std::to_string(i), lab::dtype::f32, {10}, static_cast<float>(100 * i)));
+    for (int i = 0; i < 5; ++i)
+        w.add(counted("t" + std::to_string(i), lab::dtype::f32, {10}, static_cast<float>(100 * i)));
     const lab::test::temporary_folder folder;
     w.write_folder(folder.path());
     BOOST_TEST(std::filesystem::exists(folder / "model.safetensors"));
     w.write_folder(folder.path(), 80);
     BOOST_TEST(!std::filesystem::exists(folder / "model.safetensors"));
-    for (const char* shard : {"model-00001-of-00003.safetensors", "model-00002-of-00003.safetensors", "model-00003-of-00003.safetensors"})
+    for (const char* shard :
+         {"model-00001-of-00003.safetensors", "model-00002-of-00003.safetensors", "model-00003-of-00003.safetensors"})
         BOOST_TEST(std::filesystem::exists(folder / shard));
     const auto sharded = open_safetensors(folder.path());
     BOOST_TEST(sharded.tensors().size() == 5u);

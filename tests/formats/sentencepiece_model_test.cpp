@@ -18,7 +18,9 @@ namespace {
 
 constexpr auto parse = [](std::span<const std::byte> bytes) { return lab::formats::parse_sentencepiece(bytes, "bad"); };
 
-sentencepiece_model parse_text(const std::string& bytes) { return parse(std::as_bytes(std::span(bytes.data(), bytes.size()))); }
+sentencepiece_model parse_text(const std::string& bytes) {
+    return parse(std::as_bytes(std::span(bytes.data(), bytes.size())));
+}
 
 std::string varint(std::uint64_t value) {
     std::string out;
@@ -26,9 +28,13 @@ std::string varint(std::uint64_t value) {
     return out + static_cast<char>(value);
 }
 std::string number(std::uint32_t field, std::uint64_t value) { return varint(field << 3) + varint(value); }
-std::string block(std::uint32_t field, const std::string& bytes) { return varint((field << 3) | 2) + varint(bytes.size()) + bytes; }
+std::string block(std::uint32_t field, const std::string& bytes) {
+    return varint((field << 3) | 2) + varint(bytes.size()) + bytes;
+}
 std::string real(std::uint32_t field, float value) { return varint((field << 3) | 5) + lab::test::raw(value); }
-std::string piece(const std::string& text, float score, unsigned type) { return block(1, block(1, text) + real(2, score) + number(3, type)); }
+std::string piece(const std::string& text, float score, unsigned type) {
+    return block(1, block(1, text) + real(2, score) + number(3, type));
+}
 /// Three pieces and both specs.
 std::string good(const std::string& trainer = "", const std::string& normalizer = "") {
     return piece("<unk>", 0, 2) + piece("<s>", 0, 3) + piece("</s>", 0, 3) + block(2, trainer) + block(3, normalizer);
@@ -49,7 +55,8 @@ BOOST_AUTO_TEST_CASE(reads_what_sentencepiece_reads) {
         BOOST_TEST(model.bos_id == golden["bos"].get<int>());
         BOOST_TEST(model.eos_id == golden["eos"].get<int>());
         BOOST_TEST(model.pad_id == golden["pad"].get<int>());
-        BOOST_TEST((model.algorithm == (name == "bpe" ? sentencepiece_algorithm::bpe : sentencepiece_algorithm::unigram)));
+        BOOST_TEST(
+            (model.algorithm == (name == "bpe" ? sentencepiece_algorithm::bpe : sentencepiece_algorithm::unigram)));
         BOOST_TEST(model.byte_fallback == (name == "bpe"));
         BOOST_TEST(model.add_dummy_prefix == (name == "bpe"));
         BOOST_TEST(model.normalizer_name == "identity");
@@ -81,9 +88,11 @@ BOOST_AUTO_TEST_CASE(absent_fields_take_the_protobuf_defaults) {
 }
 
 BOOST_AUTO_TEST_CASE(settings_are_read_and_unknown_fields_skipped) {
-    const std::string trainer = number(3, 2) + number(24, 1) + number(35, 1) + number(42, 1) + number(43, ~std::uint64_t{0}) + block(45, "U") +
-                                block(7, "corpus.txt") + real(10, 0.5f) + varint((99 << 3) | 1) + std::string(8, 'x');
-    const std::string normalizer = block(1, "nmt") + block(2, std::string(5, '\xff')) + number(3, 0) + number(4, 0) + number(5, 0);
+    const std::string trainer = number(3, 2) + number(24, 1) + number(35, 1) + number(42, 1) +
+                                number(43, ~std::uint64_t{0}) + block(45, "U") + block(7, "corpus.txt") +
+                                real(10, 0.5f) + varint((99 << 3) | 1) + std::string(8, 'x');
+    const std::string normalizer =
+        block(1, "nmt") + block(2, std::string(5, '\xff')) + number(3, 0) + number(4, 0) + number(5, 0);
     const auto model = parse_text(good(trainer, normalizer) + block(4, "self test") + number(200, 1));
     BOOST_TEST((model.algorithm == sentencepiece_algorithm::bpe));
     BOOST_TEST(model.treat_whitespace_as_suffix);
@@ -112,7 +121,8 @@ BOOST_AUTO_TEST_CASE(refuses_lengths_beyond_the_end) {
 BOOST_AUTO_TEST_CASE(refuses_bad_keys_and_wire_types) {
     refused(std::string(1, '\0') + "x", "field number 0 is out of range");
     refused(varint(std::uint64_t{1} << 40), "is out of range");
-    for (const unsigned wire : {3u, 4u, 6u, 7u}) refused(varint((1 << 3) | wire), "wire type " + std::to_string(wire) + " is not supported");
+    for (const unsigned wire : {3u, 4u, 6u, 7u})
+        refused(varint((1 << 3) | wire), "wire type " + std::to_string(wire) + " is not supported");
     refused(number(1, 7), "field 1 has wire type 0, expected 2");
     refused(block(1, number(1, 7)), "field 1 has wire type 0, expected 2");
     refused(block(1, number(2, 7)), "field 2 has wire type 0, expected 5");
@@ -149,7 +159,8 @@ BOOST_AUTO_TEST_CASE(survives_a_thousand_mutations) {
 }
 
 BOOST_AUTO_TEST_CASE(real_models_open, *boost::unit_test::precondition(lab::test::needs("tokenizers/granite-7b-lab"))) {
-    const auto model = lab::formats::load_sentencepiece(lab::test::shared_data("tokenizers/granite-7b-lab/tokenizer.model"));
+    const auto model =
+        lab::formats::load_sentencepiece(lab::test::shared_data("tokenizers/granite-7b-lab/tokenizer.model"));
     BOOST_TEST(model.pieces.size() == 32000u);
     BOOST_TEST((model.algorithm == sentencepiece_algorithm::bpe));
     BOOST_TEST(model.byte_fallback);

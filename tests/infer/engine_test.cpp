@@ -1,4 +1,5 @@
-// A generation's result is its own: the same bytes alone or in company, prefix found or computed, prompt whole or in chunks.
+// A generation's result is its own: the same bytes alone or in company, prefix found or computed, prompt whole or in
+// chunks.
 #include "lab/infer/engine.hpp"
 
 #include <boost/test/unit_test.hpp>
@@ -10,7 +11,8 @@ namespace {
 
 using namespace lab;
 
-infer::generation sampled(const tokenizer::tokenizer& t, const std::string& prompt, std::uint64_t seed, std::size_t max_tokens = 40) {
+infer::generation sampled(const tokenizer::tokenizer& t, const std::string& prompt, std::uint64_t seed,
+                          std::size_t max_tokens = 40) {
     infer::generation job;
     job.prompt = t.encode(prompt);
     job.max_tokens = max_tokens;
@@ -27,7 +29,8 @@ std::vector<infer::generation> some_jobs(const tokenizer::tokenizer& t, bool sha
     return jobs;
 }
 
-std::vector<infer::generated> run(const infer::engine_options& options, std::vector<infer::generation> jobs, std::size_t threads = 1) {
+std::vector<infer::generated> run(const infer::engine_options& options, std::vector<infer::generation> jobs,
+                                  std::size_t threads = 1) {
     infer::engine engine(test::byte_model(threads), test::byte_tokenizer(), options);
     return engine.run(jobs);
 }
@@ -128,7 +131,8 @@ BOOST_AUTO_TEST_CASE(a_run_can_be_watched_and_ended) {
     infer::engine engine(test::byte_model(), t, {.max_sequences = 2});
     auto jobs = some_jobs(t);
     std::size_t finished = 0;
-    const auto results = engine.run(jobs, {[&](std::size_t, const infer::generated&) { ++finished; }, [&] { return finished < 3; }});
+    const auto results =
+        engine.run(jobs, {[&](std::size_t, const infer::generated&) { ++finished; }, [&] { return finished < 3; }});
     std::size_t cancelled = 0;
     for (const auto& r : results) cancelled += r.finish == text::finish_reason::cancelled ? 1u : 0u;
     BOOST_TEST(finished >= 3u);
@@ -153,13 +157,15 @@ BOOST_AUTO_TEST_CASE(a_small_cache_makes_sequences_wait) {
     const std::size_t block = 64 * 2 * 2 * 16 * 4;
     const auto jobs = [&] {
         std::vector<infer::generation> list;
-        for (std::uint64_t i = 0; i < 3; ++i) list.push_back(sampled(t, std::string(50, static_cast<char>('a' + i)), i, 100));
+        for (std::uint64_t i = 0; i < 3; ++i)
+            list.push_back(sampled(t, std::string(50, static_cast<char>('a' + i)), i, 100));
         return list;
     };
     const auto wide = run({}, jobs());
     require_same(run({.cache_bytes = 3 * block}, jobs()), wide);  // each needs three blocks in the end
     require_same(run({.cache_bytes = 5 * block}, jobs()), wide);
-    for (const auto& r : run({.cache_bytes = block}, jobs())) BOOST_TEST(r.tokens.size() == 14u);  // the context is one block
+    for (const auto& r : run({.cache_bytes = block}, jobs()))
+        BOOST_TEST(r.tokens.size() == 14u);  // the context is one block
 }
 
 BOOST_AUTO_TEST_SUITE_END()

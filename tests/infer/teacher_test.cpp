@@ -60,7 +60,8 @@ BOOST_AUTO_TEST_CASE(a_choice_has_the_probabilities_that_scores_give) {
     BOOST_REQUIRE_EQUAL(answer.choice_probabilities.size(), 3u);
     std::size_t best = 0;
     for (std::size_t i = 0; i < 3; ++i) {
-        BOOST_TEST(answer.choice_probabilities[i] == std::exp(logs[i].log_probability) / sum, boost::test_tools::tolerance(1e-9));
+        BOOST_TEST(answer.choice_probabilities[i] == std::exp(logs[i].log_probability) / sum,
+                   boost::test_tools::tolerance(1e-9));
         if (logs[i].log_probability > logs[best].log_probability) best = i;
     }
     BOOST_TEST(answer.text == request.constraint.choices[best]);
@@ -69,7 +70,8 @@ BOOST_AUTO_TEST_CASE(a_choice_has_the_probabilities_that_scores_give) {
 
 BOOST_AUTO_TEST_CASE(a_chat_keeps_its_conversation_and_computes_each_turn_once) {
     infer::engine engine(test::byte_model(), test::byte_tokenizer());
-    infer::chat chat(engine, text::chat_format_by_name("chatml"), sampling::chain{sampling::greedy{}}, {.system = "Be brief.", .max_tokens = 10});
+    infer::chat chat(engine, text::chat_format_by_name("chatml"), sampling::chain{sampling::greedy{}},
+                     {.system = "Be brief.", .max_tokens = 10});
     std::string streamed;
     const auto first = chat.say("one", [&](std::string_view piece) {
         streamed += piece;
@@ -89,7 +91,8 @@ BOOST_AUTO_TEST_CASE(a_chat_keeps_its_conversation_and_computes_each_turn_once) 
 
 BOOST_AUTO_TEST_CASE(a_long_chat_leaves_out_its_oldest_exchanges) {
     infer::engine engine(test::byte_model(1, 256), test::byte_tokenizer());
-    infer::chat chat(engine, text::chat_format_by_name("chatml"), sampling::chain{sampling::greedy{}}, {.system = "S", .max_tokens = 8});
+    infer::chat chat(engine, text::chat_format_by_name("chatml"), sampling::chain{sampling::greedy{}},
+                     {.system = "S", .max_tokens = 8});
     for (int i = 0; i < 5; ++i) static_cast<void>(chat.say(std::string(40, static_cast<char>('a' + i))));
     BOOST_TEST(chat.left_out() > 0u);
     BOOST_TEST(chat.left_out() % 2 == 0u);

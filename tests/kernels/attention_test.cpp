@@ -22,8 +22,10 @@ struct cache {
                 for (std::size_t i = 0; random_rows && i < 64 * row && b * 64 * row + i < length * row; ++i)
                     half->back()[i] = static_cast<float>(rng.normal());
             }
-        for (std::size_t b = 0; b < count; ++b) key_blocks.push_back(keys[b].data()), value_blocks.push_back(values[b].data());
-        for (std::size_t b = 0; b < count; ++b) const_keys.push_back(keys[b].data()), const_values.push_back(values[b].data());
+        for (std::size_t b = 0; b < count; ++b)
+            key_blocks.push_back(keys[b].data()), value_blocks.push_back(values[b].data());
+        for (std::size_t b = 0; b < count; ++b)
+            const_keys.push_back(keys[b].data()), const_values.push_back(values[b].data());
         size = static_cast<std::int32_t>(length);
     }
     [[nodiscard]] kv_sequence<const S> read() const { return {const_keys, const_values, size}; }
@@ -111,7 +113,8 @@ BOOST_AUTO_TEST_CASE(gradients_match_the_twin) {
         tensor<float, 3> dq(shape);
         tensor<double, 3> expected(shape);
         cpu.attention_backward(dy, q, f.batch(), f.kv_views, p.options, dq, f.dkv_views);
-        reference.attention_backward(in_double(dy), in_double(q), d.batch(), d.kv_views, p.options, expected, d.dkv_views);
+        reference.attention_backward(in_double(dy), in_double(q), d.batch(), d.kv_views, p.options, expected,
+                                     d.dkv_views);
         const double bound = 300 * epsilon;
         BOOST_TEST(largest_error(dq, expected) < bound * largest_magnitude(expected));
         for (std::size_t s = 0; s < f.dkv.size(); ++s)
@@ -144,9 +147,10 @@ BOOST_AUTO_TEST_CASE(a_token_is_the_same_bits_alone_and_in_any_batch) {
                 setting<float> piece({{first}, {last}, whole.options});
                 for (std::size_t b = 0; b < piece.kv[0].count; ++b)
                     for (std::size_t i = 0; i < 64 * 2 * 24 && b * 64 * 2 * 24 + i < last * 2 * 24; ++i)
-                        piece.kv[0].keys[b][i] = all.kv[0].keys[b][i], piece.kv[0].values[b][i] = all.kv[0].values[b][i];
+                        piece.kv[0].keys[b][i] = all.kv[0].keys[b][i],
+                        piece.kv[0].values[b][i] = all.kv[0].values[b][i];
                 native_cpu(three).attention(q.get().slice(first, last), piece.batch(), piece.kv_views, whole.options,
-                                         y.get().slice(first, last));
+                                            y.get().slice(first, last));
             }
             BOOST_TEST(same_bits(y, expected), "pieces of " << step << ", window " << window);
         }

@@ -48,7 +48,8 @@ BOOST_AUTO_TEST_CASE(products_are_those_of_the_rounded_operands) {
                 reference.matmul_backward_input(dyd, wd.get(), dxd, false);
                 reference.matmul_backward_weight(dyd, xd, dwd);
                 const auto bound = [](const auto& a, const auto& b, std::size_t k) {
-                    return 8 * epsilon * std::sqrt(static_cast<double>(k)) * largest_magnitude(a) * largest_magnitude(b);
+                    return 8 * epsilon * std::sqrt(static_cast<double>(k)) * largest_magnitude(a) *
+                           largest_magnitude(b);
                 };
                 BOOST_TEST(largest_error(y, yd) <= bound(xd, wd, in));
                 BOOST_TEST(largest_error(dx, dxd) <= bound(dyd, wd, out));

@@ -39,7 +39,8 @@ BOOST_AUTO_TEST_CASE(product_is_its_definition_bit_for_bit) {
                     for (std::size_t j = 0; j < n; ++j) {
                         const float expected = defined_product(
                             k, [&](std::size_t t) { return x(i, t); }, [&](std::size_t t) { return w(j, t); });
-                        BOOST_REQUIRE_MESSAGE(y(i, j) == expected, m << "x" << n << "x" << k << " at " << i << "," << j);
+                        BOOST_REQUIRE_MESSAGE(y(i, j) == expected,
+                                              m << "x" << n << "x" << k << " at " << i << "," << j);
                     }
             }
 }
@@ -57,12 +58,14 @@ BOOST_AUTO_TEST_CASE(gradients_are_their_definitions_bit_for_bit) {
                 cpu.matmul_backward_weight(dy, x, dw);
                 for (std::size_t i = 0; i < m; ++i)
                     for (std::size_t j = 0; j < in; ++j)
-                        BOOST_REQUIRE_EQUAL(dx(i, j), defined_product(out, [&](std::size_t t) { return dy(i, t); },
-                                                                      [&](std::size_t t) { return w(t, j); }, &dx0(i, j)));
+                        BOOST_REQUIRE_EQUAL(dx(i, j), defined_product(
+                                                          out, [&](std::size_t t) { return dy(i, t); },
+                                                          [&](std::size_t t) { return w(t, j); }, &dx0(i, j)));
                 for (std::size_t o = 0; o < out; ++o)
                     for (std::size_t j = 0; j < in; ++j)
-                        BOOST_REQUIRE_EQUAL(dw(o, j), defined_product(m, [&](std::size_t t) { return dy(t, o); },
-                                                                      [&](std::size_t t) { return x(t, j); }, &dw0(o, j)));
+                        BOOST_REQUIRE_EQUAL(dw(o, j), defined_product(
+                                                          m, [&](std::size_t t) { return dy(t, o); },
+                                                          [&](std::size_t t) { return x(t, j); }, &dw0(o, j)));
             }
 }
 
@@ -105,7 +108,8 @@ BOOST_AUTO_TEST_CASE(a_row_does_not_depend_on_the_others_nor_on_threads) {
         for (const std::size_t rows : {1, 2, 5, 8, 9, 64}) {
             tensor<float> part({rows, out});
             native_cpu(three).matmul(x.get().slice(3, 3 + rows), w, part);
-            BOOST_TEST(same_bits<float>(part.get(), whole.get().slice(3, 3 + rows)), name_of(type) << " " << rows << " rows");
+            BOOST_TEST(same_bits<float>(part.get(), whole.get().slice(3, 3 + rows)), name_of(type)
+                                                                                         << " " << rows << " rows");
         }
     }
 }
@@ -125,7 +129,8 @@ BOOST_AUTO_TEST_CASE(weights_are_decoded_exactly_in_every_format) {
                     tensor<float> y({m, out}), expected({m, out}), dx({m, in}), dx_expected({m, in}), row({1, in});
                     cpu.matmul(x, w, y);
                     cpu.matmul(x, weight(expanded), expected);
-                    BOOST_TEST(same_bits(y, expected), name_of(type) << " " << out << "x" << in << ", " << m << " rows");
+                    BOOST_TEST(same_bits(y, expected), name_of(type)
+                                                           << " " << out << "x" << in << ", " << m << " rows");
                     cpu.matmul_backward_input(dy, w, dx, false);
                     cpu.matmul_backward_input(dy, weight(expanded), dx_expected, false);
                     BOOST_TEST(same_bits(dx, dx_expected), name_of(type) << " backward");

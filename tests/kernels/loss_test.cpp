@@ -45,7 +45,8 @@ BOOST_AUTO_TEST_CASE(head_loss_is_the_product_and_the_loss) {
     const native_cpu cpu(pool);
     const kernels::reference<double> reference;
     const std::size_t m = kernels::head_chunk + 70, dim = 40, vocab = 99;
-    const auto hidden = random<2>({m, dim}, 1), head = random<2>({vocab, dim}, 2, 0.3), start = random<2>({vocab, dim}, 3);
+    const auto hidden = random<2>({m, dim}, 1), head = random<2>({vocab, dim}, 2, 0.3),
+               start = random<2>({vocab, dim}, 3);
     std::vector<token> targets(m), kept;
     std::vector<std::size_t> rows;
     for (std::size_t i = 0; i < m; ++i) {

@@ -29,7 +29,8 @@ BOOST_AUTO_TEST_CASE(rms_norm_matches_the_twin) {
             BOOST_TEST(largest_error(y, yd) <= 8 * epsilon * largest_magnitude(yd));
             cpu.rms_norm_backward(dy, x, g, 1e-5, dx, dg);
             reference.rms_norm_backward(in_double(dy), in_double(x), in_double(g), 1e-5, dxd, dgd);
-            // Of one or two elements, x and its norm nearly cancel: the error is then that of the terms, not of the result.
+            // Of one or two elements, x and its norm nearly cancel: the error is then that of the terms, not of the
+            // result.
             BOOST_TEST(largest_error(dx, dxd) <= 64 * epsilon * (largest_magnitude(dxd) + 10.0));
             BOOST_TEST(largest_error(dg, dgd) <= 32 * epsilon * (largest_magnitude(dgd) + 1.0));
         }

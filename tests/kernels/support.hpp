@@ -95,7 +95,8 @@ inline std::vector<std::byte> random_weights(dtype type, std::size_t rows, std::
                 std::memcpy(bytes.data() + at, &x, 2);
             } else {
                 put_half(F::id == dtype::q6_k ? 208 : 0);
-                if constexpr (F::id == dtype::q4_1 || F::id == dtype::q5_1 || F::id == dtype::q4_k || F::id == dtype::q5_k)
+                if constexpr (F::id == dtype::q4_1 || F::id == dtype::q5_1 || F::id == dtype::q4_k ||
+                              F::id == dtype::q5_k)
                     put_half(2);
             }
         }

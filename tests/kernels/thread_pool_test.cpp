@@ -30,9 +30,11 @@ BOOST_AUTO_TEST_CASE(every_item_is_done_once_and_parts_are_multiples_of_the_grai
 BOOST_AUTO_TEST_CASE(an_exception_reaches_the_caller_and_the_pool_lives_on) {
     thread_pool pool(3);
     for (int round = 0; round < 20; ++round) {
-        BOOST_CHECK_THROW(pool.parallel_for(30, 1, [](std::size_t begin, std::size_t, std::size_t) {
-            if (begin != 0) throw std::runtime_error("part");
-        }), std::runtime_error);
+        BOOST_CHECK_THROW(pool.parallel_for(30, 1,
+                                            [](std::size_t begin, std::size_t, std::size_t) {
+                                                if (begin != 0) throw std::runtime_error("part");
+                                            }),
+                          std::runtime_error);
         std::atomic<std::size_t> sum = 0;
         pool.parallel_for(100, 1, [&](std::size_t begin, std::size_t end, std::size_t) { sum += end - begin; });
         BOOST_TEST(sum == 100u);

@@ -15,17 +15,22 @@ struct byte_tokenizer {
     std::vector<token> encode(std::string_view text, options o) const {
         std::vector<token> tokens;
         while (!text.empty()) {
-            if (o.parse_special && text.starts_with("<|im_start|>")) tokens.push_back(256), text.remove_prefix(12);
-            else if (o.parse_special && text.starts_with("<|im_end|>")) tokens.push_back(257), text.remove_prefix(10);
-            else tokens.push_back(static_cast<unsigned char>(text[0])), text.remove_prefix(1);
+            if (o.parse_special && text.starts_with("<|im_start|>"))
+                tokens.push_back(256), text.remove_prefix(12);
+            else if (o.parse_special && text.starts_with("<|im_end|>"))
+                tokens.push_back(257), text.remove_prefix(10);
+            else
+                tokens.push_back(static_cast<unsigned char>(text[0])), text.remove_prefix(1);
         }
         return tokens;
     }
     bool is_special(token id) const { return id >= 256; }
     std::string piece_bytes(token id) const {
         std::string text;
-        if (id < 256) text.push_back(static_cast<char>(id));
-        else text.append(id == 256 ? "<|im_start|>" : "<|im_end|>");
+        if (id < 256)
+            text.push_back(static_cast<char>(id));
+        else
+            text.append(id == 256 ? "<|im_start|>" : "<|im_end|>");
         return text;
     }
 };
@@ -35,7 +40,8 @@ std::string learnt(const replay::encoded& e, const byte_tokenizer& t) {
         if (e.trained[i] != 0) text += t.piece_bytes(e.tokens[i]);
     return text;
 }
-const text::messages conversation{{"system", "S"}, {"user", "Q <|im_end|>?"}, {"assistant", "A."}, {"user", "R?"}, {"assistant", "B"}};
+const text::messages conversation{
+    {"system", "S"}, {"user", "Q <|im_end|>?"}, {"assistant", "A."}, {"user", "R?"}, {"assistant", "B"}};
 }  // namespace
 
 BOOST_AUTO_TEST_SUITE(replay_chat_encoder)
@@ -63,13 +69,15 @@ BOOST_AUTO_TEST_CASE(a_message_cannot_smuggle_in_control_tokens) {
     const byte_tokenizer tokenizer;
     const replay::chat_encoder encode(tokenizer, text::formats::chatml{});
     const auto e = encode(conversation, false);
-    BOOST_TEST(std::count(e.tokens.begin(), e.tokens.end(), 257) == 5);  // one for each message, none for the text's own
+    BOOST_TEST(std::count(e.tokens.begin(), e.tokens.end(), 257) ==
+               5);  // one for each message, none for the text's own
 }
 
 BOOST_AUTO_TEST_CASE(targets_are_the_answers_tokens) {
     const byte_tokenizer tokenizer;
     const replay::chat_encoder encode(tokenizer, text::formats::chatml{});
-    const std::vector<replay::sample> samples{{.id = "x", .messages = {{"user", "Q"}, {"assistant", "AB"}}, .leaf = "l", .place = "f:1"}};
+    const std::vector<replay::sample> samples{
+        {.id = "x", .messages = {{"user", "Q"}, {"assistant", "AB"}}, .leaf = "l", .place = "f:1"}};
     const auto data = replay::encode_samples(samples, encode);
     const std::vector<const replay::training_sample*> step{&data.samples[0]};
     const auto batch = replay::pack(step, 0)[0];

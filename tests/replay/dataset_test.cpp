@@ -39,7 +39,9 @@ BOOST_AUTO_TEST_CASE(a_line_becomes_a_sample) {
 
 BOOST_AUTO_TEST_CASE(kind_and_leaf_come_from_what_the_metadata_offers) {
     const auto kind_of = [](const std::string& metadata) {
-        const std::string line = R"({"messages":[{"role":"user","content":"q"},{"role":"assistant","content":"a"}],"metadata":)" + metadata + "}";
+        const std::string line =
+            R"({"messages":[{"role":"user","content":"q"},{"role":"assistant","content":"a"}],"metadata":)" + metadata +
+            "}";
         return replay::parse_samples(line, "f")[0];
     };
     BOOST_CHECK(kind_of(R"({"kind":"foundational","leaf":"knowledge/x"})").kind == sample_kind::foundational);
@@ -59,12 +61,14 @@ BOOST_AUTO_TEST_CASE(faults_name_file_line_and_field) {
     BOOST_TEST(mentions(refusal(R"({"id":"x"})"), "'messages'"));
     BOOST_TEST(mentions(refusal(R"({"messages":[]})"), "no message to learn from"));
     BOOST_TEST(mentions(refusal(R"({"messages":[)" + user + "]}"), "no message to learn from"));
-    BOOST_TEST(mentions(refusal(R"({"messages":[)" + user + R"(,{"role":"assistant","content":" \n"}]})"), "messages[1]"));
+    BOOST_TEST(
+        mentions(refusal(R"({"messages":[)" + user + R"(,{"role":"assistant","content":" \n"}]})"), "messages[1]"));
     BOOST_TEST(mentions(refusal(R"({"messages":[{"role":"assistant"}]})"), "'content'"));
     BOOST_TEST(mentions(refusal(R"({"messages":[{"role":"assistant","content":7}]})"), "'content'"));
     BOOST_TEST(mentions(refusal(R"({"messages":[{"role":"pretraining","content":"x"}]})"), "pretraining"));
     BOOST_TEST(mentions(refusal(R"({"messages":[)" + user + R"(],"unmask":1})"), "'unmask'"));
-    BOOST_TEST(mentions(refusal(R"({"messages":[{"role":"assistant","content":"a"}],"metadata":"[1]"})"), "'metadata'"));
+    BOOST_TEST(
+        mentions(refusal(R"({"messages":[{"role":"assistant","content":"a"}],"metadata":"[1]"})"), "'metadata'"));
     BOOST_TEST(mentions(refusal(R"({"messages":[{"role":"assistant","content":"a"}],"metadata":"{x"})"), "'metadata'"));
     BOOST_TEST(refusal(R"({"unmask":true,"messages":[)" + user + "]}") == "");  // the user's words are learnt
 }

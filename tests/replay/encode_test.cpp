@@ -52,7 +52,8 @@ BOOST_AUTO_TEST_CASE(over_long_samples_are_dropped_or_split_and_always_counted) 
     BOOST_TEST(dropped.samples.size() == 1u);
     BOOST_TEST(dropped.leaves.at("long").dropped == 1u);
     BOOST_TEST(dropped.leaves.at("long").longest == 26u);
-    const auto split = replay::encode_samples(samples, byte_encoder{}, {.max_tokens = 10, .too_long = over_long::split});
+    const auto split =
+        replay::encode_samples(samples, byte_encoder{}, {.max_tokens = 10, .too_long = over_long::split});
     BOOST_TEST(split.leaves.at("long").split == 1u);
     // 26 tokens are pieces of 10, 10 and 6; the first is prompt alone and teaches nothing.
     BOOST_REQUIRE(split.samples.size() == 3u);

@@ -26,7 +26,8 @@ BOOST_AUTO_TEST_CASE(built_in_plans_survive_a_round_trip) {
         BOOST_REQUIRE(back.size() == plan.size());
         BOOST_TEST(formats::to_text(replay::to_json(back), 2) == text);
         for (std::size_t i = 0; i < plan.size(); ++i) {
-            BOOST_CHECK(back[i].name == plan[i].name && back[i].data == plan[i].data && back[i].replays == plan[i].replays);
+            BOOST_CHECK(back[i].name == plan[i].name && back[i].data == plan[i].data &&
+                        back[i].replays == plan[i].replays);
             BOOST_TEST(back[i].learning_rate == plan[i].learning_rate);
         }
     }
@@ -52,7 +53,8 @@ BOOST_AUTO_TEST_CASE(faults_say_where_and_what_would_do) {
     BOOST_TEST(mentions(refusal(R"([{"name":"a"}])"), "'data'"));
     BOOST_TEST(mentions(refusal(R"([{"name":"a","data":["poems"]}])"), "knowledge_short"));
     BOOST_TEST(mentions(refusal(R"([{"name":"a","data":["all"],"learningrate":1}])"), "unknown field 'learningrate'"));
-    BOOST_TEST(mentions(refusal(R"([{"name":"a","data":["all"],"replay":{"phases":["b"],"ratio":0.1}}])"), "not an earlier phase"));
+    BOOST_TEST(mentions(refusal(R"([{"name":"a","data":["all"],"replay":{"phases":["b"],"ratio":0.1}}])"),
+                        "not an earlier phase"));
     BOOST_TEST(mentions(refusal(R"([{"name":"a","data":["all"],"schedule":"magic"}])"), "wsd"));
     BOOST_TEST(mentions(refusal(R"([{"name":"a","data":["all"],"epochs":-1}])"), "'epochs'"));
     BOOST_TEST(mentions(refusal(R"([{"name":"a","data":["all"]},{"name":"a","data":["all"]}])"), "twice"));

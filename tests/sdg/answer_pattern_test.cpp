@@ -8,11 +8,13 @@ using list = std::vector<std::string>;
 BOOST_AUTO_TEST_SUITE(answer_patterns)
 
 BOOST_AUTO_TEST_CASE(copied_words_become_slots) {
-    const auto seed = sdg::take_apart("The boat to Kettle Bay leaves at 07:30. Write the departure line.", "07.30 -> Kettle Bay");
+    const auto seed =
+        sdg::take_apart("The boat to Kettle Bay leaves at 07:30. Write the departure line.", "07.30 -> Kettle Bay");
     BOOST_TEST_REQUIRE(seed.has_value());
     BOOST_TEST(seed->slots == (list{"07", "30", "Kettle Bay"}));
     BOOST_TEST(seed->answer.literals == (list{"", ".", " -> ", ""}));
-    BOOST_TEST(seed->source.fill(list{"12", "05", "Marl"}) == "The boat to Marl leaves at 12:05. Write the departure line.");
+    BOOST_TEST(seed->source.fill(list{"12", "05", "Marl"}) ==
+               "The boat to Marl leaves at 12:05. Write the departure line.");
     BOOST_TEST(seed->answer.fill(list{"12", "05", "Marl"}) == "12.05 -> Marl");
     BOOST_TEST(!sdg::take_apart("red stone lamp", "no word of it").has_value());
     BOOST_TEST(!sdg::take_apart("", "x").has_value());
@@ -42,7 +44,8 @@ BOOST_AUTO_TEST_CASE(shapes_know_their_kind) {
     BOOST_TEST(!hour.fits("7"));
     const auto thing = sdg::slot_shape::of(list{"a red kite", "a tea pot"});
     BOOST_TEST(thing.fits("a blue boat"));
-    for (const char* no : {"", "a boat", "the blue boat", "a Blue boat", "a blue, boat", "a blue boatswainship"}) BOOST_TEST(!thing.fits(no), no);
+    for (const char* no : {"", "a boat", "the blue boat", "a Blue boat", "a blue, boat", "a blue boatswainship"})
+        BOOST_TEST(!thing.fits(no), no);
     const auto name = sdg::slot_shape::of(list{"Ada Brook", "Tom Hale"});
     BOOST_TEST(name.fits("Lena Roth"));
     for (const char* no : {"Lena roth", "LENA ROTH", "Lena"}) BOOST_TEST(!name.fits(no), no);

@@ -1,16 +1,17 @@
 #include "lab/sdg/chunk.hpp"
 
-#include "support/data.hpp"
 #include "lab/core/file.hpp"
 #include "lab/core/rng.hpp"
 #include "lab/sdg/rouge.hpp"
+#include "support/data.hpp"
 
 using namespace lab;
 
 namespace {
 const auto words = [](std::string_view text) { return sdg::loose_words(text).size(); };
 const std::string guide =
-    "Lead in.\n\n# Guide\n\nFirst one. Second one.\n\n## Fares\n\n| who | fare |\n|---|---|\n| adult | two |\n| goat | free |\n\n"
+    "Lead in.\n\n# Guide\n\nFirst one. Second one.\n\n## Fares\n\n| who | fare |\n|---|---|\n| adult | two |\n| goat | "
+    "free |\n\n"
     "```\n# not a heading\n\ncode\n```\n\nSetext\n---\n\n- item one\n- item two\n\nLast words of all.\n";
 }  // namespace
 
@@ -29,8 +30,10 @@ BOOST_AUTO_TEST_CASE(follows_the_headings) {
 }
 
 BOOST_AUTO_TEST_CASE(keeps_the_promises_on_any_size) {
-    std::vector<std::string> documents{guide, "", "\n\n", "word", "# only a heading", std::string(300, 'x') + " " + std::string(50, 'y')};
-    if (const auto file = test::shared_data("documents/chickadee.md"); !file.empty()) documents.push_back(read_file(file));
+    std::vector<std::string> documents{
+        guide, "", "\n\n", "word", "# only a heading", std::string(300, 'x') + " " + std::string(50, 'y')};
+    if (const auto file = test::shared_data("documents/chickadee.md"); !file.empty())
+        documents.push_back(read_file(file));
     for (const auto& document : documents) {
         for (const std::size_t max : {12u, 25u, 80u, 500u}) {
             const auto all = sdg::chunks_of(document, {.max_tokens = max, .overlap_tokens = max / 5}, words);
@@ -74,7 +77,8 @@ BOOST_AUTO_TEST_CASE(a_long_text_without_blanks_is_cut_between_characters) {
 BOOST_AUTO_TEST_CASE(refuses_sizes_that_cannot_work) {
     BOOST_CHECK_THROW((void)sdg::chunks_of(guide, {.max_tokens = 0, .overlap_tokens = 0}, words), config_error);
     BOOST_CHECK_THROW((void)sdg::chunks_of(guide, {.max_tokens = 5, .overlap_tokens = 5}, words), config_error);
-    BOOST_CHECK_THROW((void)sdg::chunks_of("# a b c d e f\n\ntext", {.max_tokens = 5, .overlap_tokens = 1}, words), config_error);
+    BOOST_CHECK_THROW((void)sdg::chunks_of("# a b c d e f\n\ntext", {.max_tokens = 5, .overlap_tokens = 1}, words),
+                      config_error);
 }
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -7,7 +7,8 @@ using namespace lab;
 namespace {
 std::string random_text(counter_rng& rng, std::size_t vocabulary) {
     std::string text;
-    for (std::size_t n = 1 + rng.below(24); n > 0; --n) text.append("w").append(std::to_string(rng.below(vocabulary))).append(" ");
+    for (std::size_t n = 1 + rng.below(24); n > 0; --n)
+        text.append("w").append(std::to_string(rng.below(vocabulary))).append(" ");
     return text;
 }
 }  // namespace

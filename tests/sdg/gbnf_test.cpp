@@ -16,8 +16,10 @@ BOOST_AUTO_TEST_CASE(words_lose_the_punctuation_at_their_ends) {
 BOOST_AUTO_TEST_CASE(grammars_are_escaped) {
     BOOST_TEST(sdg::gbnf::literal("a \"b\"\\\n") == "root ::= \"a \\\"b\\\"\\\\\\n\"\n");
     BOOST_TEST(sdg::gbnf::choices({"YES", "NO"}) == "root ::= \"YES\" | \"NO\"\n");
-    BOOST_TEST(sdg::gbnf::span_of("Two, shells.") == "root ::= w0 | w1\nw0 ::= \"Two\" (\", \" w1)?\nw1 ::= \"shells\"\n");
-    BOOST_TEST(sdg::gbnf::span_of("a,\n b\n \nc") == "root ::= w0 | w1 | w2\nw0 ::= \"a\" (\", \" w1)?\nw1 ::= \"b\"\nw2 ::= \"c\"\n");
+    BOOST_TEST(sdg::gbnf::span_of("Two, shells.") ==
+               "root ::= w0 | w1\nw0 ::= \"Two\" (\", \" w1)?\nw1 ::= \"shells\"\n");
+    BOOST_TEST(sdg::gbnf::span_of("a,\n b\n \nc") ==
+               "root ::= w0 | w1 | w2\nw0 ::= \"a\" (\", \" w1)?\nw1 ::= \"b\"\nw2 ::= \"c\"\n");
     BOOST_TEST(sdg::gbnf::span_of(" ... ") == "root ::= \"\"\n");
 }
 

@@ -21,7 +21,8 @@ std::uint64_t fingerprint(const text::messages& m) {
     return h;
 }
 
-/// Likelihood as a good reader has it: an answer that stands in what was just said is likely, more so near the question's words.
+/// Likelihood as a good reader has it: an answer that stands in what was just said is likely, more so near the
+/// question's words.
 double likely(const text::messages& m, const std::string& answer) {
     const std::string& last = m.back().content;
     const auto at = last.find(answer);
@@ -66,12 +67,17 @@ private:
         if (!r.constraint.choices.empty()) {
             const auto& list = r.constraint.choices;
             double sum = 0;
-            for (const auto& choice : list) sum += c.choice_probabilities.emplace_back(std::exp(list[0] == "YES" || list[0] == "1" ? 0.0 : likely(r.messages, choice)));
+            for (const auto& choice : list)
+                sum += c.choice_probabilities.emplace_back(
+                    std::exp(list[0] == "YES" || list[0] == "1" ? 0.0 : likely(r.messages, choice)));
             for (double& p : c.choice_probabilities) p /= sum;
-            c.text = list[static_cast<std::size_t>(std::max_element(c.choice_probabilities.begin(), c.choice_probabilities.end()) - c.choice_probabilities.begin())];
+            c.text = list[static_cast<std::size_t>(
+                std::max_element(c.choice_probabilities.begin(), c.choice_probabilities.end()) -
+                c.choice_probabilities.begin())];
             return c;
         }
-        constexpr std::array<const char*, 12> words{"boat", "moon", "chair", "apple", "bread", "river", "table", "lamp", "stone", "cloud", "Marl", "a red boat"};
+        constexpr std::array<const char*, 12> words{"boat",  "moon", "chair", "apple", "bread", "river",
+                                                    "table", "lamp", "stone", "cloud", "Marl",  "a red boat"};
         counter_rng rng(fingerprint(r.messages), r.sampling.seed);
         c.text = r.assistant_prefix.empty() ? words[rng.below(words.size())] : " zebra lives on the moon?";
         return c;
@@ -85,29 +91,43 @@ std::vector<taxonomy::leaf> small_taxonomy() {
     island.kind = taxonomy::root::knowledge;
     island.domain = "The island of Marl";
     for (const auto& [context, pairs] : std::vector<std::pair<std::string, std::vector<taxonomy::qa>>>{
-             {"The harbour of Marl is called Port Finch. It has two piers.", {{"What is the harbour of Marl called?", "Port Finch"}, {"How many piers does the harbour of Marl have?", "two"}}},
-             {"The mayor of Marl is Ada Brook. She lives in the mill.", {{"Who is the mayor of Marl?", "Ada Brook"}, {"Where does the mayor of Marl live?", "in the mill"}}},
-             {"The bread of Marl is made of oats. The bakers sing on Friday.", {{"What is the bread of Marl made of?", "oats"}, {"When do the bakers of Marl sing?", "on Friday"}}},
-             {"The school of Marl is painted green. Its bell is silver.", {{"Which colour has the school of Marl?", "green"}, {"What is the bell of the school of Marl made of?", "silver"}}}})
+             {"The harbour of Marl is called Port Finch. It has two piers.",
+              {{"What is the harbour of Marl called?", "Port Finch"},
+               {"How many piers does the harbour of Marl have?", "two"}}},
+             {"The mayor of Marl is Ada Brook. She lives in the mill.",
+              {{"Who is the mayor of Marl?", "Ada Brook"}, {"Where does the mayor of Marl live?", "in the mill"}}},
+             {"The bread of Marl is made of oats. The bakers sing on Friday.",
+              {{"What is the bread of Marl made of?", "oats"}, {"When do the bakers of Marl sing?", "on Friday"}}},
+             {"The school of Marl is painted green. Its bell is silver.",
+              {{"Which colour has the school of Marl?", "green"},
+               {"What is the bell of the school of Marl made of?", "silver"}}}})
         island.seeds.push_back({context, pairs, {}});
-    island.documents = {{"guide.md", "# Marl\n\n## Sights\n\nThe lighthouse is called Tall Tom. The roof of the inn is made of slate.\nThe square has seven trees. The river was named by Otto Lind.\n\n"
-                                     "## Post\n\nLetters are kept in a blue box. Write to post@marl.example for stamps.\n"}};
+    island.documents = {{"guide.md",
+                         "# Marl\n\n## Sights\n\nThe lighthouse is called Tall Tom. The roof of the inn is made of "
+                         "slate.\nThe square has seven trees. The river was named by Otto Lind.\n\n"
+                         "## Post\n\nLetters are kept in a blue box. Write to post@marl.example for stamps.\n"}};
     taxonomy::leaf turn;
     turn.id = "foundational_skills->turn";
     turn.kind = taxonomy::root::foundational;
     turn.task_description = "Turn the words around.";
-    for (const auto& [q, a] : std::vector<std::pair<const char*, const char*>>{{"Turn around: sun sea", "sea sun"}, {"Turn around: cup egg", "egg cup"}, {"Turn around: hat fog", "fog hat"}})
+    for (const auto& [q, a] : std::vector<std::pair<const char*, const char*>>{{"Turn around: sun sea", "sea sun"},
+                                                                               {"Turn around: cup egg", "egg cup"},
+                                                                               {"Turn around: hat fog", "fog hat"}})
         turn.seeds.push_back({"", {{q, a}}, {}});
     taxonomy::leaf rhyme;
     rhyme.id = "compositional_skills->poem";
     rhyme.kind = taxonomy::root::compositional;
     rhyme.task_description = "Write a poem.";
-    for (const auto& [q, a] : std::vector<std::pair<const char*, const char*>>{{"A poem on rain, please", "Drip, drop."}, {"Something on cats", "Purr all day."}, {"One about snow", "White and slow."}})
+    for (const auto& [q, a] :
+         std::vector<std::pair<const char*, const char*>>{{"A poem on rain, please", "Drip, drop."},
+                                                          {"Something on cats", "Purr all day."},
+                                                          {"One about snow", "White and slow."}})
         rhyme.seeds.push_back({"", {{q, a}}, {}});
     return {island, turn, rhyme};
 }
 
-sdg::run_result run_with(reader& r, const std::vector<taxonomy::leaf>& leaves, const std::filesystem::path& log, sdg::pipeline_options options = {.samples_per_leaf = 6}) {
+sdg::run_result run_with(reader& r, const std::vector<taxonomy::leaf>& leaves, const std::filesystem::path& log,
+                         sdg::pipeline_options options = {.samples_per_leaf = 6}) {
     sdg::journal journal(log);
     sdg::any_teacher teacher(sdg::journaled(r, journal));
     return sdg::generate(leaves, teacher, options, count);
@@ -115,7 +135,8 @@ sdg::run_result run_with(reader& r, const std::vector<taxonomy::leaf>& leaves, c
 
 std::map<std::string, std::string> files_in(const std::filesystem::path& folder) {
     std::map<std::string, std::string> files;
-    for (const auto& entry : std::filesystem::directory_iterator(folder)) files[entry.path().filename().string()] = read_file(entry.path());
+    for (const auto& entry : std::filesystem::directory_iterator(folder))
+        files[entry.path().filename().string()] = read_file(entry.path());
     return files;
 }
 
@@ -187,18 +208,21 @@ BOOST_AUTO_TEST_CASE(files_are_what_trainers_read) {
         BOOST_TEST(line["messages"][0]["role"] == "user");
         BOOST_TEST(line["messages"][1]["role"] == "assistant");
         const auto metadata = json::parse(line["metadata"].get<std::string>());
-        for (const char* field : {"leaf", "kind", "origin", "teacher", "scores", "provenance"}) BOOST_TEST(metadata.contains(field), field);
+        for (const char* field : {"leaf", "kind", "origin", "teacher", "scores", "provenance"})
+            BOOST_TEST(metadata.contains(field), field);
         by_kind += metadata["kind"] == "knowledge";
         if (metadata["origin"] == "document") {
             const auto& p = metadata["provenance"];
             const auto& text = leaves[0].documents[0].text;
-            const auto piece = text.substr(p["span"][0].get<std::size_t>(), p["span"][1].get<std::size_t>() - p["span"][0].get<std::size_t>());
+            const auto piece = text.substr(p["span"][0].get<std::size_t>(),
+                                           p["span"][1].get<std::size_t>() - p["span"][0].get<std::size_t>());
             BOOST_TEST(p["chunk_sha256"] == sdg::sha256_hex(piece));
         }
     }
     BOOST_TEST(ids.size() == lines.size());
     BOOST_TEST(by_kind == formats::read_jsonl(folder / "out" / "knowledge.jsonl").size());
-    for (const auto& [name, about] : manifest["outputs"].items()) BOOST_TEST(about["sha256"] == sdg::sha256_of_file(folder / "out" / name));
+    for (const auto& [name, about] : manifest["outputs"].items())
+        BOOST_TEST(about["sha256"] == sdg::sha256_of_file(folder / "out" / name));
     BOOST_TEST(read_file(folder / "out" / "manifest.json").find(folder.path().string()) == std::string::npos);
 }
 
@@ -221,7 +245,9 @@ BOOST_AUTO_TEST_CASE(a_run_that_dies_anywhere_ends_with_the_same_bytes) {
         r.die_after = calls * share / 100;
         BOOST_CHECK_THROW((void)run_with(r, leaves, folder / "journal.jsonl"), io_error);
         const auto log = read_file(folder / "journal.jsonl");
-        write_file_atomically(folder / "journal.jsonl", log.substr(0, log.size() - std::min<std::size_t>(log.size(), 9)));  // and the last line is torn
+        write_file_atomically(
+            folder / "journal.jsonl",
+            log.substr(0, log.size() - std::min<std::size_t>(log.size(), 9)));  // and the last line is torn
         r.die_after = static_cast<std::size_t>(-1);
         sdg::write_run(folder / "out", run_with(r, leaves, folder / "journal.jsonl"), options, folder.path());
         BOOST_TEST((files_in(folder / "out") == whole));
@@ -235,16 +261,23 @@ BOOST_AUTO_TEST_CASE(the_observer_can_stop_a_run) {
     const auto leaves = small_taxonomy();
     sdg::any_teacher teacher{r};
     int seen = 0;
-    BOOST_CHECK_THROW((void)sdg::generate(leaves, teacher, {.samples_per_leaf = 6}, count, [&](const sdg::run_progress&) { return ++seen < 3; }), sdg::interrupted);
+    BOOST_CHECK_THROW((void)sdg::generate(leaves, teacher, {.samples_per_leaf = 6}, count,
+                                          [&](const sdg::run_progress&) { return ++seen < 3; }),
+                      sdg::interrupted);
 }
 
 BOOST_AUTO_TEST_CASE(facts_score_what_was_generated) {
     const test::temporary_folder folder;
     auto leaves = small_taxonomy();
     leaves[0].folder = folder.path();
-    std::ofstream(folder / "facts.jsonl") << R"({"fact":"a","subject":"the lighthouse","answer":"Tall Tom","aliases":[],"keywords":["lighthouse"],"in_seeds":false})" << '\n'
-                                          << R"({"fact":"b","subject":"the roof","answer":"tin","aliases":[],"keywords":["roof"],"in_seeds":false})" << '\n';
-    std::ofstream(folder / "heldout.jsonl") << R"({"id":"h","phrasings":["What is the lighthouse of Marl called?"],"answer":"Tall Tom","aliases":[],"distractors":["x","y","z"]})" << '\n';
+    std::ofstream(folder / "facts.jsonl")
+        << R"({"fact":"a","subject":"the lighthouse","answer":"Tall Tom","aliases":[],"keywords":["lighthouse"],"in_seeds":false})"
+        << '\n'
+        << R"({"fact":"b","subject":"the roof","answer":"tin","aliases":[],"keywords":["roof"],"in_seeds":false})"
+        << '\n';
+    std::ofstream(folder / "heldout.jsonl")
+        << R"({"id":"h","phrasings":["What is the lighthouse of Marl called?"],"answer":"Tall Tom","aliases":[],"distractors":["x","y","z"]})"
+        << '\n';
     reader r;
     const auto run = run_with(r, leaves, folder / "journal.jsonl");
     const auto score = sdg::score_facts(run);

@@ -17,7 +17,8 @@ public:
     using handler = std::function<void(const httplib::Request&, httplib::Response&)>;
     explicit fake_server(handler chat, std::string owner = "llamacpp", std::string prefix = "/v1") {
         server_.Get(prefix + "/models", [owner](const httplib::Request&, httplib::Response& r) {
-            r.set_content(json{{"data", {{{"id", "tiny"}, {"owned_by", owner}, {"meta", {{"n_params", 7}}}}}}}.dump(), "application/json");
+            r.set_content(json{{"data", {{{"id", "tiny"}, {"owned_by", owner}, {"meta", {{"n_params", 7}}}}}}}.dump(),
+                          "application/json");
         });
         server_.Post(prefix + "/chat/completions", std::move(chat));
         server_.Post("/tokenize", [](const httplib::Request& q, httplib::Response& r) {  // one token a word: its length
@@ -99,7 +100,8 @@ BOOST_AUTO_TEST_CASE(answers_come_in_order_from_any_prefix_with_the_key) {
         [&](const httplib::Request& q, httplib::Response& r) {
             if (q.get_header_value("Authorization") != "Bearer secret-7") key_seen = false;
             const auto body = json::parse(q.body);
-            send(r, reply(body["messages"][0]["content"].get<std::string>() + "!", {{{"token", "x"}, {"logprob", -0.5}}, {{"token", ""}, {"logprob", -9}}}));
+            send(r, reply(body["messages"][0]["content"].get<std::string>() + "!",
+                          {{{"token", "x"}, {"logprob", -0.5}}, {{"token", ""}, {"logprob", -9}}}));
         },
         "llamacpp", "/deep/prefix");
     patience p;
@@ -121,13 +123,18 @@ BOOST_AUTO_TEST_CASE(retries_with_growing_waits_and_honours_retry_after) {
     std::atomic<int> calls{0};
     fake_server server([&](const httplib::Request&, httplib::Response& r) {
         switch (calls++) {
-        case 0: r.status = 503; break;
-        case 1:
-            r.status = 429;
-            r.set_header("Retry-After", "17");
-            break;
-        case 2: r.status = 500; break;
-        default: send(r, reply("at last"));
+            case 0:
+                r.status = 503;
+                break;
+            case 1:
+                r.status = 429;
+                r.set_header("Retry-After", "17");
+                break;
+            case 2:
+                r.status = 500;
+                break;
+            default:
+                send(r, reply("at last"));
         }
     });
     patience p;
@@ -163,9 +170,12 @@ BOOST_AUTO_TEST_CASE(a_refusal_is_final_and_quotes_the_server) {
 }
 
 BOOST_AUTO_TEST_CASE(odd_answers_are_errors_not_crashes) {
-    for (const char* body : {"", "[]", "{}", "not json", R"({"choices":[]})", R"({"choices":[1]})", R"({"choices":[{"message":3}]})",
-                             R"({"choices":[{"message":{},"logprobs":{"content":[1]}}]})", R"({"choices":[{"message":{}}],"usage":{"prompt_tokens":"x"}})"}) {
-        fake_server server([&](const httplib::Request&, httplib::Response& r) { r.set_content(body, "application/json"); });
+    for (const char* body :
+         {"", "[]", "{}", "not json", R"({"choices":[]})", R"({"choices":[1]})", R"({"choices":[{"message":3}]})",
+          R"({"choices":[{"message":{},"logprobs":{"content":[1]}}]})",
+          R"({"choices":[{"message":{}}],"usage":{"prompt_tokens":"x"}})"}) {
+        fake_server server(
+            [&](const httplib::Request&, httplib::Response& r) { r.set_content(body, "application/json"); });
         patience p;
         sdg::http_teacher teacher(p.options(server.url()));
         const std::vector<text::request> one{ask("q")};
@@ -178,10 +188,13 @@ BOOST_AUTO_TEST_CASE(llama_server_gets_grammars_and_choices_have_probabilities) 
         const auto body = json::parse(q.body);
         const auto grammar = body.value("grammar", "");
         if (grammar == "root ::= \"YES\" | \"NO\"\n") {
-            const json top{{{"token", "The"}, {"logprob", -0.1}}, {{"token", "NO"}, {"logprob", std::log(0.03)}}, {{"token", "Y"}, {"logprob", std::log(0.01)}}};
+            const json top{{{"token", "The"}, {"logprob", -0.1}},
+                           {{"token", "NO"}, {"logprob", std::log(0.03)}},
+                           {{"token", "Y"}, {"logprob", std::log(0.01)}}};
             return send(r, reply("NO", {{{"token", "NO"}, {"logprob", std::log(0.03)}, {"top_logprobs", top}}}));
         }
-        if (grammar.starts_with("root ::= w0")) return send(r, reply("She two shells"));  // repeats the opening, as llama-server does
+        if (grammar.starts_with("root ::= w0"))
+            return send(r, reply("She two shells"));  // repeats the opening, as llama-server does
         r.status = 400;
     });
     patience p;
@@ -205,8 +218,9 @@ BOOST_AUTO_TEST_CASE(choices_that_share_a_token_are_scored_one_by_one) {
         const auto grammar = body.value("grammar", "");
         const bool red = grammar == "root ::= <[3]> <[3]>", blue = grammar == "root ::= <[3]> <[4]>";
         const double l = red ? std::log(0.2) : std::log(0.6);
-        send(r, reply(red || !blue ? "the red" : "the blue", {{{"token", "the"}, {"logprob", l - 1}, {"top_logprobs", {{{"token", "the"}, {"logprob", -1}}}}},
-                                                              {{"token", ""}, {"logprob", 1}}}));
+        send(r, reply(red || !blue ? "the red" : "the blue",
+                      {{{"token", "the"}, {"logprob", l - 1}, {"top_logprobs", {{{"token", "the"}, {"logprob", -1}}}}},
+                       {{"token", ""}, {"logprob", 1}}}));
     });
     patience p;
     sdg::http_teacher teacher(p.options(server.url()));
@@ -309,8 +323,9 @@ BOOST_AUTO_TEST_CASE(nobody_there_is_a_clear_error) {
         fake_server gone([](const httplib::Request&, httplib::Response&) {});
         url = gone.url();
     }
-    BOOST_CHECK_EXCEPTION(sdg::http_teacher(p.options(url)), io_error,
-                          [](const io_error& e) { return std::string(e.what()).find("no answer") != std::string::npos; });
+    BOOST_CHECK_EXCEPTION(sdg::http_teacher(p.options(url)), io_error, [](const io_error& e) {
+        return std::string(e.what()).find("no answer") != std::string::npos;
+    });
     BOOST_TEST(p.waits.size() == 3u);
 }
 

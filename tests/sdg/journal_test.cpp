@@ -14,7 +14,9 @@ text::request ask(std::string question, std::uint64_t seed = 0) {
 struct echo {
     int calls = 0;
     int fail_after = 1 << 30;
-    std::vector<text::completion> complete(std::span<const text::request>) { throw error("the journal must use complete_each"); }
+    std::vector<text::completion> complete(std::span<const text::request>) {
+        throw error("the journal must use complete_each");
+    }
     void complete_each(std::span<const text::request> requests, sdg::completion_sink sink) {
         for (std::size_t i = 0; i < requests.size(); ++i) {
             if (calls == fail_after) throw io_error("the line is dead");

@@ -17,8 +17,9 @@ BOOST_AUTO_TEST_CASE(finds_personal_data) {
 }
 
 BOOST_AUTO_TEST_CASE(leaves_plain_facts_alone) {
-    for (const char* text : {"The boat to Marl leaves at 07:30.", "1,234,567 people in 2019", "4111 1111 1111 1112", "3.141592653589",
-                             "section 1.2.3.4567", "the mail @ noon", "In 1961, 120 passengers; pi is 3.14", ""})
+    for (const char* text :
+         {"The boat to Marl leaves at 07:30.", "1,234,567 people in 2019", "4111 1111 1111 1112", "3.141592653589",
+          "section 1.2.3.4567", "the mail @ noon", "In 1961, 120 passengers; pi is 3.14", ""})
         BOOST_TEST(!safety_problem(text).has_value(), text << ": " << safety_problem(text).value_or(""));
 }
 

@@ -16,9 +16,12 @@ using list = std::vector<std::string>;
 BOOST_AUTO_TEST_SUITE(sentences)
 
 BOOST_AUTO_TEST_CASE(cuts_where_a_reader_would) {
-    BOOST_TEST(cut("One ferry. Two ferries!  \"Three?\" Four") == (list{"One ferry.", "Two ferries!", "\"Three?\"", "Four"}));
-    BOOST_TEST(cut("It costs 8.50 crowns. Pay at no. 7, says Dr. M. Finch.") == (list{"It costs 8.50 crowns.", "Pay at no. 7, says Dr. M. Finch."}));
-    BOOST_TEST(cut("A line\nbroken here. Next\n\nA heading without stop\n \nLast") == (list{"A line\nbroken here.", "Next", "A heading without stop", "Last"}));
+    BOOST_TEST(cut("One ferry. Two ferries!  \"Three?\" Four") ==
+               (list{"One ferry.", "Two ferries!", "\"Three?\"", "Four"}));
+    BOOST_TEST(cut("It costs 8.50 crowns. Pay at no. 7, says Dr. M. Finch.") ==
+               (list{"It costs 8.50 crowns.", "Pay at no. 7, says Dr. M. Finch."}));
+    BOOST_TEST(cut("A line\nbroken here. Next\n\nA heading without stop\n \nLast") ==
+               (list{"A line\nbroken here.", "Next", "A heading without stop", "Last"}));
     BOOST_TEST(cut("雨です。晴れです。") == (list{"雨です。", "晴れです。"}));
     BOOST_TEST(cut(" \n ").empty());
 }

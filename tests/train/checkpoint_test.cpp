@@ -19,7 +19,9 @@ std::vector<float> numbers(std::size_t n) {
     std::iota(v.begin(), v.end(), 0.5f);
     return v;
 }
-void store(const std::filesystem::path& path, const std::string& bytes) { std::ofstream(path, std::ios::binary) << bytes; }
+void store(const std::filesystem::path& path, const std::string& bytes) {
+    std::ofstream(path, std::ios::binary) << bytes;
+}
 }  // namespace
 
 BOOST_AUTO_TEST_SUITE(train_checkpoint)

@@ -58,7 +58,8 @@ BOOST_AUTO_TEST_CASE(gradients_of_the_step_before_are_forgotten) {
     train::accumulate_gradients(model, packed);
     const std::vector<float> first(model.gradients().begin(), model.gradients().end());
     train::accumulate_gradients(model, packed);
-    BOOST_TEST(first == std::vector<float>(model.gradients().begin(), model.gradients().end()), boost::test_tools::per_element());
+    BOOST_TEST(first == std::vector<float>(model.gradients().begin(), model.gradients().end()),
+               boost::test_tools::per_element());
 }
 
 BOOST_AUTO_TEST_CASE(a_step_without_learnt_tokens_is_harmless) {

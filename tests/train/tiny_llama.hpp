@@ -21,7 +21,14 @@ inline lab::nn::any_model llama(std::uint64_t seed = 3, std::size_t threads = 1,
     using namespace lab;
     using architecture = nn::arch::llama;
     using backend = kernels::cpu<kernels::arch::native>;
-    nn::runtime_dims d{.dim = dim, .layers = 2, .heads = 4, .kv_heads = 2, .head_dim = dim / 4, .hidden = 2 * dim, .vocab = vocab, .tied = true};
+    nn::runtime_dims d{.dim = dim,
+                       .layers = 2,
+                       .heads = 4,
+                       .kv_heads = 2,
+                       .head_dim = dim / 4,
+                       .hidden = 2 * dim,
+                       .vocab = vocab,
+                       .tied = true};
     auto storage = std::make_shared<nn::weight_storage<architecture>>();
     storage->pool = std::make_shared<thread_pool>(threads);
     storage->dense = nn::parameter_set<architecture, float>(d);
@@ -42,22 +49,39 @@ inline lab::train::adamw_update adamw(lab::nn::any_model& model) {
 }
 
 /// (question, answer) pairs as encoded chats; every letter of an answer must be recalled.
-inline std::vector<lab::replay::training_sample> facts(const std::vector<std::pair<std::string, std::string>>& pairs, std::string leaf,
-                                                       lab::replay::sample_kind kind) {
+inline std::vector<lab::replay::training_sample> facts(const std::vector<std::pair<std::string, std::string>>& pairs,
+                                                       std::string leaf, lab::replay::sample_kind kind) {
     static const auto tokenizer = lab::test::byte_tokenizer();
     std::vector<lab::replay::sample> samples;
     for (const auto& [question, answer] : pairs)
-        samples.push_back({.id = question, .messages = {{"user", question}, {"assistant", answer}}, .leaf = leaf, .kind = kind, .place = "test"});
-    return lab::replay::encode_samples(samples, lab::replay::chat_encoder(tokenizer, lab::text::formats::chatml{})).samples;
+        samples.push_back({.id = question,
+                           .messages = {{"user", question}, {"assistant", answer}},
+                           .leaf = leaf,
+                           .kind = kind,
+                           .place = "test"});
+    return lab::replay::encode_samples(samples, lab::replay::chat_encoder(tokenizer, lab::text::formats::chatml{}))
+        .samples;
 }
 inline std::vector<lab::replay::training_sample> islands() {
-    return facts({{"ferry?", "heron"}, {"captain?", "maud"}, {"price?", "shells"}, {"day off?", "thursday"},
-                  {"night boat?", "otter"}, {"light?", "green"}, {"beach?", "north"}, {"animal?", "goat"}},
+    return facts({{"ferry?", "heron"},
+                  {"captain?", "maud"},
+                  {"price?", "shells"},
+                  {"day off?", "thursday"},
+                  {"night boat?", "otter"},
+                  {"light?", "green"},
+                  {"beach?", "north"},
+                  {"animal?", "goat"}},
                  "knowledge/islands", lab::replay::sample_kind::knowledge);
 }
 inline std::vector<lab::replay::training_sample> reversals() {
-    return facts({{"reverse ab", "ba"}, {"reverse cde", "edc"}, {"reverse fog", "gof"}, {"reverse sun", "nus"},
-                  {"reverse moon", "noom"}, {"reverse rain", "niar"}, {"reverse tea", "aet"}, {"reverse oak", "kao"}},
+    return facts({{"reverse ab", "ba"},
+                  {"reverse cde", "edc"},
+                  {"reverse fog", "gof"},
+                  {"reverse sun", "nus"},
+                  {"reverse moon", "noom"},
+                  {"reverse rain", "niar"},
+                  {"reverse tea", "aet"},
+                  {"reverse oak", "kao"}},
                  "compositional_skills/reverse", lab::replay::sample_kind::compositional);
 }
 

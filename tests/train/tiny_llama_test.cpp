@@ -1,5 +1,5 @@
-// The whole way on a model small enough for a test: it learns facts, forgets them without replay, keeps them with it, and
-// a killed run ends in the same bytes.
+// The whole way on a model small enough for a test: it learns facts, forgets them without replay, keeps them with it,
+// and a killed run ends in the same bytes.
 #include <boost/test/unit_test.hpp>
 
 #include "lab/train/trainer.hpp"
@@ -46,8 +46,9 @@ BOOST_AUTO_TEST_CASE(replay_keeps_what_the_phase_before_taught) {
     auto untouched = tiny::llama();
     const double before = tiny::loss_of(untouched, tiny::islands());
     const outcome without = learn(0.0), with = learn(0.5);
-    BOOST_TEST_MESSAGE("facts: untouched " << before << ", learnt " << without.facts_learnt << ", after the skill " << without.facts_kept
-                                           << " without replay, " << with.facts_kept << " with; skill " << without.skill << ", " << with.skill);
+    BOOST_TEST_MESSAGE("facts: untouched " << before << ", learnt " << without.facts_learnt << ", after the skill "
+                                           << without.facts_kept << " without replay, " << with.facts_kept
+                                           << " with; skill " << without.skill << ", " << with.skill);
     BOOST_TEST(before > 4.0);  // ln 258 is 5.6: it knew nothing
     BOOST_TEST(without.facts_learnt < 0.1);
     BOOST_TEST(without.facts_learnt == with.facts_learnt);  // the first phase replays nothing
@@ -78,13 +79,15 @@ BOOST_AUTO_TEST_CASE(cutting_a_step_differently_changes_a_gradient_by_rounding_o
 
 BOOST_AUTO_TEST_CASE(a_killed_run_on_any_number_of_threads_ends_in_the_same_bytes) {
     struct killed {};
-    const auto train = [&](const std::filesystem::path& folder, std::uint64_t every, std::vector<std::uint64_t> kills, std::size_t threads) {
+    const auto train = [&](const std::filesystem::path& folder, std::uint64_t every, std::vector<std::uint64_t> kills,
+                           std::size_t threads) {
         for (std::size_t life = 0;; ++life) {
             auto model = tiny::llama(3, threads + life % 2);
             auto phases = plan(0.5);
             for (auto& p : phases) p.epochs = 3;
-            run_type run(model, tiny::adamw(model), all_samples(), phases, {.seed = 1},
-                         {.seed = 1, .micro_batch_tokens = 120, .folder = folder, .resume = true, .checkpoint_steps = every});
+            run_type run(
+                model, tiny::adamw(model), all_samples(), phases, {.seed = 1},
+                {.seed = 1, .micro_batch_tokens = 120, .folder = folder, .resume = true, .checkpoint_steps = every});
             train::listener on;
             on.step = [&](const train::step_event& e) {
                 if (life < kills.size() && e.total_step == kills[life]) throw killed{};

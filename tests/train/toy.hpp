@@ -25,7 +25,9 @@ public:
     std::span<float> parameters() { return table_; }
     std::span<float> gradients() { return gradient_; }
     void zero_gradients() { gradient_.assign(gradient_.size(), 0.0f); }
-    double loss(const lab::ragged_batch& batch, std::span<const lab::token> targets) { return pass(batch, targets, 0.0); }
+    double loss(const lab::ragged_batch& batch, std::span<const lab::token> targets) {
+        return pass(batch, targets, 0.0);
+    }
     double loss_and_gradients(const lab::ragged_batch& batch, std::span<const lab::token> targets, double scale) {
         return pass(batch, targets, scale);
     }
@@ -83,8 +85,9 @@ static_assert(lab::train::Trainable<bigram> && !lab::train::Trainable<momentum>)
 static_assert(lab::train::ParameterUpdate<momentum> && !lab::train::ParameterUpdate<bigram>);
 
 /// Random chats: four prompt tokens, then three answer tokens that are learnt.
-inline std::vector<lab::replay::training_sample> samples(std::size_t count, std::size_t vocab, lab::replay::sample_kind kind,
-                                                         std::string leaf, std::uint64_t seed) {
+inline std::vector<lab::replay::training_sample> samples(std::size_t count, std::size_t vocab,
+                                                         lab::replay::sample_kind kind, std::string leaf,
+                                                         std::uint64_t seed) {
     std::vector<lab::replay::training_sample> list;
     lab::counter_rng rng(seed);
     for (std::size_t i = 0; i < count; ++i) {

@@ -14,7 +14,8 @@ constexpr std::size_t vocab = 17;
 
 std::vector<replay::training_sample> mixed() {
     auto all = toy::samples(20, vocab, sample_kind::knowledge, "knowledge/a", 1);
-    for (const auto& [kind, leaf] : {std::pair{sample_kind::foundational, "foundational/b"}, {sample_kind::compositional, "compositional/c"}})
+    for (const auto& [kind, leaf] :
+         {std::pair{sample_kind::foundational, "foundational/b"}, {sample_kind::compositional, "compositional/c"}})
         for (auto& s : toy::samples(14, vocab, kind, leaf, 2 + static_cast<unsigned>(kind))) all.push_back(s);
     for (std::size_t i = 0; i < 6; ++i) all[i].response_tokens = 80;  // long knowledge
     return all;
@@ -35,7 +36,8 @@ run_record record(toy::bigram& model, const std::filesystem::path& folder) {
 }
 run_record uninterrupted(const std::filesystem::path& folder) {
     toy::bigram model(vocab);
-    toy_trainer run(model, {}, mixed(), plan(), {.seed = 4}, {.seed = 4, .micro_batch_tokens = 16, .heldout_every = 4, .folder = folder});
+    toy_trainer run(model, {}, mixed(), plan(), {.seed = 4},
+                    {.seed = 4, .micro_batch_tokens = 16, .heldout_every = 4, .folder = folder});
     run.set_heldout(toy::samples(3, vocab, sample_kind::knowledge, "h", 99));
     BOOST_TEST(run.run().finished);
     return record(model, folder);
@@ -80,7 +82,8 @@ BOOST_AUTO_TEST_CASE(a_run_learns_and_tells_about_it) {
     };
     const auto result = run.run(on);
     BOOST_TEST(result.finished);
-    BOOST_TEST(begun == (std::vector<std::string>{"knowledge-1", "knowledge-2", "skills"}), boost::test_tools::per_element());
+    BOOST_TEST(begun == (std::vector<std::string>{"knowledge-1", "knowledge-2", "skills"}),
+               boost::test_tools::per_element());
     BOOST_TEST(ended == begun, boost::test_tools::per_element());
     BOOST_TEST(losses.size() == run.total_steps());
     BOOST_TEST(tokens == run.total_tokens());
@@ -104,8 +107,8 @@ BOOST_AUTO_TEST_CASE(two_runs_with_one_seed_agree_to_the_byte_and_another_seed_d
     BOOST_CHECK(one.parameters != std::vector<float>(model.parameters().begin(), model.parameters().end()));
 }
 
-// Stopped at every possible step, and again after a resume; with checkpoints at all, some or no steps inside phases; what
-// lies behind the last checkpoint is lost, as by kill -9.
+// Stopped at every possible step, and again after a resume; with checkpoints at all, some or no steps inside phases;
+// what lies behind the last checkpoint is lost, as by kill -9.
 BOOST_AUTO_TEST_CASE(a_resumed_run_gives_the_bytes_of_an_uninterrupted_one) {
     const test::temporary_folder reference;
     const auto expected = uninterrupted(reference.path());
@@ -119,8 +122,13 @@ BOOST_AUTO_TEST_CASE(a_resumed_run_gives_the_bytes_of_an_uninterrupted_one) {
             for (bool over = false; !over; ++lives) {
                 toy::bigram model(vocab);
                 toy_trainer run(model, {}, mixed(), plan(), {.seed = 4},
-                                {.seed = 4, .micro_batch_tokens = 16, .heldout_every = 4, .folder = folder.path(), .resume = true,
-                                 .checkpoint_seconds = 1e9, .checkpoint_steps = every});
+                                {.seed = 4,
+                                 .micro_batch_tokens = 16,
+                                 .heldout_every = 4,
+                                 .folder = folder.path(),
+                                 .resume = true,
+                                 .checkpoint_seconds = 1e9,
+                                 .checkpoint_steps = every});
                 run.set_heldout(toy::samples(3, vocab, sample_kind::knowledge, "h", 99));
                 train::listener on;
                 on.step = [&](const train::step_event& e) {
@@ -144,8 +152,12 @@ BOOST_AUTO_TEST_CASE(a_torn_newest_checkpoint_costs_time_but_no_byte) {
     const test::temporary_folder reference, folder;
     const auto expected = uninterrupted(reference.path());
     const auto options = [&] {
-        return train::trainer_options{.seed = 4, .micro_batch_tokens = 16, .heldout_every = 4, .folder = folder.path(),
-                                      .resume = true, .checkpoint_steps = 2};
+        return train::trainer_options{.seed = 4,
+                                      .micro_batch_tokens = 16,
+                                      .heldout_every = 4,
+                                      .folder = folder.path(),
+                                      .resume = true,
+                                      .checkpoint_steps = 2};
     };
     {
         toy::bigram model(vocab);
@@ -177,7 +189,8 @@ BOOST_AUTO_TEST_CASE(a_torn_newest_checkpoint_costs_time_but_no_byte) {
 BOOST_AUTO_TEST_CASE(a_checkpoint_of_another_run_is_refused) {
     const test::temporary_folder folder;
     (void)uninterrupted(folder.path());
-    const auto refused = [&](std::uint64_t seed, std::vector<replay::training_sample> samples, std::uint64_t model_seed) {
+    const auto refused = [&](std::uint64_t seed, std::vector<replay::training_sample> samples,
+                             std::uint64_t model_seed) {
         toy::bigram model(vocab, model_seed);
         toy_trainer run(model, {}, std::move(samples), plan(), {.seed = seed},
                         {.seed = seed, .micro_batch_tokens = 16, .folder = folder.path(), .resume = true});
@@ -200,7 +213,8 @@ BOOST_AUTO_TEST_CASE(a_finished_run_resumed_gives_its_result_again) {
     const test::temporary_folder folder;
     const auto expected = uninterrupted(folder.path());
     toy::bigram model(vocab);
-    toy_trainer run(model, {}, mixed(), plan(), {.seed = 4}, {.seed = 4, .micro_batch_tokens = 16, .folder = folder.path(), .resume = true});
+    toy_trainer run(model, {}, mixed(), plan(), {.seed = 4},
+                    {.seed = 4, .micro_batch_tokens = 16, .folder = folder.path(), .resume = true});
     train::listener on;
     std::vector<std::string> ended;
     on.phase_end = [&](const train::phase_event& e) { ended.emplace_back(e.name); };
@@ -231,8 +245,9 @@ BOOST_AUTO_TEST_CASE(a_loss_that_explodes_ends_the_run_with_advice) {
     for (auto& p : phases) p.learning_rate = 999.0;
     toy::bigram model(vocab);
     toy_trainer run(model, {}, mixed(), phases, {}, {});
-    BOOST_CHECK_EXCEPTION((void)run.run(), config_error,
-                          [](const auto& e) { return std::string(e.what()).find("lower the learning rate") != std::string::npos; });
+    BOOST_CHECK_EXCEPTION((void)run.run(), config_error, [](const auto& e) {
+        return std::string(e.what()).find("lower the learning rate") != std::string::npos;
+    });
 }
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -1,6 +1,7 @@
-// The Backend concept: where tensors live and which kernels run. `model<Architecture, Dims, Backend>` is written against
-// these operations alone. Models: kernels/cpu.hpp (`cpu<Arch>`, fast) and kernels/reference.hpp (`reference<T>`, naive,
-// for T = double or complex<double>). Matrices are row-major; weights are [out, in] as checkpoints store them.
+// The Backend concept: where tensors live and which kernels run. `model<Architecture, Dims, Backend>` is written
+// against these operations alone. Models: kernels/cpu.hpp (`cpu<Arch>`, fast) and kernels/reference.hpp
+// (`reference<T>`, naive, for T = double or complex<double>). Matrices are row-major; weights are [out, in] as
+// checkpoints store them.
 #pragma once
 
 #include <concepts>
@@ -54,14 +55,16 @@ struct attention_options {
 ///   swiglu(gate [m, n], up [m, n], y [m, n])                                y = gate sigmoid(gate) up; may alias
 ///   swiglu_backward(dy, gate, up, dgate, dup)
 ///   add(x [m, dim], y [m, dim])                                             y += x
-///   cross_entropy(logits [m, vocab], targets [m], losses [m])               losses_i = -log softmax(logits_i)[target_i]
-///   cross_entropy_backward(logits [m, vocab], targets [m], scale)           in place: scale (softmax - one-hot)
+///   cross_entropy(logits [m, vocab], targets [m], losses [m])               losses_i = -log
+///   softmax(logits_i)[target_i] cross_entropy_backward(logits [m, vocab], targets [m], scale)           in place:
+///   scale (softmax - one-hot)
 template <class B>
-concept backend = requires(const B& b, typename B::weight w, view<const typename B::scalar> in, view<typename B::scalar> out,
-                           view<const typename B::scalar, 1> vector, view<typename B::scalar, 1> vector_out,
-                           view<const typename B::scalar, 3> heads, view<typename B::scalar, 3> heads_out,
-                           std::span<const token> tokens, std::span<const std::int32_t> positions,
-                           const ragged_batch& batch, std::span<const kv_sequence<const typename B::scalar>> kv,
+concept backend = requires(const B& b, typename B::weight w, view<const typename B::scalar> in,
+                           view<typename B::scalar> out, view<const typename B::scalar, 1> vector,
+                           view<typename B::scalar, 1> vector_out, view<const typename B::scalar, 3> heads,
+                           view<typename B::scalar, 3> heads_out, std::span<const token> tokens,
+                           std::span<const std::int32_t> positions, const ragged_batch& batch,
+                           std::span<const kv_sequence<const typename B::scalar>> kv,
                            std::span<const kv_sequence<typename B::scalar>> dkv) {
     b.matmul(in, w, out);
     b.matmul_backward_input(in, w, out, true);

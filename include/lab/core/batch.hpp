@@ -15,8 +15,8 @@ namespace lab {
 inline constexpr std::size_t kv_block_size = 64;
 
 struct ragged_batch {
-    std::span<const token> tokens;             // [tokens]
-    std::span<const std::int32_t> positions;   // [tokens] absolute position of each within its sequence, from 0
+    std::span<const token> tokens;               // [tokens]
+    std::span<const std::int32_t> positions;     // [tokens] absolute position of each within its sequence, from 0
     std::span<const std::uint32_t> seq_offsets;  // [sequences + 1] first token of each; the last is tokens.size()
 
     [[nodiscard]] std::size_t size() const noexcept { return tokens.size(); }

@@ -73,7 +73,8 @@ struct q8_0 {
     static constexpr std::size_t block = 32, bytes = 34;
     static void decode(const std::byte* in, float* out) noexcept {
         const float d = formats_detail::load_f16(in);
-        for (std::size_t i = 0; i < 32; ++i) out[i] = d * static_cast<float>(formats_detail::load<std::int8_t>(in + 2 + i));
+        for (std::size_t i = 0; i < 32; ++i)
+            out[i] = d * static_cast<float>(formats_detail::load<std::int8_t>(in + 2 + i));
     }
 };
 /// f16 d, 16 bytes of nibbles (low half first): x = d (q - 8).
@@ -146,7 +147,8 @@ struct q4_k {
             const float scale = d * static_cast<float>(sc), minimum = dmin * static_cast<float>(m);
             const std::byte* q = in + 16 + 32 * (j / 2);
             for (unsigned i = 0; i < 32; ++i)
-                out[32 * j + i] = scale * static_cast<float>((formats_detail::u8(q[i]) >> (4 * (j & 1u))) & 15u) - minimum;
+                out[32 * j + i] =
+                    scale * static_cast<float>((formats_detail::u8(q[i]) >> (4 * (j & 1u))) & 15u) - minimum;
         }
     }
 };
@@ -194,17 +196,28 @@ struct q6_k {
 template <class F>
 constexpr decltype(auto) visit_format(dtype type, F&& f) {
     switch (type) {
-        case dtype::f32: return std::forward<F>(f)(format::f32{});
-        case dtype::f16: return std::forward<F>(f)(format::f16{});
-        case dtype::bf16: return std::forward<F>(f)(format::bf16{});
-        case dtype::q8_0: return std::forward<F>(f)(format::q8_0{});
-        case dtype::q4_0: return std::forward<F>(f)(format::q4_0{});
-        case dtype::q4_1: return std::forward<F>(f)(format::q4_1{});
-        case dtype::q5_0: return std::forward<F>(f)(format::q5_0{});
-        case dtype::q5_1: return std::forward<F>(f)(format::q5_1{});
-        case dtype::q4_k: return std::forward<F>(f)(format::q4_k{});
-        case dtype::q5_k: return std::forward<F>(f)(format::q5_k{});
-        case dtype::q6_k: return std::forward<F>(f)(format::q6_k{});
+        case dtype::f32:
+            return std::forward<F>(f)(format::f32{});
+        case dtype::f16:
+            return std::forward<F>(f)(format::f16{});
+        case dtype::bf16:
+            return std::forward<F>(f)(format::bf16{});
+        case dtype::q8_0:
+            return std::forward<F>(f)(format::q8_0{});
+        case dtype::q4_0:
+            return std::forward<F>(f)(format::q4_0{});
+        case dtype::q4_1:
+            return std::forward<F>(f)(format::q4_1{});
+        case dtype::q5_0:
+            return std::forward<F>(f)(format::q5_0{});
+        case dtype::q5_1:
+            return std::forward<F>(f)(format::q5_1{});
+        case dtype::q4_k:
+            return std::forward<F>(f)(format::q4_k{});
+        case dtype::q5_k:
+            return std::forward<F>(f)(format::q5_k{});
+        case dtype::q6_k:
+            return std::forward<F>(f)(format::q6_k{});
     }
     throw format_error("dtype " + std::to_string(static_cast<int>(type)) + " is not a weight format");
 }

@@ -2,17 +2,17 @@
 // (temporary file beside the target, fsync, rename, fsync of the folder).
 #pragma once
 
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
 #include <cerrno>
 #include <cstddef>
 #include <cstring>
 #include <filesystem>
-#include <fcntl.h>
 #include <span>
 #include <string>
 #include <string_view>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
 #include <utility>
 
 #include "lab/core/error.hpp"
@@ -60,7 +60,9 @@ public:
         data_ = static_cast<const std::byte*>(address);
     }
     mapped_file(mapped_file&& other) noexcept
-        : path_(std::move(other.path_)), data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
+        : path_(std::move(other.path_)),
+          data_(std::exchange(other.data_, nullptr)),
+          size_(std::exchange(other.size_, 0)) {}
     mapped_file& operator=(mapped_file&& other) noexcept {
         std::swap(path_, other.path_);
         std::swap(data_, other.data_);
@@ -88,7 +90,8 @@ private:
 /// Writes a file that appears complete or not at all. Without `commit` the temporary file is removed.
 class atomic_file {
 public:
-    explicit atomic_file(std::filesystem::path target) : target_(std::move(target)), temporary_(target_.string() + ".XXXXXX") {
+    explicit atomic_file(std::filesystem::path target)
+        : target_(std::move(target)), temporary_(target_.string() + ".XXXXXX") {
         fd_ = file_descriptor(::mkostemp(temporary_.data(), O_CLOEXEC));
         if (fd_.get() < 0) throw_errno(target_, "create a temporary file beside it");
     }

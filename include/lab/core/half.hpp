@@ -55,7 +55,8 @@ struct bf16 {
         const std::uint32_t half = mantissa >> shift;
         const std::uint32_t rest = mantissa & ((1u << shift) - 1);
         const std::uint32_t mid = 1u << (shift - 1);
-        const std::uint32_t rounded = half + static_cast<std::uint32_t>(rest > mid || (rest == mid && (half & 1u) != 0));
+        const std::uint32_t rounded =
+            half + static_cast<std::uint32_t>(rest > mid || (rest == mid && (half & 1u) != 0));
         return {static_cast<std::uint16_t>(sign | rounded)};
     }
     mantissa &= 0x7fffffu;

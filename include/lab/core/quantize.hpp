@@ -28,14 +28,18 @@ void store(std::byte* at, T value) noexcept {
 /// trunc(product + shift), clamped to 4 bits. A scale whose inverse overflows is 0 in binary16: any level will do.
 [[nodiscard]] inline unsigned nibble(float product, double shift) noexcept {
     const double level = static_cast<double>(product) + shift;
-    return std::isfinite(level) ? static_cast<unsigned>(std::clamp(static_cast<double>(static_cast<float>(level)), 0.0, 15.0)) : 0u;
+    return std::isfinite(level)
+               ? static_cast<unsigned>(std::clamp(static_cast<double>(static_cast<float>(level)), 0.0, 15.0))
+               : 0u;
 }
 
 }  // namespace quantize_detail
 
 /// Encodes one block (F::block floats) into F::bytes bytes.
 inline void encode_block(format::f32, const float* in, std::byte* out) noexcept { quantize_detail::store(out, *in); }
-inline void encode_block(format::f16, const float* in, std::byte* out) noexcept { quantize_detail::store(out, to_f16(*in).bits); }
+inline void encode_block(format::f16, const float* in, std::byte* out) noexcept {
+    quantize_detail::store(out, to_f16(*in).bits);
+}
 inline void encode_block(format::bf16, const float* in, std::byte* out) noexcept {
     quantize_detail::store(out, to_bf16(*in).bits);
 }
@@ -58,7 +62,8 @@ inline void encode_block(format::q4_0, const float* in, std::byte* out) noexcept
     const float d = extreme / -8.0f, inverse = quantize_detail::inverse(d);
     quantize_detail::store(out, to_f16(d).bits);
     for (std::size_t i = 0; i < 16; ++i) {
-        const unsigned low = quantize_detail::nibble(in[i] * inverse, 8.5), high = quantize_detail::nibble(in[i + 16] * inverse, 8.5);
+        const unsigned low = quantize_detail::nibble(in[i] * inverse, 8.5),
+                       high = quantize_detail::nibble(in[i + 16] * inverse, 8.5);
         out[2 + i] = static_cast<std::byte>(low | (high << 4));
     }
 }
@@ -81,7 +86,9 @@ inline void encode_block(format::q4_1, const float* in, std::byte* out) noexcept
 
 /// A format that can be written.
 template <class F>
-concept EncodableFormat = requires(F f, const float* in, std::byte* out) { encode_block(f, in, out); };
+concept EncodableFormat = requires(F f, const float* in, std::byte* out) {
+    encode_block(f, in, out);
+};
 
 [[nodiscard]] inline bool can_encode(dtype type) {
     return visit_format(type, [](auto f) { return EncodableFormat<decltype(f)>; });
@@ -97,10 +104,12 @@ inline void encode(dtype type, const float* in, std::byte* out, std::size_t coun
             if constexpr (F::block > 1)
                 for (std::size_t i = 0; i < count; ++i)
                     if (!std::isfinite(in[i]))
-                        throw config_error(explain("element " + std::to_string(i), "is not finite and cannot be stored as " + std::string(F::name)));
+                        throw config_error(explain("element " + std::to_string(i),
+                                                   "is not finite and cannot be stored as " + std::string(F::name)));
             for (std::size_t i = 0; i < count; i += F::block, out += F::bytes) encode_block(f, in + i, out);
         } else {
-            throw config_error(explain(std::string(F::name), "can be read but not written", "f32, f16, bf16, q8_0, q4_0 or q4_1"));
+            throw config_error(
+                explain(std::string(F::name), "can be read but not written", "f32, f16, bf16, q8_0, q4_0 or q4_1"));
         }
     });
 }

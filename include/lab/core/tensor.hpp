@@ -53,8 +53,8 @@ public:
     constexpr view(T* data, const extents<Rank>& shape) : data_(data), shape_(shape) {}
     /// A view of mutable data reads as a view of const data.
     template <class U>
-        requires(std::is_same_v<const U, T> && !std::is_same_v<U, T>)
-    constexpr view(const view<U, Rank>& other) : data_(other.data()), shape_(other.shape()) {}
+    requires(std::is_same_v<const U, T> && !std::is_same_v<U, T>) constexpr view(const view<U, Rank>& other)
+        : data_(other.data()), shape_(other.shape()) {}
 
     [[nodiscard]] constexpr T* data() const noexcept { return data_; }
     [[nodiscard]] constexpr const extents<Rank>& shape() const noexcept { return shape_; }
@@ -68,8 +68,7 @@ public:
 
     /// Element at the given index of every dimension.
     template <class... I>
-        requires(sizeof...(I) == Rank)
-    [[nodiscard]] constexpr T& operator()(I... index) const noexcept {
+    requires(sizeof...(I) == Rank) [[nodiscard]] constexpr T& operator()(I... index) const noexcept {
         std::size_t offset = 0, dimension = 0;
         ((assert(static_cast<std::size_t>(index) < shape_[dimension]),
           offset = offset * shape_[dimension++] + static_cast<std::size_t>(index)),
@@ -90,9 +89,7 @@ public:
         }
     }
     /// Row `i` of a matrix as a span.
-    [[nodiscard]] constexpr std::span<T> row(std::size_t i) const noexcept
-        requires(Rank == 2)
-    {
+    [[nodiscard]] constexpr std::span<T> row(std::size_t i) const noexcept requires(Rank == 2) {
         assert(i < shape_[0]);
         return {data_ + i * shape_[1], shape_[1]};
     }
@@ -129,7 +126,7 @@ public:
     explicit aligned_buffer(std::size_t count) : size_(count) {
         const std::size_t bytes = checked_mul(count, sizeof(T));
         if (count == 0) return;
-        data_.reset(static_cast<T*>(::operator new(bytes, std::align_val_t{alignment})));
+        data_.reset(static_cast<T*>(::operator new (bytes, std::align_val_t{alignment})));
         std::uninitialized_value_construct_n(data_.get(), count);
     }
     [[nodiscard]] T* data() const noexcept { return data_.get(); }
@@ -137,7 +134,7 @@ public:
 
 private:
     struct release {
-        void operator()(T* p) const noexcept { ::operator delete(p, std::align_val_t{alignment}); }
+        void operator()(T* p) const noexcept { ::operator delete (p, std::align_val_t{alignment}); }
     };
     std::unique_ptr<T, release> data_;
     std::size_t size_ = 0;
@@ -171,9 +168,13 @@ public:
     [[nodiscard]] std::span<const T> flat() const noexcept { return get().flat(); }
 
     template <class... I>
-    [[nodiscard]] T& operator()(I... index) noexcept { return get()(index...); }
+    [[nodiscard]] T& operator()(I... index) noexcept {
+        return get()(index...);
+    }
     template <class... I>
-    [[nodiscard]] const T& operator()(I... index) const noexcept { return get()(index...); }
+    [[nodiscard]] const T& operator()(I... index) const noexcept {
+        return get()(index...);
+    }
 
     [[nodiscard]] tensor clone() const {
         tensor copy(shape_);

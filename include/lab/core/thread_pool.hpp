@@ -87,7 +87,8 @@ private:
     void work(std::size_t worker) {
         std::uint64_t seen = 0;
         for (;;) {
-            for (std::size_t spins = 0; spins < spin_limit && generation_.load(std::memory_order_acquire) == seen; ++spins) {
+            for (std::size_t spins = 0; spins < spin_limit && generation_.load(std::memory_order_acquire) == seen;
+                 ++spins) {
             }
             {
                 std::unique_lock lock(mutex_);

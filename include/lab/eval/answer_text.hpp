@@ -20,8 +20,10 @@ namespace lab::eval {
         const auto byte = static_cast<unsigned char>(c);
         const bool letter = byte >= 0x80 || (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
         const bool space = c == ' ' || c == '\t' || c == '\n' || c == '\r' || c == '-' || c == '/';
-        if (letter) words.back() += c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-        else if (space && !words.back().empty()) words.emplace_back();
+        if (letter)
+            words.back() += c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+        else if (space && !words.back().empty())
+            words.emplace_back();
     }
     std::erase_if(words, [](const std::string& w) { return w.empty() || w == "a" || w == "an" || w == "the"; });
     return words;
@@ -38,8 +40,10 @@ namespace lab::eval {
         std::string out;
         for (const char c : text) {
             const bool space = c == ' ' || c == '\t' || c == '\n' || c == '\r';
-            if (!space) out += c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-            else if (!out.empty() && out.back() != ' ') out += ' ';
+            if (!space)
+                out += c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+            else if (!out.empty() && out.back() != ' ')
+                out += ' ';
         }
         while (!out.empty() && out.back() == ' ') out.pop_back();
         if (!out.empty() && out.back() == '.') out.pop_back();

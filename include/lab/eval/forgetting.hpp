@@ -1,6 +1,7 @@
-// The forgetting matrix: one row per state of the model (untouched, then after each phase), one column per kind of held-out
-// question, and the perplexity of plain text for what the base model could do. Backward transfer as Lopez-Paz & Ranzato
-// (arXiv 1706.08840) define it: R_last,j - R_learnt(j),j averaged over the columns learnt before the last row.
+// The forgetting matrix: one row per state of the model (untouched, then after each phase), one column per kind of
+// held-out question, and the perplexity of plain text for what the base model could do. Backward transfer as Lopez-Paz
+// & Ranzato (arXiv 1706.08840) define it: R_last,j - R_learnt(j),j averaged over the columns learnt before the last
+// row.
 #pragma once
 
 #include <cstddef>
@@ -18,8 +19,8 @@
 namespace lab::eval {
 
 struct matrix_row {
-    std::string name;             // "untouched", or the phase after which it was measured
-    std::vector<qa_item> items;   // of all questions, in the same order in every row
+    std::string name;            // "untouched", or the phase after which it was measured
+    std::vector<qa_item> items;  // of all questions, in the same order in every row
     std::optional<perplexity_result> text{};
 };
 
@@ -47,8 +48,8 @@ using matrix_measure = estimate qa_summary::*;
 /// The columns of a plan: the kinds that questions ask for, with the row (0 is the untouched model, phase i makes row
 /// i + 1; skipped phases make none) after which each had been learnt for the first time.
 template <class Samples>
-[[nodiscard]] std::vector<matrix_column> columns_of(std::span<const question> questions, std::span<const replay::phase_plan> plans,
-                                                    const Samples& samples) {
+[[nodiscard]] std::vector<matrix_column> columns_of(std::span<const question> questions,
+                                                    std::span<const replay::phase_plan> plans, const Samples& samples) {
     std::vector<matrix_column> columns;
     for (const auto kind : replay::sample_kinds) {
         bool asked = false;
@@ -83,8 +84,8 @@ template <class Samples>
 }
 
 [[nodiscard]] inline formats::json to_json(const perplexity_result& p) {
-    return {{"perplexity", p.perplexity}, {"error", p.error}, {"mean_loss", p.mean_loss}, {"loss_error", p.loss_error},
-            {"tokens", p.tokens}, {"windows", p.windows}};
+    return {{"perplexity", p.perplexity}, {"error", p.error},   {"mean_loss", p.mean_loss},
+            {"loss_error", p.loss_error}, {"tokens", p.tokens}, {"windows", p.windows}};
 }
 
 /// A row by itself, as a run stores it after each phase.
@@ -98,11 +99,18 @@ template <class Samples>
     matrix_row row;
     row.name = formats::field<std::string>(j, "name", place);
     const auto items = formats::field<std::vector<formats::json>>(j, "items", place);
-    for (std::size_t i = 0; i < items.size(); ++i) row.items.push_back(qa_item_from(items[i], place + ": items[" + std::to_string(i) + "]"));
+    for (std::size_t i = 0; i < items.size(); ++i)
+        row.items.push_back(qa_item_from(items[i], place + ": items[" + std::to_string(i) + "]"));
     if (const auto t = formats::optional_field<formats::json>(j, "text", place)) {
-        const auto number = [&](const char* name) { return formats::field<double>(*t, name, place + ": field 'text'"); };
-        row.text = perplexity_result{number("perplexity"), number("error"), number("mean_loss"), number("loss_error"),
-                                     formats::field<std::size_t>(*t, "tokens", place), formats::field<std::size_t>(*t, "windows", place)};
+        const auto number = [&](const char* name) {
+            return formats::field<double>(*t, name, place + ": field 'text'");
+        };
+        row.text = perplexity_result{number("perplexity"),
+                                     number("error"),
+                                     number("mean_loss"),
+                                     number("loss_error"),
+                                     formats::field<std::size_t>(*t, "tokens", place),
+                                     formats::field<std::size_t>(*t, "windows", place)};
     }
     return row;
 }
@@ -111,19 +119,26 @@ template <class Samples>
 [[nodiscard]] inline formats::json to_json(const forgetting_matrix& m) {
     formats::json rows = formats::json::array(), columns = formats::json::array();
     for (const auto& c : m.columns)
-        columns.push_back({{"name", c.name}, {"learnt_after_row", c.learnt ? formats::json(*c.learnt) : formats::json()}});
+        columns.push_back(
+            {{"name", c.name}, {"learnt_after_row", c.learnt ? formats::json(*c.learnt) : formats::json()}});
     for (std::size_t r = 0; r < m.rows.size(); ++r) {
         formats::json cells = formats::json::object();
         for (std::size_t c = 0; c < m.columns.size(); ++c) cells[m.columns[c].name] = to_json(m.cell(r, c));
-        rows.push_back({{"name", m.rows[r].name}, {"cells", cells}, {"text", m.rows[r].text ? to_json(*m.rows[r].text) : formats::json()}});
+        rows.push_back({{"name", m.rows[r].name},
+                        {"cells", cells},
+                        {"text", m.rows[r].text ? to_json(*m.rows[r].text) : formats::json()}});
     }
     const auto transfer = [&](matrix_measure measure) {
         const auto value = backward_transfer(m, measure);
         return value ? formats::json(*value) : formats::json();
     };
-    return {{"columns", columns}, {"rows", rows},
-            {"backward_transfer", {{"choice_by_sum", transfer(&qa_summary::choice_by_sum)}, {"exact", transfer(&qa_summary::exact)},
-                                   {"f1", transfer(&qa_summary::f1)}, {"log_likelihood", transfer(&qa_summary::log_likelihood)}}}};
+    return {{"columns", columns},
+            {"rows", rows},
+            {"backward_transfer",
+             {{"choice_by_sum", transfer(&qa_summary::choice_by_sum)},
+              {"exact", transfer(&qa_summary::exact)},
+              {"f1", transfer(&qa_summary::f1)},
+              {"log_likelihood", transfer(&qa_summary::log_likelihood)}}}};
 }
 
 }  // namespace lab::eval

@@ -1,6 +1,6 @@
 // Estimates with 95 % confidence intervals. Proportions: Wilson's score interval (Wilson 1927). Means and differences:
-// percentile bootstrap over clusters, seeded (Efron 1979); a question asked in several phrasings is one cluster, because
-// its phrasings succeed and fail together.
+// percentile bootstrap over clusters, seeded (Efron 1979); a question asked in several phrasings is one cluster,
+// because its phrasings succeed and fail together.
 #pragma once
 
 #include <algorithm>
@@ -40,12 +40,15 @@ struct bootstrap_options {
 /// Mean of all values; the interval resamples whole clusters. `cluster[i]` is the cluster of `values[i]`.
 [[nodiscard]] inline estimate bootstrap_mean(std::span<const double> values, std::span<const std::size_t> cluster,
                                              const bootstrap_options& options = {}) {
-    if (values.size() != cluster.size()) throw shape_error("bootstrap_mean: as many cluster numbers as values are needed");
+    if (values.size() != cluster.size())
+        throw shape_error("bootstrap_mean: as many cluster numbers as values are needed");
     if (values.empty()) return {};
-    std::vector<std::pair<std::size_t, std::pair<double, double>>> sums;  // cluster -> (sum, count), in order of appearance
+    std::vector<std::pair<std::size_t, std::pair<double, double>>>
+        sums;  // cluster -> (sum, count), in order of appearance
     for (std::size_t i = 0; i < values.size(); ++i) {
         const auto found = std::find_if(sums.begin(), sums.end(), [&](const auto& s) { return s.first == cluster[i]; });
-        auto& [sum, count] = found != sums.end() ? found->second : sums.emplace_back(cluster[i], std::pair{0.0, 0.0}).second;
+        auto& [sum, count] =
+            found != sums.end() ? found->second : sums.emplace_back(cluster[i], std::pair{0.0, 0.0}).second;
         sum += values[i];
         count += 1;
     }
@@ -75,8 +78,10 @@ struct bootstrap_options {
 /// Mean of after - before over the same items: the interval of the difference, which is what says whether something
 /// changed (two overlapping intervals may still differ).
 [[nodiscard]] inline estimate paired_difference(std::span<const double> before, std::span<const double> after,
-                                                std::span<const std::size_t> cluster, const bootstrap_options& options = {}) {
-    if (before.size() != after.size()) throw shape_error("paired_difference: before and after must hold the same items");
+                                                std::span<const std::size_t> cluster,
+                                                const bootstrap_options& options = {}) {
+    if (before.size() != after.size())
+        throw shape_error("paired_difference: before and after must hold the same items");
     std::vector<double> differences(before.size());
     for (std::size_t i = 0; i < before.size(); ++i) differences[i] = after[i] - before[i];
     return bootstrap_mean(differences, cluster, options);

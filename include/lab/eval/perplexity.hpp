@@ -1,6 +1,6 @@
-// Perplexity as llama-perplexity measures it: the text is cut into windows of `context` tokens that do not overlap, each
-// starts with an empty memory, and only the predictions made from its second half on are scored; a last partial window is
-// left out. exp(mean NLL), with the standard error of the mean carried through the exponential.
+// Perplexity as llama-perplexity measures it: the text is cut into windows of `context` tokens that do not overlap,
+// each starts with an empty memory, and only the predictions made from its second half on are scored; a last partial
+// window is left out. exp(mean NLL), with the standard error of the mean carried through the exponential.
 #pragma once
 
 #include <algorithm>
@@ -25,20 +25,21 @@ concept WindowScorer = requires(M& m, std::span<const token> window, std::size_t
 
 struct perplexity_options {
     std::size_t context = 512;
-    token bos = no_token;          // takes the place of each window's first token, as for models trained with one
-    std::size_t max_windows = 0;   // 0: all
+    token bos = no_token;         // takes the place of each window's first token, as for models trained with one
+    std::size_t max_windows = 0;  // 0: all
     std::function<void(std::size_t done, std::size_t windows)> progress{};
 };
 
 struct perplexity_result {
-    double perplexity = 0, error = 0;        // error: one standard error
-    double mean_loss = 0, loss_error = 0;    // nats per token
-    std::size_t tokens = 0, windows = 0;     // scored
+    double perplexity = 0, error = 0;      // error: one standard error
+    double mean_loss = 0, loss_error = 0;  // nats per token
+    std::size_t tokens = 0, windows = 0;   // scored
 };
 
 /// @throws config_error where the text is shorter than a window or windows are shorter than 4 tokens.
 template <WindowScorer Model>
-[[nodiscard]] perplexity_result perplexity(Model& model, std::span<const token> tokens, const perplexity_options& options = {}) {
+[[nodiscard]] perplexity_result perplexity(Model& model, std::span<const token> tokens,
+                                           const perplexity_options& options = {}) {
     if (options.context < 4) throw config_error("perplexity needs a context of at least 4 tokens");
     std::size_t windows = tokens.size() / options.context;
     if (windows == 0)
@@ -61,7 +62,8 @@ template <WindowScorer Model>
     }
     const double n = static_cast<double>(result.tokens);
     result.mean_loss = sum / n;
-    result.loss_error = result.tokens > 1 ? std::sqrt(std::max(0.0, squares / n - result.mean_loss * result.mean_loss) / (n - 1)) : 0.0;
+    result.loss_error =
+        result.tokens > 1 ? std::sqrt(std::max(0.0, squares / n - result.mean_loss * result.mean_loss) / (n - 1)) : 0.0;
     result.perplexity = std::exp(result.mean_loss);
     result.error = result.perplexity * result.loss_error;
     return result;

@@ -1,6 +1,6 @@
-// Held-out questions asked of a model, each phrasing by itself: choice of four by log-likelihood, greedy free answer (exact
-// and word F1), and the log-likelihood of the right answer. Choice saturates early and hides forgetting, free recall does
-// not: look at all of them. Intervals take the question, not the phrasing, as the unit.
+// Held-out questions asked of a model, each phrasing by itself: choice of four by log-likelihood, greedy free answer
+// (exact and word F1), and the log-likelihood of the right answer. Choice saturates early and hides forgetting, free
+// recall does not: look at all of them. Intervals take the question, not the phrasing, as the unit.
 #pragma once
 
 #include <algorithm>
@@ -51,14 +51,16 @@ inline void grade(qa_item& item, const question& q) {
     std::vector<std::string_view> right{q.answer};
     right.insert(right.end(), q.aliases.begin(), q.aliases.end());
     for (const std::string_view expected : right) {
-        item.exact |= q.kind == replay::sample_kind::knowledge ? exact_match(item.answered, expected) : exact_form(item.answered, expected);
+        item.exact |= q.kind == replay::sample_kind::knowledge ? exact_match(item.answered, expected)
+                                                               : exact_form(item.answered, expected);
         item.contained |= contains_answer(item.answered, expected);
         item.f1 = std::max(item.f1, word_f1(item.answered, expected));
     }
 }
 
 template <AnsweringModel Model>
-[[nodiscard]] std::vector<qa_item> ask_all(Model& model, std::span<const question> questions, const qa_options& options = {}) {
+[[nodiscard]] std::vector<qa_item> ask_all(Model& model, std::span<const question> questions,
+                                           const qa_options& options = {}) {
     struct place {
         const question* q;
         std::size_t phrasing;
@@ -66,7 +68,8 @@ template <AnsweringModel Model>
     std::vector<place> places;
     for (const question& q : questions) {
         if (q.distractors.empty()) throw config_error("question '" + q.id + "' has no distractors to choose from");
-        const std::size_t n = options.max_phrasings == 0 ? q.phrasings.size() : std::min(options.max_phrasings, q.phrasings.size());
+        const std::size_t n =
+            options.max_phrasings == 0 ? q.phrasings.size() : std::min(options.max_phrasings, q.phrasings.size());
         for (std::size_t p = 0; p < n; ++p) places.push_back({&q, p});
     }
     std::vector<qa_item> items;
@@ -93,9 +96,16 @@ template <AnsweringModel Model>
             const auto options_of = std::span(scored).subspan(s, 1 + q.distractors.size());
             s += options_of.size();
             const choice chosen = choose_first(options_of);
-            qa_item item{.id = q.id, .leaf = q.leaf, .kind = q.kind, .asked = q.phrasings[places[i].phrasing], .answer = q.answer,
-                         .answered = completions[i - begin].text, .choice_by_sum = chosen.by_sum, .choice_by_mean = chosen.by_mean,
-                         .log_likelihood = options_of[0].log_probability, .answer_tokens = options_of[0].tokens};
+            qa_item item{.id = q.id,
+                         .leaf = q.leaf,
+                         .kind = q.kind,
+                         .asked = q.phrasings[places[i].phrasing],
+                         .answer = q.answer,
+                         .answered = completions[i - begin].text,
+                         .choice_by_sum = chosen.by_sum,
+                         .choice_by_mean = chosen.by_mean,
+                         .log_likelihood = options_of[0].log_probability,
+                         .answer_tokens = options_of[0].tokens};
             grade(item, q);
             items.push_back(std::move(item));
         }
@@ -108,7 +118,8 @@ template <AnsweringModel Model>
 [[nodiscard]] inline std::vector<std::size_t> question_clusters(std::span<const qa_item> items) {
     std::vector<std::size_t> clusters;
     std::map<std::pair<std::string, std::string>, std::size_t> numbers;
-    for (const qa_item& item : items) clusters.push_back(numbers.try_emplace({item.leaf, item.id}, numbers.size()).first->second);
+    for (const qa_item& item : items)
+        clusters.push_back(numbers.try_emplace({item.leaf, item.id}, numbers.size()).first->second);
     return clusters;
 }
 
@@ -148,7 +159,8 @@ struct qa_change {
     bool same = before.size() == after.size();
     for (std::size_t i = 0; same && i < before.size(); ++i)
         same = before[i].id == after[i].id && before[i].leaf == after[i].leaf && before[i].asked == after[i].asked;
-    if (!same) throw config_error("the two results are not of the same questions (ask both models with the same options)");
+    if (!same)
+        throw config_error("the two results are not of the same questions (ask both models with the same options)");
     const auto clusters = question_clusters(before);
     const auto difference = [&](auto member) {
         std::vector<double> b, a;
@@ -156,21 +168,37 @@ struct qa_change {
         for (const qa_item& item : after) a.push_back(static_cast<double>(item.*member));
         return paired_difference(b, a, clusters, bootstrap);
     };
-    return {difference(&qa_item::choice_by_sum), difference(&qa_item::exact), difference(&qa_item::f1), difference(&qa_item::log_likelihood)};
+    return {difference(&qa_item::choice_by_sum), difference(&qa_item::exact), difference(&qa_item::f1),
+            difference(&qa_item::log_likelihood)};
 }
 
 [[nodiscard]] inline formats::json to_json(const estimate& e) {
     return {{"value", e.value}, {"low", e.low}, {"high", e.high}, {"n", e.n}};
 }
 [[nodiscard]] inline formats::json to_json(const qa_summary& s) {
-    return {{"items", s.items}, {"questions", s.questions}, {"choice_by_sum", to_json(s.choice_by_sum)},
-            {"choice_by_mean", to_json(s.choice_by_mean)}, {"exact", to_json(s.exact)}, {"contained", to_json(s.contained)},
-            {"f1", to_json(s.f1)}, {"log_likelihood", to_json(s.log_likelihood)}};
+    return {{"items", s.items},
+            {"questions", s.questions},
+            {"choice_by_sum", to_json(s.choice_by_sum)},
+            {"choice_by_mean", to_json(s.choice_by_mean)},
+            {"exact", to_json(s.exact)},
+            {"contained", to_json(s.contained)},
+            {"f1", to_json(s.f1)},
+            {"log_likelihood", to_json(s.log_likelihood)}};
 }
 [[nodiscard]] inline formats::json to_json(const qa_item& i) {
-    return {{"id", i.id}, {"leaf", i.leaf}, {"kind", replay::to_string(i.kind)}, {"asked", i.asked}, {"answer", i.answer},
-            {"answered", i.answered}, {"choice_by_sum", i.choice_by_sum}, {"choice_by_mean", i.choice_by_mean}, {"exact", i.exact},
-            {"contained", i.contained}, {"f1", i.f1}, {"log_likelihood", i.log_likelihood}, {"answer_tokens", i.answer_tokens}};
+    return {{"id", i.id},
+            {"leaf", i.leaf},
+            {"kind", replay::to_string(i.kind)},
+            {"asked", i.asked},
+            {"answer", i.answer},
+            {"answered", i.answered},
+            {"choice_by_sum", i.choice_by_sum},
+            {"choice_by_mean", i.choice_by_mean},
+            {"exact", i.exact},
+            {"contained", i.contained},
+            {"f1", i.f1},
+            {"log_likelihood", i.log_likelihood},
+            {"answer_tokens", i.answer_tokens}};
 }
 /// @throws format_error naming place and field.
 [[nodiscard]] inline qa_item qa_item_from(const formats::json& j, const std::string& place) {
@@ -178,7 +206,8 @@ struct qa_change {
     qa_item i;
     get("id", i.id), get("leaf", i.leaf), get("asked", i.asked), get("answer", i.answer), get("answered", i.answered);
     get("choice_by_sum", i.choice_by_sum), get("choice_by_mean", i.choice_by_mean), get("exact", i.exact);
-    get("contained", i.contained), get("f1", i.f1), get("log_likelihood", i.log_likelihood), get("answer_tokens", i.answer_tokens);
+    get("contained", i.contained), get("f1", i.f1), get("log_likelihood", i.log_likelihood),
+        get("answer_tokens", i.answer_tokens);
     const auto kind = replay::parse_kind(formats::field<std::string>(j, "kind", place));
     if (!kind) throw format_error(explain(place, "field 'kind' is not knowledge, foundational or compositional"));
     i.kind = *kind;

@@ -1,5 +1,5 @@
-// Held-out questions: every heldout.jsonl under a folder (beside each leaf of a taxonomy), with the leaf's path and kind.
-// Their phrasings are never trained on; the generator never reads them.
+// Held-out questions: every heldout.jsonl under a folder (beside each leaf of a taxonomy), with the leaf's path and
+// kind. Their phrasings are never trained on; the generator never reads them.
 #pragma once
 
 #include <algorithm>
@@ -19,10 +19,10 @@ struct question {
     std::string id{};
     std::string leaf{};  // path of its folder, "knowledge/travel/islands/pellamy_ferries"
     replay::sample_kind kind = replay::sample_kind::knowledge;
-    std::string context{};                   // text the answer is to be found in; may be empty
+    std::string context{};                 // text the answer is to be found in; may be empty
     std::vector<std::string> phrasings{};  // at least one
     std::string answer{};
-    std::vector<std::string> aliases{};    // right as well
+    std::vector<std::string> aliases{};      // right as well
     std::vector<std::string> distractors{};  // plausible, wrong
 };
 
@@ -50,13 +50,16 @@ struct question {
     }
     std::vector<question> questions;
     for (const auto& file : files) {
-        const std::string leaf = fs::is_directory(path) ? file.parent_path().lexically_relative(path).generic_string() : file.stem().string();
+        const std::string leaf = fs::is_directory(path) ? file.parent_path().lexically_relative(path).generic_string()
+                                                        : file.stem().string();
         const auto kind = replay::parse_kind(leaf).value_or(replay::sample_kind::knowledge);
         for (auto& h : taxonomy::read_heldout(file))
-            questions.push_back({std::move(h.id), leaf, kind, std::move(h.context), std::move(h.phrasings), std::move(h.answer),
-                                 std::move(h.aliases), std::move(h.distractors)});
+            questions.push_back({std::move(h.id), leaf, kind, std::move(h.context), std::move(h.phrasings),
+                                 std::move(h.answer), std::move(h.aliases), std::move(h.distractors)});
     }
-    if (questions.empty()) throw config_error(explain(path.string(), "holds no held-out question", "put a heldout.jsonl beside each qna.yaml"));
+    if (questions.empty())
+        throw config_error(
+            explain(path.string(), "holds no held-out question", "put a heldout.jsonl beside each qna.yaml"));
     return questions;
 }
 

@@ -28,7 +28,8 @@ namespace lab::eval {
 /// Columns padded to their widest cell; the first row is the heading. Widths count UTF-8 code points.
 [[nodiscard]] inline std::string table(const std::vector<std::vector<std::string>>& rows) {
     const auto width = [](const std::string& text) {
-        return static_cast<std::size_t>(std::count_if(text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xC0u) != 0x80u; }));
+        return static_cast<std::size_t>(std::count_if(
+            text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xC0u) != 0x80u; }));
     };
     std::vector<std::size_t> widths;
     for (const auto& row : rows)
@@ -54,7 +55,7 @@ namespace lab::eval {
 
 /// One line of measures.
 [[nodiscard]] inline std::vector<std::string> summary_cells(const qa_summary& s) {
-    return {std::to_string(s.items), to_text(s.choice_by_sum), to_text(s.choice_by_mean), to_text(s.exact),
+    return {std::to_string(s.items), to_text(s.choice_by_sum),    to_text(s.choice_by_mean), to_text(s.exact),
             to_text(s.f1),           to_text(s.log_likelihood, 1)};
 }
 [[nodiscard]] inline std::vector<std::string> summary_heading(std::string first) {
@@ -86,19 +87,25 @@ struct named_measure {
     int decimals;
     bool proportion;
 };
-inline constexpr std::array<named_measure, 4> measures{{{"exact answer", &qa_summary::exact, 2, true},
-                                                        {"word F1", &qa_summary::f1, 2, true},
-                                                        {"log-likelihood of the answer", &qa_summary::log_likelihood, 1, false},
-                                                        {"choice of 4", &qa_summary::choice_by_sum, 2, true}}};
+inline constexpr std::array<named_measure, 4> measures{
+    {{"exact answer", &qa_summary::exact, 2, true},
+     {"word F1", &qa_summary::f1, 2, true},
+     {"log-likelihood of the answer", &qa_summary::log_likelihood, 1, false},
+     {"choice of 4", &qa_summary::choice_by_sum, 2, true}}};
 
 [[nodiscard]] inline std::string escape(std::string_view text) {
     std::string out;
     for (const char c : text) {
-        if (c == '&') out += "&amp;";
-        else if (c == '<') out += "&lt;";
-        else if (c == '>') out += "&gt;";
-        else if (c == '"') out += "&quot;";
-        else out += c;
+        if (c == '&')
+            out += "&amp;";
+        else if (c == '<')
+            out += "&lt;";
+        else if (c == '>')
+            out += "&gt;";
+        else if (c == '"')
+            out += "&quot;";
+        else
+            out += c;
     }
     return out;
 }
@@ -113,11 +120,13 @@ inline constexpr std::array<named_measure, 4> measures{{{"exact answer", &qa_sum
         for (std::size_t r = 0; r < m.rows.size(); ++r) {
             rows.push_back({m.rows[r].name});
             for (std::size_t c = 0; c < m.columns.size(); ++c)
-                rows.back().push_back(to_text(m.cell(r, c).*measure, decimals) + (m.columns[c].learnt == r ? " *" : ""));
+                rows.back().push_back(to_text(m.cell(r, c).*measure, decimals) +
+                                      (m.columns[c].learnt == r ? " *" : ""));
         }
         out += std::string(title) + "\n" + table(rows);
         if (const auto transfer = backward_transfer(m, measure))
-            out += "change since learnt (backward transfer): " + std::string(*transfer >= 0 ? "+" : "") + fixed(*transfer, decimals) + "\n";
+            out += "change since learnt (backward transfer): " + std::string(*transfer >= 0 ? "+" : "") +
+                   fixed(*transfer, decimals) + "\n";
         out += "\n";
     }
     std::vector<std::vector<std::string>> rows{{"after", "perplexity of plain text"}};
@@ -134,7 +143,8 @@ struct curve {
 };
 
 /// A line chart as an <svg> element of 720 x 260. Points that are not finite are left out.
-[[nodiscard]] inline std::string svg_chart(std::span<const curve> curves, std::string_view x_title, std::string_view y_title) {
+[[nodiscard]] inline std::string svg_chart(std::span<const curve> curves, std::string_view x_title,
+                                           std::string_view y_title) {
     constexpr double width = 720, height = 260, left = 52, right = 12, top = 24, bottom = 34;
     double x_max = 1, y_max = 0, y_min = 0;
     for (const auto& c : curves)
@@ -146,8 +156,10 @@ struct curve {
     std::string svg = "<svg viewBox=\"0 0 720 260\" role=\"img\">\n";
     for (int i = 0; i <= 4; ++i) {
         const double y = y_min + (y_max - y_min) * i / 4, x = x_max * i / 4;
-        svg += "<line class=\"grid\" x1=\"52\" x2=\"708\" y1=\"" + fixed(py(y), 1) + "\" y2=\"" + fixed(py(y), 1) + "\"/>";
-        svg += "<text x=\"46\" y=\"" + fixed(py(y) + 4, 1) + "\" text-anchor=\"end\">" + fixed(y, y_max < 10 ? 2 : 0) + "</text>";
+        svg +=
+            "<line class=\"grid\" x1=\"52\" x2=\"708\" y1=\"" + fixed(py(y), 1) + "\" y2=\"" + fixed(py(y), 1) + "\"/>";
+        svg += "<text x=\"46\" y=\"" + fixed(py(y) + 4, 1) + "\" text-anchor=\"end\">" + fixed(y, y_max < 10 ? 2 : 0) +
+               "</text>";
         svg += "<text x=\"" + fixed(px(x), 1) + "\" y=\"244\" text-anchor=\"middle\">" + fixed(x, 0) + "</text>\n";
     }
     double label = left;
@@ -155,21 +167,28 @@ struct curve {
         std::string points;
         for (const auto& [x, y] : c.points)
             if (std::isfinite(y)) points += fixed(px(x), 1) + "," + fixed(py(y), 1) + " ";
-        svg += "<polyline fill=\"none\" stroke=\"" + report_detail::escape(c.colour) + "\" stroke-width=\"1.6\" points=\"" + points + "\"/>";
-        svg += "<text x=\"" + fixed(label, 0) + "\" y=\"14\" fill=\"" + report_detail::escape(c.colour) + "\">" + report_detail::escape(c.name) + "</text>\n";
+        svg += "<polyline fill=\"none\" stroke=\"" + report_detail::escape(c.colour) +
+               "\" stroke-width=\"1.6\" points=\"" + points + "\"/>";
+        svg += "<text x=\"" + fixed(label, 0) + "\" y=\"14\" fill=\"" + report_detail::escape(c.colour) + "\">" +
+               report_detail::escape(c.name) + "</text>\n";
         label += 14 + 7 * static_cast<double>(c.name.size());
     }
     return svg + "<text x=\"380\" y=\"258\" text-anchor=\"middle\">" + report_detail::escape(x_title) +
-           "</text><text x=\"12\" y=\"130\" transform=\"rotate(-90 12 130)\" text-anchor=\"middle\">" + report_detail::escape(y_title) + "</text></svg>\n";
+           "</text><text x=\"12\" y=\"130\" transform=\"rotate(-90 12 130)\" text-anchor=\"middle\">" +
+           report_detail::escape(y_title) + "</text></svg>\n";
 }
 
 /// The whole page. Cells of proportions are shaded by their value.
-[[nodiscard]] inline std::string html_report(std::string_view title, std::span<const curve> curves, const forgetting_matrix& m) {
+[[nodiscard]] inline std::string html_report(std::string_view title, std::span<const curve> curves,
+                                             const forgetting_matrix& m) {
     using report_detail::escape;
     std::string html = "<!doctype html>\n<html lang=\"en\"><meta charset=\"utf-8\"><title>" + escape(title) +
-                       "</title>\n<style>body{font:15px/1.5 system-ui,sans-serif;max-width:780px;margin:2em auto;padding:0 1em;color:#222}"
-                       "table{border-collapse:collapse;margin:.5em 0 1.5em}td,th{padding:.3em .7em;border:1px solid #ccc;text-align:left}"
-                       "small{color:#666}svg{width:100%}svg text{font:11px system-ui,sans-serif;fill:#444}.grid{stroke:#ddd}</style>\n<h1>" +
+                       "</title>\n<style>body{font:15px/1.5 system-ui,sans-serif;max-width:780px;margin:2em "
+                       "auto;padding:0 1em;color:#222}"
+                       "table{border-collapse:collapse;margin:.5em 0 1.5em}td,th{padding:.3em .7em;border:1px solid "
+                       "#ccc;text-align:left}"
+                       "small{color:#666}svg{width:100%}svg text{font:11px "
+                       "system-ui,sans-serif;fill:#444}.grid{stroke:#ddd}</style>\n<h1>" +
                        escape(title) + "</h1>\n";
     if (!curves.empty()) html += "<h2>Loss</h2>\n" + svg_chart(curves, "step", "nats per token");
     if (!m.rows.empty()) html += "<h2>What was learnt and what was forgotten</h2>\n";
@@ -182,9 +201,10 @@ struct curve {
             html += "<tr><th>" + escape(m.rows[r].name) + "</th>";
             for (std::size_t c = 0; c < m.columns.size(); ++c) {
                 const estimate e = m.cell(r, c).*measure;
-                const std::string shade = proportion ? " style=\"background:rgba(60,150,90," + fixed(0.55 * e.value, 2) + ")\"" : "";
-                html += "<td" + shade + ">" + fixed(e.value, decimals) + (m.columns[c].learnt == r ? "*" : "") + " <small>" + fixed(e.low, decimals) +
-                        " to " + fixed(e.high, decimals) + "</small></td>";
+                const std::string shade =
+                    proportion ? " style=\"background:rgba(60,150,90," + fixed(0.55 * e.value, 2) + ")\"" : "";
+                html += "<td" + shade + ">" + fixed(e.value, decimals) + (m.columns[c].learnt == r ? "*" : "") +
+                        " <small>" + fixed(e.low, decimals) + " to " + fixed(e.high, decimals) + "</small></td>";
             }
             html += "</tr>\n";
         }
@@ -195,10 +215,14 @@ struct curve {
     if (text) {
         html += "<h3>Perplexity of plain text</h3>\n<table>";
         for (const auto& row : m.rows)
-            if (row.text) html += "<tr><th>" + escape(row.name) + "</th><td>" + fixed(row.text->perplexity, 2) + " <small>&plusmn; " + fixed(row.text->error, 2) + "</small></td></tr>\n";
+            if (row.text)
+                html += "<tr><th>" + escape(row.name) + "</th><td>" + fixed(row.text->perplexity, 2) +
+                        " <small>&plusmn; " + fixed(row.text->error, 2) + "</small></td></tr>\n";
         html += "</table>\n";
     }
-    return html + "<p><small>* first learnt here. Intervals are 95 %: Wilson for shares, bootstrap over questions for means.</small></p></html>\n";
+    return html +
+           "<p><small>* first learnt here. Intervals are 95 %: Wilson for shares, bootstrap over questions for "
+           "means.</small></p></html>\n";
 }
 
 }  // namespace lab::eval

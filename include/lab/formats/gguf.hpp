@@ -48,17 +48,22 @@ struct tensor_type {
     std::optional<dtype> type;
 };
 inline constexpr std::array tensor_types{
-    tensor_type{0, "F32", dtype::f32},         tensor_type{1, "F16", dtype::f16},         tensor_type{2, "Q4_0", dtype::q4_0},
-    tensor_type{3, "Q4_1", dtype::q4_1},       tensor_type{6, "Q5_0", dtype::q5_0},       tensor_type{7, "Q5_1", dtype::q5_1},
-    tensor_type{8, "Q8_0", dtype::q8_0},       tensor_type{9, "Q8_1", std::nullopt},      tensor_type{10, "Q2_K", std::nullopt},
-    tensor_type{11, "Q3_K", std::nullopt},     tensor_type{12, "Q4_K", dtype::q4_k},      tensor_type{13, "Q5_K", dtype::q5_k},
-    tensor_type{14, "Q6_K", dtype::q6_k},      tensor_type{15, "Q8_K", std::nullopt},     tensor_type{16, "IQ2_XXS", std::nullopt},
-    tensor_type{17, "IQ2_XS", std::nullopt},   tensor_type{18, "IQ3_XXS", std::nullopt},  tensor_type{19, "IQ1_S", std::nullopt},
-    tensor_type{20, "IQ4_NL", std::nullopt},   tensor_type{21, "IQ3_S", std::nullopt},    tensor_type{22, "IQ2_S", std::nullopt},
-    tensor_type{23, "IQ4_XS", std::nullopt},   tensor_type{24, "I8", std::nullopt},       tensor_type{25, "I16", std::nullopt},
-    tensor_type{26, "I32", std::nullopt},      tensor_type{27, "I64", std::nullopt},      tensor_type{28, "F64", std::nullopt},
-    tensor_type{29, "IQ1_M", std::nullopt},    tensor_type{30, "BF16", dtype::bf16},      tensor_type{34, "TQ1_0", std::nullopt},
-    tensor_type{35, "TQ2_0", std::nullopt},    tensor_type{39, "MXFP4", std::nullopt},
+    tensor_type{0, "F32", dtype::f32},        tensor_type{1, "F16", dtype::f16},
+    tensor_type{2, "Q4_0", dtype::q4_0},      tensor_type{3, "Q4_1", dtype::q4_1},
+    tensor_type{6, "Q5_0", dtype::q5_0},      tensor_type{7, "Q5_1", dtype::q5_1},
+    tensor_type{8, "Q8_0", dtype::q8_0},      tensor_type{9, "Q8_1", std::nullopt},
+    tensor_type{10, "Q2_K", std::nullopt},    tensor_type{11, "Q3_K", std::nullopt},
+    tensor_type{12, "Q4_K", dtype::q4_k},     tensor_type{13, "Q5_K", dtype::q5_k},
+    tensor_type{14, "Q6_K", dtype::q6_k},     tensor_type{15, "Q8_K", std::nullopt},
+    tensor_type{16, "IQ2_XXS", std::nullopt}, tensor_type{17, "IQ2_XS", std::nullopt},
+    tensor_type{18, "IQ3_XXS", std::nullopt}, tensor_type{19, "IQ1_S", std::nullopt},
+    tensor_type{20, "IQ4_NL", std::nullopt},  tensor_type{21, "IQ3_S", std::nullopt},
+    tensor_type{22, "IQ2_S", std::nullopt},   tensor_type{23, "IQ4_XS", std::nullopt},
+    tensor_type{24, "I8", std::nullopt},      tensor_type{25, "I16", std::nullopt},
+    tensor_type{26, "I32", std::nullopt},     tensor_type{27, "I64", std::nullopt},
+    tensor_type{28, "F64", std::nullopt},     tensor_type{29, "IQ1_M", std::nullopt},
+    tensor_type{30, "BF16", dtype::bf16},     tensor_type{34, "TQ1_0", std::nullopt},
+    tensor_type{35, "TQ2_0", std::nullopt},   tensor_type{39, "MXFP4", std::nullopt},
 };
 [[nodiscard]] inline std::uint32_t tensor_type_id(dtype type) {
     for (const auto& entry : tensor_types)
@@ -68,7 +73,9 @@ inline constexpr std::array tensor_types{
 
 }  // namespace gguf_detail
 
-[[nodiscard]] inline std::string_view name_of(gguf_type type) { return gguf_detail::type_names.at(static_cast<std::size_t>(type)); }
+[[nodiscard]] inline std::string_view name_of(gguf_type type) {
+    return gguf_detail::type_names.at(static_cast<std::size_t>(type));
+}
 
 /// A metadata value as it lies in the file: checked, not copied. A scalar is `count` 1 of `type`; an array is `count`
 /// elements of `element`. Strings are a u64 length and bytes each.
@@ -88,7 +95,8 @@ public:
     };
 
     /// Maps and checks a file. @throws io_error, format_error "file: offset N: what".
-    explicit gguf_file(const std::filesystem::path& path) : gguf_file(path, std::make_shared<const mapped_file>(path)) {}
+    explicit gguf_file(const std::filesystem::path& path)
+        : gguf_file(path, std::make_shared<const mapped_file>(path)) {}
     /// Reads memory that must outlive this object and its weights; `name` stands for the file in messages.
     gguf_file(std::span<const std::byte> bytes, std::string name) : path_(std::move(name)) { parse(bytes, {}); }
 
@@ -173,9 +181,11 @@ private:
 
     void parse(std::span<const std::byte> bytes, std::vector<std::shared_ptr<const void>> owners) {
         byte_reader in(bytes, path_.string());
-        if (as_text(in.take(4, "the magic number")) != "GGUF") in.fail(0, "this is not a GGUF file: it does not begin with 'GGUF'");
+        if (as_text(in.take(4, "the magic number")) != "GGUF")
+            in.fail(0, "this is not a GGUF file: it does not begin with 'GGUF'");
         version_ = in.read<std::uint32_t>("the version");
-        if ((version_ & 0xffffu) == 0 && version_ != 0) in.fail(4, "this GGUF file is big-endian", "convert it to little-endian");
+        if ((version_ & 0xffffu) == 0 && version_ != 0)
+            in.fail(4, "this GGUF file is big-endian", "convert it to little-endian");
         if (version_ != 2 && version_ != 3)
             in.fail(4, "GGUF version " + std::to_string(version_) + " is not supported", "versions 2 and 3 are");
         const auto tensor_count = in.read<std::uint64_t>("the tensor count");
@@ -193,13 +203,15 @@ private:
             const auto start = in.offset();
             const auto length = in.read<std::uint64_t>("a metadata key's length");
             if (length == 0 || length > gguf_max_key)
-                in.fail(start, "metadata key " + std::to_string(i) + " is " + std::to_string(length) + " bytes long, expected 1 to 65535");
+                in.fail(start, "metadata key " + std::to_string(i) + " is " + std::to_string(length) +
+                                   " bytes long, expected 1 to 65535");
             const auto key = as_text(in.take(length, "a metadata key"));
             entries_.push_back({key, parse_value(in, key)});
         }
         by_key_.resize(entries_.size());
         std::iota(by_key_.begin(), by_key_.end(), std::size_t{0});
-        std::stable_sort(by_key_.begin(), by_key_.end(), [&](auto a, auto b) { return entries_[a].key < entries_[b].key; });
+        std::stable_sort(by_key_.begin(), by_key_.end(),
+                         [&](auto a, auto b) { return entries_[a].key < entries_[b].key; });
         for (std::size_t i = 1; i < by_key_.size(); ++i)
             if (entries_[by_key_[i]].key == entries_[by_key_[i - 1]].key)
                 in.fail(entries_[by_key_[i]].value.offset, "duplicate metadata key " + quote(entries_[by_key_[i]].key));
@@ -217,7 +229,8 @@ private:
         value.element = value.type = parse_type(in, key);
         if (value.type == gguf_type::array) {
             value.element = parse_type(in, key);
-            if (value.element == gguf_type::array) in.fail("metadata key " + quote(key) + " is an array of arrays, which is not read");
+            if (value.element == gguf_type::array)
+                in.fail("metadata key " + quote(key) + " is an array of arrays, which is not read");
             value.count = in.read<std::uint64_t>("an array's count");
         }
         value.offset = in.offset();
@@ -263,8 +276,10 @@ private:
         for (std::uint32_t d = 0; d < rank; ++d) {
             const auto extent = in.read<std::uint64_t>("a tensor's shape");
             if (extent == 0 || extent > static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max()))
-                refuse("has the extent " + std::to_string(static_cast<std::int64_t>(extent)) + " in dimension " + std::to_string(d));
-            info.tensor.shape.insert(info.tensor.shape.begin(), static_cast<std::size_t>(extent));  // the file has the innermost first
+                refuse("has the extent " + std::to_string(static_cast<std::int64_t>(extent)) + " in dimension " +
+                       std::to_string(d));
+            info.tensor.shape.insert(info.tensor.shape.begin(),
+                                     static_cast<std::size_t>(extent));  // the file has the innermost first
         }
         const auto id = in.read<std::uint32_t>("a tensor's type");
         const auto known = std::find_if(gguf_detail::tensor_types.begin(), gguf_detail::tensor_types.end(),
@@ -306,8 +321,10 @@ private:
             const std::uint64_t left = data <= end && expected <= end - data ? end - data - expected : 0;
             if (info.size > left)
                 refuse("(" + std::string(name_of(info.tensor.type)) + " " + to_string(info.tensor.shape) + ") needs " +
-                       std::to_string(info.size) + " bytes of data, " + std::to_string(left) + " are left: the file is truncated");
-            info.tensor.bytes = bytes.subspan(static_cast<std::size_t>(data + expected), static_cast<std::size_t>(info.size));
+                       std::to_string(info.size) + " bytes of data, " + std::to_string(left) +
+                       " are left: the file is truncated");
+            info.tensor.bytes =
+                bytes.subspan(static_cast<std::size_t>(data + expected), static_cast<std::size_t>(info.size));
             expected += (info.size + padding) & ~padding;
             tensors.push_back(std::move(info.tensor));
         }
@@ -324,8 +341,9 @@ private:
     [[noreturn]] void refuse(std::string_view key, const gguf_value& value, std::string_view expected) const {
         std::string found(name_of(value.type));
         if (value.type == gguf_type::array) found += " of " + std::string(name_of(value.element));
-        throw format_error(explain(at_offset(path_.string(), value.offset),
-                                   "metadata key " + quote(key) + " is " + found + ", expected " + std::string(expected)));
+        throw format_error(
+            explain(at_offset(path_.string(), value.offset),
+                    "metadata key " + quote(key) + " is " + found + ", expected " + std::string(expected)));
     }
     [[nodiscard]] const gguf_value* array(std::string_view key, std::string_view of) const {
         const gguf_value* value = find(key);
@@ -333,29 +351,40 @@ private:
         return value;
     }
     template <class T>
-    [[nodiscard]] T read_integer(std::string_view key, const gguf_value& value, gguf_type type, const std::byte* at) const {
+    [[nodiscard]] T read_integer(std::string_view key, const gguf_value& value, gguf_type type,
+                                 const std::byte* at) const {
         using lab::formats_detail::load;
         const auto narrow = [&](auto number) {
             if (!std::in_range<T>(number))
                 throw format_error(explain(at_offset(path_.string(), value.offset),
-                                           "metadata key " + quote(key) + " is " + std::to_string(number) + ", expected " +
-                                               std::to_string(std::numeric_limits<T>::min()) + " to " +
+                                           "metadata key " + quote(key) + " is " + std::to_string(number) +
+                                               ", expected " + std::to_string(std::numeric_limits<T>::min()) + " to " +
                                                std::to_string(std::numeric_limits<T>::max())));
             return static_cast<T>(number);
         };
         switch (type) {
-            case gguf_type::u8: return narrow(static_cast<unsigned>(load<std::uint8_t>(at)));
-            case gguf_type::i8: return narrow(static_cast<int>(load<std::int8_t>(at)));
-            case gguf_type::u16: return narrow(static_cast<unsigned>(load<std::uint16_t>(at)));
-            case gguf_type::i16: return narrow(static_cast<int>(load<std::int16_t>(at)));
-            case gguf_type::u32: return narrow(load<std::uint32_t>(at));
-            case gguf_type::i32: return narrow(load<std::int32_t>(at));
-            case gguf_type::u64: return narrow(load<std::uint64_t>(at));
-            case gguf_type::i64: return narrow(load<std::int64_t>(at));
-            default: refuse(key, value, "an integer");
+            case gguf_type::u8:
+                return narrow(static_cast<unsigned>(load<std::uint8_t>(at)));
+            case gguf_type::i8:
+                return narrow(static_cast<int>(load<std::int8_t>(at)));
+            case gguf_type::u16:
+                return narrow(static_cast<unsigned>(load<std::uint16_t>(at)));
+            case gguf_type::i16:
+                return narrow(static_cast<int>(load<std::int16_t>(at)));
+            case gguf_type::u32:
+                return narrow(load<std::uint32_t>(at));
+            case gguf_type::i32:
+                return narrow(load<std::int32_t>(at));
+            case gguf_type::u64:
+                return narrow(load<std::uint64_t>(at));
+            case gguf_type::i64:
+                return narrow(load<std::int64_t>(at));
+            default:
+                refuse(key, value, "an integer");
         }
     }
-    [[nodiscard]] double read_float(std::string_view key, const gguf_value& value, gguf_type type, const std::byte* at) const {
+    [[nodiscard]] double read_float(std::string_view key, const gguf_value& value, gguf_type type,
+                                    const std::byte* at) const {
         if (type == gguf_type::f32) return static_cast<double>(lab::formats_detail::load<float>(at));
         if (type == gguf_type::f64) return lab::formats_detail::load<double>(at);
         refuse(key, value, "f32 or f64");

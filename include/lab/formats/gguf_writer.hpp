@@ -62,7 +62,7 @@ public:
     /// Sets a scalar (an existing key keeps its place). The value's C++ type decides the stored type: std::uint32_t
     /// is u32, float is f32, bool is bool.
     template <class T>
-        requires std::integral<T> || std::floating_point<T>
+    requires std::integral<T> || std::floating_point<T>
     void set(std::string_view key, T value) {
         std::string payload;
         gguf_detail::append(payload, value);
@@ -76,14 +76,14 @@ public:
     void set(std::string_view key, const char* value) { set(key, std::string_view(value)); }
     /// Sets an array.
     template <class T>
-        requires std::integral<T> || std::floating_point<T>
+    requires std::integral<T> || std::floating_point<T>
     void set_array(std::string_view key, std::span<const T> values) {
         std::string payload = array_head(gguf_detail::type_of<T>(), values.size());
         for (const T value : values) gguf_detail::append(payload, value);
         store(key, gguf_type::array, std::move(payload));
     }
     template <class T>
-        requires std::integral<T> || std::floating_point<T>
+    requires std::integral<T> || std::floating_point<T>
     void set_array(std::string_view key, const std::vector<T>& values) {
         std::string payload = array_head(gguf_detail::type_of<T>(), values.size());
         for (const T value : values) gguf_detail::append<T>(payload, value);
@@ -108,12 +108,16 @@ public:
     }
 
     /// Adds a tensor; tensors are written in the order of these calls.
-    /// @throws config_error for a name that is taken, empty or longer than 63 bytes; shape_error for a shape that the type cannot hold.
+    /// @throws config_error for a name that is taken, empty or longer than 63 bytes; shape_error for a shape that the
+    /// type cannot hold.
     void add(outgoing_tensor tensor) {
-        const auto refuse = [&](std::string_view what) { throw config_error(explain("tensor " + quote(tensor.name), what)); };
+        const auto refuse = [&](std::string_view what) {
+            throw config_error(explain("tensor " + quote(tensor.name), what));
+        };
         if (tensor.name.empty() || tensor.name.size() > gguf_max_name) refuse("GGUF names have 1 to 63 bytes");
         if (tensor.shape.size() > gguf_max_dimensions) refuse("GGUF tensors have at most 4 dimensions");
-        if (std::find(tensor.shape.begin(), tensor.shape.end(), std::size_t{0}) != tensor.shape.end()) refuse("is empty");
+        if (std::find(tensor.shape.begin(), tensor.shape.end(), std::size_t{0}) != tensor.shape.end())
+            refuse("is empty");
         if (std::any_of(tensors_.begin(), tensors_.end(), [&](const auto& other) { return other.name == tensor.name; }))
             refuse("was added before");
         (void)tensor_bytes(tensor.type, tensor.shape);
@@ -146,7 +150,8 @@ private:
         return head;
     }
     void store(std::string_view key, gguf_type type, std::string payload) {
-        if (key.empty() || key.size() > gguf_max_key) throw config_error(explain("GGUF key " + quote(key), "keys have 1 to 65535 bytes"));
+        if (key.empty() || key.size() > gguf_max_key)
+            throw config_error(explain("GGUF key " + quote(key), "keys have 1 to 65535 bytes"));
         const auto at = std::find_if(entries_.begin(), entries_.end(), [&](const entry& e) { return e.key == key; });
         if (at != entries_.end())
             *at = {std::string(key), type, std::move(payload)};
@@ -168,7 +173,8 @@ private:
         for (const outgoing_tensor& tensor : tensors_) {
             gguf_detail::append_string(out, tensor.name);
             append(out, static_cast<std::uint32_t>(tensor.shape.size()));
-            for (auto extent = tensor.shape.rbegin(); extent != tensor.shape.rend(); ++extent) append<std::uint64_t>(out, *extent);
+            for (auto extent = tensor.shape.rbegin(); extent != tensor.shape.rend(); ++extent)
+                append<std::uint64_t>(out, *extent);
             append(out, gguf_detail::tensor_type_id(tensor.type));
             append(out, offset);
             offset += (tensor_bytes(tensor.type, tensor.shape) + alignment_ - 1) & ~std::uint64_t{alignment_ - 1};

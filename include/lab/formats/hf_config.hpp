@@ -55,8 +55,8 @@ inline constexpr std::size_t size_limit = std::size_t{1} << 21;
                                          std::size_t limit = size_limit) {
     if (!value) throw format_error(explain(place, "field '" + std::string(key) + "' is missing"));
     if (*value == 0 || *value > limit)
-        throw format_error(explain(place, "field '" + std::string(key) + "' is " + std::to_string(*value) + ", expected 1 to " +
-                                              std::to_string(limit)));
+        throw format_error(explain(place, "field '" + std::string(key) + "' is " + std::to_string(*value) +
+                                              ", expected 1 to " + std::to_string(limit)));
     return *value;
 }
 
@@ -67,10 +67,12 @@ inline constexpr std::size_t size_limit = std::size_t{1} << 21;
         const auto table = optional_field<json>(object, key, place);
         if (!table) continue;
         const std::string inside = std::string(place) + ": field '" + std::string(key) + "'";
-        if (!table->is_object()) throw format_error(explain(inside, "expected an object, found " + std::string(table->type_name())));
+        if (!table->is_object())
+            throw format_error(explain(inside, "expected an object, found " + std::string(table->type_name())));
         for (const auto& [name, value] : table->items())
             if (value.is_object())
-                throw format_error(explain(inside, "holds one table per layer type (" + quote(name) + "), which is not supported"));
+                throw format_error(
+                    explain(inside, "holds one table per layer type (" + quote(name) + "), which is not supported"));
         rope.theta = field_or<double>(*table, "rope_theta", rope.theta, inside);
         auto type = optional_field<std::string>(*table, "rope_type", inside);
         if (!type) type = optional_field<std::string>(*table, "type", inside);
@@ -93,7 +95,9 @@ inline constexpr std::size_t size_limit = std::size_t{1} << 21;
 /// @throws format_error naming the field that is missing, of the wrong type, or contradicts another.
 [[nodiscard]] inline hf_config parse_hf_config(const json& object, std::string_view place) {
     using hf_detail::bounded;
-    const auto size = [&](std::string_view key) { return bounded(optional_field<std::size_t>(object, key, place), key, place); };
+    const auto size = [&](std::string_view key) {
+        return bounded(optional_field<std::size_t>(object, key, place), key, place);
+    };
     const auto size_or = [&](std::string_view key, std::size_t fallback) {
         return bounded(field_or<std::size_t>(object, key, fallback, place), key, place);
     };
@@ -111,9 +115,9 @@ inline constexpr std::size_t size_limit = std::size_t{1} << 21;
     const bool grouped_by_default = (mistral || mixtral) && !object.contains("num_key_value_heads");
     c.num_key_value_heads = size_or("num_key_value_heads", grouped_by_default ? 8 : c.num_attention_heads);
     c.vocab_size = size("vocab_size");
-    c.max_position_embeddings = bounded(
-        field_or<std::size_t>(object, "max_position_embeddings", mistral || mixtral ? 131072 : 2048, place),
-        "max_position_embeddings", place, std::size_t{1} << 31);
+    c.max_position_embeddings =
+        bounded(field_or<std::size_t>(object, "max_position_embeddings", mistral || mixtral ? 131072 : 2048, place),
+                "max_position_embeddings", place, std::size_t{1} << 31);
     c.head_dim = field_or<std::size_t>(object, "head_dim", 0, place);
     if (c.head_dim == 0) {
         if (c.hidden_size % c.num_attention_heads != 0)
@@ -122,10 +126,11 @@ inline constexpr std::size_t size_limit = std::size_t{1} << 21;
         c.head_dim = c.hidden_size / c.num_attention_heads;
     }
     (void)bounded(c.head_dim, "head_dim", place);
-    if (c.head_dim % 2 != 0) refuse("field 'head_dim' is " + std::to_string(c.head_dim) + ", rotary embeddings need an even one");
+    if (c.head_dim % 2 != 0)
+        refuse("field 'head_dim' is " + std::to_string(c.head_dim) + ", rotary embeddings need an even one");
     if (c.num_attention_heads % c.num_key_value_heads != 0)
-        refuse("num_attention_heads " + std::to_string(c.num_attention_heads) + " is not a multiple of num_key_value_heads " +
-               std::to_string(c.num_key_value_heads));
+        refuse("num_attention_heads " + std::to_string(c.num_attention_heads) +
+               " is not a multiple of num_key_value_heads " + std::to_string(c.num_key_value_heads));
 
     c.rms_norm_eps = field_or<double>(object, "rms_norm_eps", mixtral ? 1e-5 : 1e-6, place);
     if (!(c.rms_norm_eps > 0)) refuse("field 'rms_norm_eps' must be positive");
@@ -144,8 +149,8 @@ inline constexpr std::size_t size_limit = std::size_t{1} << 21;
     c.num_local_experts = field_or<std::size_t>(object, "num_local_experts", mixtral ? 8 : 0, place);
     if (c.num_local_experts != 0) {
         (void)bounded(c.num_local_experts, "num_local_experts", place, 4096);
-        c.num_experts_per_tok = bounded(field_or<std::size_t>(object, "num_experts_per_tok", 2, place), "num_experts_per_tok",
-                                        place, c.num_local_experts);
+        c.num_experts_per_tok = bounded(field_or<std::size_t>(object, "num_experts_per_tok", 2, place),
+                                        "num_experts_per_tok", place, c.num_local_experts);
     }
 
     c.bos_token_id = optional_field<std::int64_t>(object, "bos_token_id", place);
@@ -171,7 +176,8 @@ inline constexpr std::size_t size_limit = std::size_t{1} << 21;
     const auto or_null = [](const auto& value) { return value ? json(*value) : json(nullptr); };
     json rope{{"rope_type", c.rope.type}};
     if (c.rope.type != "default") rope["factor"] = c.rope.factor;
-    if (c.rope.type == "llama3") rope["low_freq_factor"] = c.rope.low_freq_factor, rope["high_freq_factor"] = c.rope.high_freq_factor;
+    if (c.rope.type == "llama3")
+        rope["low_freq_factor"] = c.rope.low_freq_factor, rope["high_freq_factor"] = c.rope.high_freq_factor;
     if (c.rope.original_max_position) rope["original_max_position_embeddings"] = *c.rope.original_max_position;
     json rope_with_theta = rope;
     rope_with_theta["rope_theta"] = c.rope.theta;
@@ -201,8 +207,10 @@ inline constexpr std::size_t size_limit = std::size_t{1} << 21;
         out["eos_token_id"] = nullptr;
     else
         out["eos_token_id"] = c.eos_token_ids.size() == 1 ? json(c.eos_token_ids.front()) : json(c.eos_token_ids);
-    if (c.sliding_window || c.model_type == "mistral" || c.model_type == "mixtral") out["sliding_window"] = or_null(c.sliding_window);
-    if (c.num_local_experts != 0) out["num_local_experts"] = c.num_local_experts, out["num_experts_per_tok"] = c.num_experts_per_tok;
+    if (c.sliding_window || c.model_type == "mistral" || c.model_type == "mixtral")
+        out["sliding_window"] = or_null(c.sliding_window);
+    if (c.num_local_experts != 0)
+        out["num_local_experts"] = c.num_local_experts, out["num_experts_per_tok"] = c.num_experts_per_tok;
     if (!c.dtype.empty()) out["torch_dtype"] = c.dtype;
     return out;
 }

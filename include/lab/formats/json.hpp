@@ -63,7 +63,8 @@ public:
             ++column;
             if (text_[i] == '\n' && i + 1 < position) ++line, column = 0;
         }
-        throw format_error(explain(std::string(place_) + ":" + std::to_string(line) + ":" + std::to_string(column), what));
+        throw format_error(
+            explain(std::string(place_) + ":" + std::to_string(line) + ":" + std::to_string(column), what));
     }
     json take() { return std::move(root_); }
 
@@ -152,7 +153,8 @@ inline constexpr bool is_vector<std::vector<T>> = true;
 template <class T>
 [[nodiscard]] T value_as(const json& value, std::string_view where) {
     const auto refuse = [&](std::string_view expected) {
-        std::string found = value.is_string() ? quote(value.get_ref<const std::string&>(), 40) : std::string(value.type_name());
+        std::string found =
+            value.is_string() ? quote(value.get_ref<const std::string&>(), 40) : std::string(value.type_name());
         if (value.is_number()) found = value.dump();
         throw format_error(explain(where, "expected " + std::string(expected) + ", found " + found));
     };
@@ -182,7 +184,8 @@ template <class T>
         if (!value.is_string()) refuse("a string");
         return value.get<std::string>();
     } else {
-        static_assert(json_detail::is_vector<T>, "value_as: bool, integer, float, std::string, json or a vector of them");
+        static_assert(json_detail::is_vector<T>,
+                      "value_as: bool, integer, float, std::string, json or a vector of them");
         if (!value.is_array()) refuse("an array");
         T items;
         items.reserve(value.size());
@@ -196,7 +199,8 @@ template <class T>
 /// Field `key` of `object`, or nothing where it is absent or null. @throws format_error naming place and field.
 template <class T>
 [[nodiscard]] std::optional<T> optional_field(const json& object, std::string_view key, std::string_view place) {
-    if (!object.is_object()) throw format_error(explain(place, "expected an object, found " + std::string(object.type_name())));
+    if (!object.is_object())
+        throw format_error(explain(place, "expected an object, found " + std::string(object.type_name())));
     const auto found = object.find(key);
     if (found == object.end() || found->is_null()) return std::nullopt;
     return value_as<T>(*found, std::string(place) + ": field '" + std::string(key) + "'");

@@ -18,7 +18,8 @@ namespace lab::formats {
 
 /// Calls `visit(value, line)` (lines count from 1) for every line of `text` that is not blank.
 /// @throws format_error "place:line:column: what".
-inline void for_each_json_line(std::string_view text, std::string_view place, function_ref<void(json, std::size_t)> visit) {
+inline void for_each_json_line(std::string_view text, std::string_view place,
+                               function_ref<void(json, std::size_t)> visit) {
     for (std::size_t number = 1; !text.empty(); ++number) {
         const auto end = std::min(text.find('\n'), text.size());
         const auto line = text.substr(0, end);

@@ -36,13 +36,16 @@ struct element_type {
     std::optional<dtype> type;
 };
 inline constexpr std::array element_types{
-    element_type{"F32", 32, dtype::f32},         element_type{"F16", 16, dtype::f16},         element_type{"BF16", 16, dtype::bf16},
-    element_type{"BOOL", 8, std::nullopt},       element_type{"U8", 8, std::nullopt},         element_type{"I8", 8, std::nullopt},
-    element_type{"U16", 16, std::nullopt},       element_type{"I16", 16, std::nullopt},       element_type{"U32", 32, std::nullopt},
-    element_type{"I32", 32, std::nullopt},       element_type{"U64", 64, std::nullopt},       element_type{"I64", 64, std::nullopt},
-    element_type{"F64", 64, std::nullopt},       element_type{"C64", 64, std::nullopt},       element_type{"F8_E5M2", 8, std::nullopt},
-    element_type{"F8_E4M3", 8, std::nullopt},    element_type{"F8_E8M0", 8, std::nullopt},    element_type{"F6_E2M3", 6, std::nullopt},
-    element_type{"F6_E3M2", 6, std::nullopt},    element_type{"F4", 4, std::nullopt},
+    element_type{"F32", 32, dtype::f32},      element_type{"F16", 16, dtype::f16},
+    element_type{"BF16", 16, dtype::bf16},    element_type{"BOOL", 8, std::nullopt},
+    element_type{"U8", 8, std::nullopt},      element_type{"I8", 8, std::nullopt},
+    element_type{"U16", 16, std::nullopt},    element_type{"I16", 16, std::nullopt},
+    element_type{"U32", 32, std::nullopt},    element_type{"I32", 32, std::nullopt},
+    element_type{"U64", 64, std::nullopt},    element_type{"I64", 64, std::nullopt},
+    element_type{"F64", 64, std::nullopt},    element_type{"C64", 64, std::nullopt},
+    element_type{"F8_E5M2", 8, std::nullopt}, element_type{"F8_E4M3", 8, std::nullopt},
+    element_type{"F8_E8M0", 8, std::nullopt}, element_type{"F6_E2M3", 6, std::nullopt},
+    element_type{"F6_E3M2", 6, std::nullopt}, element_type{"F4", 4, std::nullopt},
 };
 
 /// a * b where it fits in 64 bits.
@@ -92,11 +95,14 @@ private:
         byte_reader in(bytes, name_);
         const auto length = in.read<std::uint64_t>("the header's length");
         if (length > safetensors_header_limit)
-            in.fail(0, "the header's length " + std::to_string(length) + " exceeds " + std::to_string(safetensors_header_limit),
+            in.fail(0,
+                    "the header's length " + std::to_string(length) + " exceeds " +
+                        std::to_string(safetensors_header_limit),
                     "this is not a safetensors file, or it is corrupt");
         const auto header = as_text(in.take(length, "the header"));
         if (header.empty() || header.front() != '{') in.fail(8, "the header does not begin with '{'");
-        if (const auto bad = first_invalid_utf8(header); bad != header.npos) in.fail(8 + bad, "the header is not UTF-8");
+        if (const auto bad = first_invalid_utf8(header); bad != header.npos)
+            in.fail(8 + bad, "the header is not UTF-8");
         const json object = parse_json(header, name_ + ": header");
         const auto buffer = in.take(in.remaining(), "the tensors");
 
@@ -114,12 +120,14 @@ private:
         for (const entry& e : entries_) {
             const auto begin = static_cast<std::uint64_t>(e.bytes.data() - buffer.data());
             if (begin != covered)
-                refuse(e.name, (begin < covered ? "overlaps the tensor before it: it begins at " : "leaves a hole before it: it begins at ") +
+                refuse(e.name, (begin < covered ? "overlaps the tensor before it: it begins at "
+                                                : "leaves a hole before it: it begins at ") +
                                    std::to_string(begin) + ", expected " + std::to_string(covered));
             covered = begin + e.bytes.size();
         }
         if (covered != buffer.size())
-            in.fail(8 + length + covered, "the tensors end here but the buffer has " + std::to_string(buffer.size() - covered) + " more bytes");
+            in.fail(8 + length + covered, "the tensors end here but the buffer has " +
+                                              std::to_string(buffer.size() - covered) + " more bytes");
     }
 
     void read_metadata(const json& value) {
@@ -128,14 +136,16 @@ private:
             metadata_[key] = value_as<std::string>(text, name_ + ": header: metadata " + quote(key));
     }
 
-    [[nodiscard]] entry read_entry(const std::string& name, const json& value, std::span<const std::byte> buffer) const {
+    [[nodiscard]] entry read_entry(const std::string& name, const json& value,
+                                   std::span<const std::byte> buffer) const {
         using safetensors_detail::multiply;
         const std::string place = name_ + ": header: tensor " + quote(name);
         entry e;
         e.name = name;
         const auto type_name = field<std::string>(value, "dtype", place);
-        const auto known = std::find_if(safetensors_detail::element_types.begin(), safetensors_detail::element_types.end(),
-                                        [&](const auto& t) { return t.name == type_name; });
+        const auto known =
+            std::find_if(safetensors_detail::element_types.begin(), safetensors_detail::element_types.end(),
+                         [&](const auto& t) { return t.name == type_name; });
         if (known == safetensors_detail::element_types.end()) refuse(name, "has the unknown dtype " + quote(type_name));
         e.dtype_name = known->name;
         e.type = known->type;
@@ -185,7 +195,8 @@ namespace safetensors_detail {
     for (const auto& [tensor, value] : map.items()) {
         const auto shard = value_as<std::string>(value, place + ": weight_map: " + quote(tensor));
         // A shard lies beside its index: anything else would let a download read files elsewhere.
-        if (shard.empty() || shard == "." || shard == ".." || shard.find_first_of(std::string_view("/\\\0", 3)) != shard.npos)
+        if (shard.empty() || shard == "." || shard == ".." ||
+            shard.find_first_of(std::string_view("/\\\0", 3)) != shard.npos)
             throw format_error(explain(place, "weight_map names the shard " + quote(shard) + " for " + quote(tensor) +
                                                   ", expected a plain file name"));
         shards[shard].push_back(tensor);
@@ -197,11 +208,14 @@ namespace safetensors_detail {
         const safetensors_file file(index_path.parent_path() / shard);
         for (const auto& e : file.entries()) {
             const auto [other, fresh] = home.emplace(e.name, shard);
-            if (!fresh) throw format_error(explain(place, "tensor " + quote(e.name) + " lies in both " + other->second + " and " + shard));
+            if (!fresh)
+                throw format_error(
+                    explain(place, "tensor " + quote(e.name) + " lies in both " + other->second + " and " + shard));
         }
         for (const std::string& name : names)
             if (const auto at = home.find(name); at == home.end() || at->second != shard)
-                throw format_error(explain(place, "tensor " + quote(name) + " is not in " + shard + ", where weight_map puts it"));
+                throw format_error(
+                    explain(place, "tensor " + quote(name) + " is not in " + shard + ", where weight_map puts it"));
         file.append_weights(tensors);
         owners.push_back(file.owner());
     }

@@ -23,15 +23,19 @@ namespace lab::formats {
 
 class safetensors_writer {
 public:
-    /// @throws config_error for a name that is taken or reserved, or a type that safetensors lacks (the quantised ones).
+    /// @throws config_error for a name that is taken or reserved, or a type that safetensors lacks (the quantised
+    /// ones).
     void add(outgoing_tensor tensor) {
-        const auto refuse = [&](const std::string& what) { throw config_error(explain("tensor " + quote(tensor.name), what)); };
+        const auto refuse = [&](const std::string& what) {
+            throw config_error(explain("tensor " + quote(tensor.name), what));
+        };
         if (tensor.name == "__metadata__") refuse("the name is reserved");
         if (first_invalid_utf8(tensor.name) != std::string::npos) refuse("the name is not UTF-8");
         if (std::any_of(tensors_.begin(), tensors_.end(), [&](const auto& other) { return other.name == tensor.name; }))
             refuse("was added before");
         if (block_size(tensor.type) != 1)
-            refuse("safetensors cannot hold " + std::string(lab::name_of(tensor.type)) + ": convert it to f32, f16 or bf16");
+            refuse("safetensors cannot hold " + std::string(lab::name_of(tensor.type)) +
+                   ": convert it to f32, f16 or bf16");
         (void)tensor_bytes(tensor.type, tensor.shape);
         tensors_.push_back(std::move(tensor));
     }
@@ -81,19 +85,22 @@ private:
     void write_shard(const std::filesystem::path& path, std::vector<const outgoing_tensor*> tensors) const {
         // Wide elements first, so that each tensor is aligned to its element; then by name, as the reference does.
         std::sort(tensors.begin(), tensors.end(), [](const auto* a, const auto* b) {
-            return std::pair(block_bytes(b->type), std::string_view(a->name)) < std::pair(block_bytes(a->type), std::string_view(b->name));
+            return std::pair(block_bytes(b->type), std::string_view(a->name)) <
+                   std::pair(block_bytes(a->type), std::string_view(b->name));
         });
         json header{{"__metadata__", metadata_}};
         std::uint64_t offset = 0;
         for (const outgoing_tensor* tensor : tensors) {
             const std::uint64_t end = offset + tensor_bytes(tensor->type, tensor->shape);
-            header[tensor->name] = {{"dtype", type_name(tensor->type)}, {"shape", tensor->shape}, {"data_offsets", {offset, end}}};
+            header[tensor->name] = {
+                {"dtype", type_name(tensor->type)}, {"shape", tensor->shape}, {"data_offsets", {offset, end}}};
             offset = end;
         }
         std::string text = to_text(header);
         text.append((8 - text.size() % 8) % 8, ' ');
         const std::uint64_t length = text.size();
-        if (length > safetensors_header_limit) throw config_error(explain(path.string(), "the header is too large: write several shards"));
+        if (length > safetensors_header_limit)
+            throw config_error(explain(path.string(), "the header is too large: write several shards"));
         atomic_file file(path);
         file.write(std::as_bytes(std::span(&length, 1)));
         file.write(text);

@@ -21,7 +21,14 @@
 namespace lab::formats {
 
 /// Numbered as in the file.
-enum class sentencepiece_type : std::uint8_t { normal = 1, unknown = 2, control = 3, user_defined = 4, unused = 5, byte = 6 };
+enum class sentencepiece_type : std::uint8_t {
+    normal = 1,
+    unknown = 2,
+    control = 3,
+    user_defined = 4,
+    unused = 5,
+    byte = 6
+};
 enum class sentencepiece_algorithm : std::uint8_t { unigram = 1, bpe = 2, word = 3, character = 4 };
 
 struct sentencepiece_piece {
@@ -39,7 +46,8 @@ struct sentencepiece_model {
     sentencepiece_algorithm algorithm = sentencepiece_algorithm::unigram;
     bool byte_fallback = false, treat_whitespace_as_suffix = false;
     std::int32_t unk_id = 0, bos_id = 1, eos_id = 2, pad_id = -1;  ///< -1: none
-    std::string unk_piece = "<unk>", bos_piece = "<s>", eos_piece = "</s>", pad_piece = "<pad>", unk_surface = " \xE2\x81\x87 ";
+    std::string unk_piece = "<unk>", bos_piece = "<s>", eos_piece = "</s>", pad_piece = "<pad>",
+                unk_surface = " \xE2\x81\x87 ";
 
     // normalizer_spec
     std::string normalizer_name;
@@ -62,40 +70,51 @@ struct field {
 class reader {
 public:
     /// @param start offset of `bytes` in the file, for messages.
-    reader(std::span<const std::byte> bytes, std::string_view name, std::uint64_t start) : bytes_(bytes), name_(name), start_(start) {}
+    reader(std::span<const std::byte> bytes, std::string_view name, std::uint64_t start)
+        : bytes_(bytes), name_(name), start_(start) {}
 
     /// Moves to the next field; false at the end of the message.
     bool next(field& out) {
         if (at_ == bytes_.size()) return false;
         out.offset = start_ + at_;
         const std::uint64_t key = varint();
-        if (key >> 3 == 0 || key >> 3 > 0x1fffffff) fail(out.offset, "field number " + std::to_string(key >> 3) + " is out of range");
+        if (key >> 3 == 0 || key >> 3 > 0x1fffffff)
+            fail(out.offset, "field number " + std::to_string(key >> 3) + " is out of range");
         out.number = static_cast<std::uint32_t>(key >> 3);
         out.wire_type = static_cast<std::uint32_t>(key & 7u);
         out.bytes = {};
         out.value = 0;
         switch (out.wire_type) {
-            case 0: out.value = varint(); break;
-            case 1: out.value = fixed(8); break;
+            case 0:
+                out.value = varint();
+                break;
+            case 1:
+                out.value = fixed(8);
+                break;
             case 2: {
                 const std::uint64_t length = varint();
                 out.offset = start_ + at_;
                 out.bytes = take(length);
                 break;
             }
-            case 5: out.value = fixed(4); break;
-            default: fail(out.offset, "wire type " + std::to_string(out.wire_type) + " is not supported");
+            case 5:
+                out.value = fixed(4);
+                break;
+            default:
+                fail(out.offset, "wire type " + std::to_string(out.wire_type) + " is not supported");
         }
         return true;
     }
     [[noreturn]] void fail(std::uint64_t offset, std::string_view what) const {
-        throw format_error(explain(at_offset(name_, offset), what, "this is not a SentencePiece model, or it is corrupt"));
+        throw format_error(
+            explain(at_offset(name_, offset), what, "this is not a SentencePiece model, or it is corrupt"));
     }
 
 private:
     std::span<const std::byte> take(std::uint64_t count) {
         if (count > bytes_.size() - at_)
-            fail(start_ + at_, "a field of " + std::to_string(count) + " bytes, " + std::to_string(bytes_.size() - at_) + " are left");
+            fail(start_ + at_, "a field of " + std::to_string(count) + " bytes, " +
+                                   std::to_string(bytes_.size() - at_) + " are left");
         const auto part = bytes_.subspan(at_, static_cast<std::size_t>(count));
         at_ += static_cast<std::size_t>(count);
         return part;
@@ -131,8 +150,8 @@ struct typed {
 
     void require(std::uint32_t wire_type) const {
         if (f.wire_type != wire_type)
-            in.fail(f.offset, "field " + std::to_string(f.number) + " has wire type " + std::to_string(f.wire_type) + ", expected " +
-                                  std::to_string(wire_type));
+            in.fail(f.offset, "field " + std::to_string(f.number) + " has wire type " + std::to_string(f.wire_type) +
+                                  ", expected " + std::to_string(wire_type));
     }
     [[nodiscard]] std::string text() const { return require(2), std::string(as_text(f.bytes)); }
     [[nodiscard]] bool boolean() const { return require(0), f.value != 0; }
@@ -141,14 +160,16 @@ struct typed {
     [[nodiscard]] std::int32_t int32() const {
         require(0);
         const auto value = static_cast<std::int64_t>(f.value);
-        if (!std::in_range<std::int32_t>(value)) in.fail(f.offset, "field " + std::to_string(f.number) + " is not a 32-bit number");
+        if (!std::in_range<std::int32_t>(value))
+            in.fail(f.offset, "field " + std::to_string(f.number) + " is not a 32-bit number");
         return static_cast<std::int32_t>(value);
     }
     template <class Enum>
     [[nodiscard]] Enum enumerator(std::uint8_t last) const {
         require(0);
         if (f.value < 1 || f.value > last)
-            in.fail(f.offset, "field " + std::to_string(f.number) + " has the unknown value " + std::to_string(f.value));
+            in.fail(f.offset,
+                    "field " + std::to_string(f.number) + " has the unknown value " + std::to_string(f.value));
         return static_cast<Enum>(f.value);
     }
 };
@@ -162,13 +183,18 @@ namespace sentencepiece_detail {
     for (protobuf::field f; in.next(f);) {
         const protobuf::typed value{in, f};
         switch (f.number) {
-            case 1: piece.text = value.text(); break;
+            case 1:
+                piece.text = value.text();
+                break;
             case 2:
                 piece.score = value.real();
                 if (std::isnan(piece.score)) in.fail(f.offset, "a piece's score is not a number");
                 break;
-            case 3: piece.type = value.enumerator<sentencepiece_type>(6); break;
-            default: break;
+            case 3:
+                piece.type = value.enumerator<sentencepiece_type>(6);
+                break;
+            default:
+                break;
         }
     }
     return piece;
@@ -178,19 +204,44 @@ inline void parse_trainer(protobuf::reader in, sentencepiece_model& model) {
     for (protobuf::field f; in.next(f);) {
         const protobuf::typed value{in, f};
         switch (f.number) {
-            case 3: model.algorithm = value.enumerator<sentencepiece_algorithm>(4); break;
-            case 24: model.treat_whitespace_as_suffix = value.boolean(); break;
-            case 35: model.byte_fallback = value.boolean(); break;
-            case 40: model.unk_id = value.int32(); break;
-            case 41: model.bos_id = value.int32(); break;
-            case 42: model.eos_id = value.int32(); break;
-            case 43: model.pad_id = value.int32(); break;
-            case 44: model.unk_surface = value.text(); break;
-            case 45: model.unk_piece = value.text(); break;
-            case 46: model.bos_piece = value.text(); break;
-            case 47: model.eos_piece = value.text(); break;
-            case 48: model.pad_piece = value.text(); break;
-            default: break;
+            case 3:
+                model.algorithm = value.enumerator<sentencepiece_algorithm>(4);
+                break;
+            case 24:
+                model.treat_whitespace_as_suffix = value.boolean();
+                break;
+            case 35:
+                model.byte_fallback = value.boolean();
+                break;
+            case 40:
+                model.unk_id = value.int32();
+                break;
+            case 41:
+                model.bos_id = value.int32();
+                break;
+            case 42:
+                model.eos_id = value.int32();
+                break;
+            case 43:
+                model.pad_id = value.int32();
+                break;
+            case 44:
+                model.unk_surface = value.text();
+                break;
+            case 45:
+                model.unk_piece = value.text();
+                break;
+            case 46:
+                model.bos_piece = value.text();
+                break;
+            case 47:
+                model.eos_piece = value.text();
+                break;
+            case 48:
+                model.pad_piece = value.text();
+                break;
+            default:
+                break;
         }
     }
 }
@@ -199,12 +250,23 @@ inline void parse_normalizer(protobuf::reader in, sentencepiece_model& model) {
     for (protobuf::field f; in.next(f);) {
         const protobuf::typed value{in, f};
         switch (f.number) {
-            case 1: model.normalizer_name = value.text(); break;
-            case 2: model.precompiled_charsmap = value.text(); break;
-            case 3: model.add_dummy_prefix = value.boolean(); break;
-            case 4: model.remove_extra_whitespaces = value.boolean(); break;
-            case 5: model.escape_whitespaces = value.boolean(); break;
-            default: break;
+            case 1:
+                model.normalizer_name = value.text();
+                break;
+            case 2:
+                model.precompiled_charsmap = value.text();
+                break;
+            case 3:
+                model.add_dummy_prefix = value.boolean();
+                break;
+            case 4:
+                model.remove_extra_whitespaces = value.boolean();
+                break;
+            case 5:
+                model.escape_whitespaces = value.boolean();
+                break;
+            default:
+                break;
         }
     }
 }
@@ -234,7 +296,8 @@ inline void parse_normalizer(protobuf::reader in, sentencepiece_model& model) {
     for (const auto& [what, id] : {std::pair{"unk_id", model.unk_id}, std::pair{"bos_id", model.bos_id},
                                    std::pair{"eos_id", model.eos_id}, std::pair{"pad_id", model.pad_id}})
         if (id < -1 || id >= count)
-            in.fail(0, std::string(what) + " is " + std::to_string(id) + ", the model has " + std::to_string(count) + " pieces");
+            in.fail(0, std::string(what) + " is " + std::to_string(id) + ", the model has " + std::to_string(count) +
+                           " pieces");
     return model;
 }
 

@@ -35,8 +35,8 @@ namespace lab::formats {
 [[nodiscard]] inline std::size_t tensor_bytes(dtype type, std::span<const std::size_t> shape) {
     const std::size_t columns = shape.empty() ? 1 : shape.back();
     if (columns % block_size(type) != 0)
-        throw shape_error("rows of " + std::to_string(columns) + " elements cannot be stored as " + std::string(name_of(type)) +
-                          ": blocks hold " + std::to_string(block_size(type)));
+        throw shape_error("rows of " + std::to_string(columns) + " elements cannot be stored as " +
+                          std::string(name_of(type)) + ": blocks hold " + std::to_string(block_size(type)));
     return checked_mul(element_count(shape) / block_size(type), block_bytes(type));
 }
 
@@ -60,16 +60,16 @@ class checkpoint {
 public:
     checkpoint() : checkpoint({}, {}, {}) {}
     /// @param owners keep the tensors' bytes alive. Names are unique (the file readers see to that).
-    checkpoint(std::filesystem::path path, std::vector<stored_tensor> tensors, std::vector<std::shared_ptr<const void>> owners) {
+    checkpoint(std::filesystem::path path, std::vector<stored_tensor> tensors,
+               std::vector<std::shared_ptr<const void>> owners) {
         auto content = std::make_shared<data>();
         content->path = std::move(path);
         content->tensors = std::move(tensors);
         content->owners = std::move(owners);
         content->by_name.resize(content->tensors.size());
         std::iota(content->by_name.begin(), content->by_name.end(), std::size_t{0});
-        std::sort(content->by_name.begin(), content->by_name.end(), [&](std::size_t a, std::size_t b) {
-            return content->tensors[a].name < content->tensors[b].name;
-        });
+        std::sort(content->by_name.begin(), content->by_name.end(),
+                  [&](std::size_t a, std::size_t b) { return content->tensors[a].name < content->tensors[b].name; });
         data_ = std::move(content);
     }
 
@@ -79,15 +79,15 @@ public:
     std::span<const stored_tensor> tensors() const&& = delete;
     /// The tensor called `name`, or nullptr.
     [[nodiscard]] const stored_tensor* find(std::string_view name) const noexcept {
-        const auto at = std::lower_bound(data_->by_name.begin(), data_->by_name.end(), name, [&](std::size_t i, std::string_view n) {
-            return data_->tensors[i].name < n;
-        });
+        const auto at = std::lower_bound(data_->by_name.begin(), data_->by_name.end(), name,
+                                         [&](std::size_t i, std::string_view n) { return data_->tensors[i].name < n; });
         return at != data_->by_name.end() && data_->tensors[*at].name == name ? &data_->tensors[*at] : nullptr;
     }
     /// @throws format_error naming file and tensor.
     [[nodiscard]] const stored_tensor& require(std::string_view name) const {
         const stored_tensor* tensor = find(name);
-        if (tensor == nullptr) throw format_error(explain(path().string(), "tensor '" + std::string(name) + "' is missing"));
+        if (tensor == nullptr)
+            throw format_error(explain(path().string(), "tensor '" + std::string(name) + "' is missing"));
         return *tensor;
     }
 
@@ -125,9 +125,9 @@ inline void produce_exactly(const outgoing_tensor& tensor, byte_sink sink) {
     const std::size_t expected = tensor_bytes(tensor.type, tensor.shape);
     std::size_t given = 0;
     const auto mismatch = [&] {
-        throw shape_error(explain("tensor '" + tensor.name + "'", "its producer gave " + std::to_string(given) + " bytes, " +
-                                                                      std::string(name_of(tensor.type)) + " " +
-                                                                      to_string(tensor.shape) + " needs " +
+        throw shape_error(explain("tensor '" + tensor.name + "'", "its producer gave " + std::to_string(given) +
+                                                                      " bytes, " + std::string(name_of(tensor.type)) +
+                                                                      " " + to_string(tensor.shape) + " needs " +
                                                                       std::to_string(expected)));
     };
     const auto counted = [&](std::span<const std::byte> bytes) {

@@ -84,15 +84,15 @@ public:
     /// The next `count` bytes. @throws format_error when fewer are left.
     std::span<const std::byte> take(std::uint64_t count, std::string_view what) {
         if (count > remaining())
-            fail(std::string(what) + " needs " + std::to_string(count) + " bytes, " + std::to_string(remaining()) + " are left",
+            fail(std::string(what) + " needs " + std::to_string(count) + " bytes, " + std::to_string(remaining()) +
+                     " are left",
                  "the file is truncated or corrupt");
         const auto part = bytes_.subspan(offset_, static_cast<std::size_t>(count));
         offset_ += static_cast<std::size_t>(count);
         return part;
     }
     template <class T>
-        requires(std::integral<T> || std::floating_point<T>)
-    T read(std::string_view what) {
+    requires(std::integral<T> || std::floating_point<T>) T read(std::string_view what) {
         T value;
         std::memcpy(&value, take(sizeof value, what).data(), sizeof value);
         return value;

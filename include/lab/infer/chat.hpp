@@ -34,15 +34,16 @@ public:
         reset();
     }
 
-    /// Adds a user message and generates the answer; `on_piece` sees the text as it grows and stops it by returning false.
-    /// A stopped answer stays in the conversation as far as it came.
+    /// Adds a user message and generates the answer; `on_piece` sees the text as it grows and stops it by returning
+    /// false. A stopped answer stays in the conversation as far as it came.
     generated say(std::string_view line, const piece_callback& on_piece = {}) {
         messages_.push_back({"user", std::string(line)});
         return answer(on_piece);
     }
     /// Generates the last answer anew. @throws config_error when there is none.
     generated regenerate(const piece_callback& on_piece = {}) {
-        if (messages_.empty() || messages_.back().role != "assistant") throw config_error("chat: there is no answer to redo yet");
+        if (messages_.empty() || messages_.back().role != "assistant")
+            throw config_error("chat: there is no answer to redo yet");
         messages_.pop_back();
         return answer(on_piece);
     }
@@ -65,7 +66,8 @@ public:
 
 private:
     generated answer(const piece_callback& on_piece) {
-        generation job{.prompt = fitting_prompt(), .max_tokens = options_.max_tokens, .sampler = sampler_, .stop = format_.stop()};
+        generation job{
+            .prompt = fitting_prompt(), .max_tokens = options_.max_tokens, .sampler = sampler_, .stop = format_.stop()};
         job.on_text = on_piece;
         generated result = engine_->run_one(std::move(job));
         messages_.push_back({"assistant", result.text});
@@ -83,7 +85,8 @@ private:
             left_out_ = messages_.size() - shown.size();
             if (tokens.size() <= room || shown.size() <= head + 1) return tokens;
             const std::size_t drop = std::min<std::size_t>(2, shown.size() - head - 1);
-            shown.erase(shown.begin() + static_cast<std::ptrdiff_t>(head), shown.begin() + static_cast<std::ptrdiff_t>(head + drop));
+            shown.erase(shown.begin() + static_cast<std::ptrdiff_t>(head),
+                        shown.begin() + static_cast<std::ptrdiff_t>(head + drop));
         }
     }
 

@@ -1,6 +1,7 @@
 // Runs many generations through one model: sequences join the batch and leave it at any step, prompts are prefilled in
 // chunks beside decoding, and a prefix that some sequence has computed already is shared instead of computed again.
-// The result of a generation does not depend on its company (docs/design/0002-one-ragged-batch.md). One thread drives it.
+// The result of a generation does not depend on its company (docs/design/0002-one-ragged-batch.md). One thread drives
+// it.
 #pragma once
 
 #include <algorithm>
@@ -27,17 +28,17 @@
 namespace lab::infer {
 
 struct engine_options {
-    std::size_t max_sequences = 16;                   // generated at once
-    std::size_t max_batch_tokens = 512;               // per step, prefill and decoding together
-    std::size_t max_logit_rows = 128;                 // per step; bounds the memory of scoring
-    std::size_t kept_sequences = 32;                  // finished ones kept for their prefixes, least recently used go first
+    std::size_t max_sequences = 16;      // generated at once
+    std::size_t max_batch_tokens = 512;  // per step, prefill and decoding together
+    std::size_t max_logit_rows = 128;    // per step; bounds the memory of scoring
+    std::size_t kept_sequences = 32;     // finished ones kept for their prefixes, least recently used go first
     std::size_t cache_bytes = std::size_t{1} << 30;  // bound of the key-value cache
 };
 
 /// How a caller follows a run; both may be empty.
 struct run_watch {
     std::function<void(std::size_t job, const generated&)> on_finished;  // as each job ends, in any order
-    std::function<bool()> keep_going;                                   // asked after each step; false ends the run
+    std::function<bool()> keep_going;                                    // asked after each step; false ends the run
 };
 
 /// log(sum(exp(logits))), the sum in a fixed order.
@@ -62,11 +63,13 @@ public:
           tokenizer_(std::move(tokens)),
           options_(options),
           cache_(model_.make_cache({.max_bytes = options.cache_bytes})) {
-        if (options.max_sequences == 0 || options.max_batch_tokens < options.max_sequences || options.max_logit_rows == 0)
+        if (options.max_sequences == 0 || options.max_batch_tokens < options.max_sequences ||
+            options.max_logit_rows == 0)
             throw config_error("engine: max_batch_tokens must be at least max_sequences, and both at least 1");
         if (tokenizer_.size() > model_.dims().vocab)
-            throw config_error(explain("engine", "the tokenizer has " + std::to_string(tokenizer_.size()) +
-                                                     " tokens, the model only " + std::to_string(model_.dims().vocab),
+            throw config_error(explain("engine",
+                                       "the tokenizer has " + std::to_string(tokenizer_.size()) +
+                                           " tokens, the model only " + std::to_string(model_.dims().vocab),
                                        "use the tokenizer that the model was trained with"));
     }
 
@@ -148,8 +151,8 @@ private:
         if (job.max_tokens == 0) throw config_error("engine: max_tokens must be at least 1");
         if (length > context_length() || (job.forced.empty() && length >= context_length()))
             throw config_error(explain("engine",
-                                       "a prompt of " + std::to_string(length) + " tokens does not fit the context of " +
-                                           std::to_string(context_length()),
+                                       "a prompt of " + std::to_string(length) +
+                                           " tokens does not fit the context of " + std::to_string(context_length()),
                                        "shorten it"));
         for (const auto* list : {&job.prompt, &job.forced})
             for (const token id : *list)
@@ -159,11 +162,12 @@ private:
 
     static std::size_t common_prefix(std::span<const token> a, std::span<const token> b) {
         const std::size_t n = std::min(a.size(), b.size());
-        return static_cast<std::size_t>(std::mismatch(a.begin(), a.begin() + static_cast<std::ptrdiff_t>(n), b.begin()).first -
-                                        a.begin());
+        return static_cast<std::size_t>(
+            std::mismatch(a.begin(), a.begin() + static_cast<std::ptrdiff_t>(n), b.begin()).first - a.begin());
     }
 
-    /// Gives a new slot the longest prefix that exists; not yet, where an earlier slot is about to compute a longer one.
+    /// Gives a new slot the longest prefix that exists; not yet, where an earlier slot is about to compute a longer
+    /// one.
     void start(std::list<slot>& active, slot& s) {
         // The last prompt token is always computed, for its logits; so is the first token whose successor is scored.
         const std::size_t most = s.job->prompt.size() - 1;
@@ -214,7 +218,8 @@ private:
         kept_.pop_back();
     }
 
-    /// Collects a batch: first the sequences that decode, then prompts in chunks. False: the cache has no room for anyone.
+    /// Collects a batch: first the sequences that decode, then prompts in chunks. False: the cache has no room for
+    /// anyone.
     bool collect(std::list<slot>& active, bool admit) {
         tokens_.clear();
         positions_.clear();
@@ -236,10 +241,13 @@ private:
     void step(std::list<slot>& active) {
         for (bool admit = true; !collect(active, admit); admit = false) {
             // The youngest sequence gives its blocks to the older ones and is computed again later.
-            const auto last = std::find_if(active.rbegin(), active.rend(), [](const slot& s) { return s.sequence.has_value(); });
-            const auto others = std::count_if(active.begin(), active.end(), [](const slot& s) { return s.sequence.has_value(); });
+            const auto last =
+                std::find_if(active.rbegin(), active.rend(), [](const slot& s) { return s.sequence.has_value(); });
+            const auto others =
+                std::count_if(active.begin(), active.end(), [](const slot& s) { return s.sequence.has_value(); });
             if (others < 2)
-                throw config_error(explain("engine", "the key-value cache has no room for one sequence", "raise cache_bytes"));
+                throw config_error(
+                    explain("engine", "the key-value cache has no room for one sequence", "raise cache_bytes"));
             cache_.release(*last->sequence);
             last->sequence.reset();
             last->computed = 0;
@@ -259,11 +267,13 @@ private:
 
     /// Adds the next tokens of a slot to the batch, if there is room for them.
     void feed(slot& s) {
-        std::size_t count = std::min(s.pending(), options_.max_batch_tokens - std::min(options_.max_batch_tokens, tokens_.size()));
+        std::size_t count =
+            std::min(s.pending(), options_.max_batch_tokens - std::min(options_.max_batch_tokens, tokens_.size()));
         const std::size_t first_scored = s.job->prompt.size() - 1;  // the token whose logits matter first
         if (s.computed + count > first_scored) {
             const std::size_t silent = first_scored > s.computed ? first_scored - s.computed : 0;
-            count = std::min(count, silent + (options_.max_logit_rows - std::min(options_.max_logit_rows, rows_.size())));
+            count =
+                std::min(count, silent + (options_.max_logit_rows - std::min(options_.max_logit_rows, rows_.size())));
         }
         if (count == 0 || !make_room(*s.sequence, count)) return;
         s.begin = tokens_.size();

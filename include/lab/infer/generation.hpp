@@ -21,8 +21,8 @@ struct generation {
     std::size_t max_tokens = 256;
     sampling::any_chain sampler = sampling::chain{sampling::greedy{}};
     sampling::any_constraint constraint{};
-    std::vector<std::string> stop{};                 // the text ends before any of these
-    std::function<bool(std::string_view)> on_text{}; // called with each new piece; false ends the generation
+    std::vector<std::string> stop{};                  // the text ends before any of these
+    std::function<bool(std::string_view)> on_text{};  // called with each new piece; false ends the generation
 };
 
 struct generated {

@@ -43,7 +43,8 @@ private:
         std::size_t longest = 0;
         for (const auto& stop : stops_)
             for (std::size_t n = std::min(stop.size() - 1, held_.size()); n > longest; --n)
-                if (std::string_view(held_).substr(held_.size() - n) == std::string_view(stop).substr(0, n)) longest = n;
+                if (std::string_view(held_).substr(held_.size() - n) == std::string_view(stop).substr(0, n))
+                    longest = n;
         return longest;
     }
 

@@ -1,5 +1,5 @@
-// The in-process teacher: answers and scores batches of text requests with the engine. A model of sdg's `teacher` concept
-// (which this header does not see) and of what eval/ asks its questions to.
+// The in-process teacher: answers and scores batches of text requests with the engine. A model of sdg's `teacher`
+// concept (which this header does not see) and of what eval/ asks its questions to.
 #pragma once
 
 #include <algorithm>
@@ -42,7 +42,8 @@ public:
         return answers;
     }
     /// Delivers each completion as soon as it is there.
-    void complete_each(std::span<const text::request> requests, function_ref<void(std::size_t, const text::completion&)> sink) {
+    void complete_each(std::span<const text::request> requests,
+                       function_ref<void(std::size_t, const text::completion&)> sink) {
         std::vector<generation> jobs;
         std::vector<origin> origins;
         std::vector<pending_choice> choices(requests.size());
@@ -62,8 +63,14 @@ public:
         run(jobs, [&](std::size_t j, const generated& result) {
             const auto [i, c] = origins[j];
             if (requests[i].constraint.choices.empty()) {
-                const bool strip = !requests[i].constraint.empty() && leads_with_space(requests[i]) && result.text.starts_with(' ');
-                sink(i, {result.text.substr(strip ? 1 : 0), result.finish, result.prompt_tokens, result.tokens.size(), result.log_probability, {}});
+                const bool strip =
+                    !requests[i].constraint.empty() && leads_with_space(requests[i]) && result.text.starts_with(' ');
+                sink(i, {result.text.substr(strip ? 1 : 0),
+                         result.finish,
+                         result.prompt_tokens,
+                         result.tokens.size(),
+                         result.log_probability,
+                         {}});
                 return;
             }
             choices[i].log_probabilities[c] = result.log_probability;
@@ -79,10 +86,13 @@ public:
         return answers;
     }
     /// log p(answer | messages), what ends the answer in this chat format included, as training counts it.
-    void score_each(std::span<const text::score_request> requests, function_ref<void(std::size_t, const text::score&)> sink) {
+    void score_each(std::span<const text::score_request> requests,
+                    function_ref<void(std::size_t, const text::score&)> sink) {
         std::vector<generation> jobs;
         for (const auto& request : requests) jobs.push_back(forced(request.messages, {}, request.answer));
-        run(jobs, [&](std::size_t i, const generated& result) { sink(i, {result.log_probability, result.tokens.size()}); });
+        run(jobs, [&](std::size_t i, const generated& result) {
+            sink(i, {result.log_probability, result.tokens.size()});
+        });
     }
 
 private:
@@ -118,7 +128,8 @@ private:
         }
         return job;
     }
-    [[nodiscard]] generation forced(const text::messages& messages, const std::string& prefix, const std::string& answer) const {
+    [[nodiscard]] generation forced(const text::messages& messages, const std::string& prefix,
+                                    const std::string& answer) const {
         generation job;
         job.prompt = prompt(messages, prefix);
         auto whole = messages;
@@ -159,13 +170,18 @@ private:
             const auto p = softmax(temperature);
             for (pick = 0; pick + 1 < p.size() && rest >= p[pick]; ++pick) rest -= p[pick];
         }
-        return {request.constraint.choices[pick], text::finish_reason::stop, pending.prompt_tokens, pending.tokens, logs[pick],
+        return {request.constraint.choices[pick],
+                text::finish_reason::stop,
+                pending.prompt_tokens,
+                pending.tokens,
+                logs[pick],
                 softmax(1.0)};
     }
 
     /// After a prefix such as "Answer:" a model's next word brings its own space, which is not part of the answer.
     [[nodiscard]] static bool leads_with_space(const text::request& request) {
-        return !request.assistant_prefix.empty() && request.assistant_prefix.back() != ' ' && request.assistant_prefix.back() != '\n';
+        return !request.assistant_prefix.empty() && request.assistant_prefix.back() != ' ' &&
+               request.assistant_prefix.back() != '\n';
     }
 
     engine* engine_;

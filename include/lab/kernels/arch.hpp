@@ -1,6 +1,6 @@
-// Instruction-set tags, the first template argument of every kernel. A tag may be used only in a translation unit that is
-// compiled for it; `arch::native` is the best one here. Kernels live in an inline namespace named after the unit's flags,
-// so that units with different flags never share a symbol.
+// Instruction-set tags, the first template argument of every kernel. A tag may be used only in a translation unit that
+// is compiled for it; `arch::native` is the best one here. Kernels live in an inline namespace named after the unit's
+// flags, so that units with different flags never share a symbol.
 #pragma once
 
 #include <string_view>

@@ -1,7 +1,7 @@
 // Causal softmax attention over keys and values in blocks of 64 absolute positions, forward and backward, with grouped
-// query heads and an optional sliding window. Each block gives a partial (largest score, sum, weighted values); partials
-// are merged left to right (Milakov & Gimelshein 2018), so a token's output depends on nothing but its query and prefix.
-// Every score and every weighted sum is one fused-multiply-add chain, in order of dimension or position.
+// query heads and an optional sliding window. Each block gives a partial (largest score, sum, weighted values);
+// partials are merged left to right (Milakov & Gimelshein 2018), so a token's output depends on nothing but its query
+// and prefix. Every score and every weighted sum is one fused-multiply-add chain, in order of dimension or position.
 #pragma once
 
 #include <algorithm>
@@ -33,8 +33,8 @@ inline constexpr std::size_t chain_vectors = has_avx512<Arch> ? 4 : 1;
 
 /// C[r][0, 16 V) = chain over k < depth of a[r a_row + k a_step] b[k b_step + ...], from 0 or, resuming, from C.
 template <class Arch, std::size_t R, std::size_t V>
-void chain_tile(std::size_t depth, const float* a, std::size_t a_row, std::size_t a_step, const float* b, std::size_t b_step,
-                float* c, std::size_t c_row, bool resume) {
+void chain_tile(std::size_t depth, const float* a, std::size_t a_row, std::size_t a_step, const float* b,
+                std::size_t b_step, float* c, std::size_t c_row, bool resume) {
     using v = f32x16<Arch>;
     v sums[R][V];
     unroll<R>([&](auto r) __attribute__((always_inline)) {
@@ -57,15 +57,16 @@ void chain_tile(std::size_t depth, const float* a, std::size_t a_row, std::size_
 
 /// chain_tile over `rows` <= chain_rows rows and `columns`, a multiple of 16.
 template <class Arch>
-void chains(std::size_t rows, std::size_t columns, std::size_t depth, const float* a, std::size_t a_row, std::size_t a_step,
-            const float* b, std::size_t b_step, float* c, std::size_t c_row, bool resume) {
+void chains(std::size_t rows, std::size_t columns, std::size_t depth, const float* a, std::size_t a_row,
+            std::size_t a_step, const float* b, std::size_t b_step, float* c, std::size_t c_row, bool resume) {
     using kernel = void (*)(std::size_t, const float*, std::size_t, std::size_t, const float*, std::size_t, float*,
                             std::size_t, bool);
     constexpr std::size_t wide = chain_vectors<Arch>;
     static constexpr auto kernels = []<std::size_t... I>(std::index_sequence<I...>) {
         return std::array<std::array<kernel, 2>, sizeof...(I)>{
             {{&chain_tile<Arch, I + 1, 1>, &chain_tile<Arch, I + 1, wide>}...}};
-    }(std::make_index_sequence<chain_rows<Arch>>{});
+    }
+    (std::make_index_sequence<chain_rows<Arch>>{});
     for (std::size_t j = 0; j < columns;) {
         const bool whole = j + 16 * wide <= columns;
         kernels[rows - 1][whole](depth, a, a_row, a_step, b + j, b_step, c + j, c_row, resume);
@@ -173,7 +174,8 @@ void attend(const detail::query_tile& tile, const float* q, std::span<const std:
     float* queries = scratch<purpose::queries>(rows * padded);
     float* keys = scratch<purpose::keys>(2 * kv_block_size * padded);
     float *scores = scratch<purpose::scores>(rows * kv_block_size), *values = keys + kv_block_size * padded;
-    float* totals = scratch<purpose::partial>(2 * rows * (padded + 16));  // per row: merged, partial, then the two below
+    float* totals =
+        scratch<purpose::partial>(2 * rows * (padded + 16));  // per row: merged, partial, then the two below
     float *partials = totals + rows * padded, *tops = partials + rows * padded, *sums = tops + rows;
     tile.gather(q, static_cast<float>(o.scale), padded, queries);
     std::fill_n(totals, rows * padded, 0.0f);
@@ -200,12 +202,13 @@ void attend(const detail::query_tile& tile, const float* q, std::span<const std:
             }
             if (!seen) continue;
             float* block = scores + r0 * kv_block_size;
-            detail::chains<Arch>(height, kv_block_size, dim, queries + r0 * padded, padded, 1, keys, kv_block_size, block,
-                                 kv_block_size, false);
+            detail::chains<Arch>(height, kv_block_size, dim, queries + r0 * padded, padded, 1, keys, kv_block_size,
+                                 block, kv_block_size, false);
             float top[detail::chain_rows<Arch>] = {}, total[detail::chain_rows<Arch>] = {};
             for (std::size_t i = 0; i < height; ++i)
                 if (range[i].first < range[i].second)
-                    total[i] = detail::exponentials<Arch>(block + i * kv_block_size, range[i].first, range[i].second, top[i]);
+                    total[i] =
+                        detail::exponentials<Arch>(block + i * kv_block_size, range[i].first, range[i].second, top[i]);
             // Positions that all rows see go together; before and after them, row by row.
             const auto weigh = [&](std::size_t i, std::size_t n, std::size_t from, std::size_t to, bool resume) {
                 detail::chains<Arch>(n, padded, to - from, block + i * kv_block_size + from, kv_block_size, 1,
@@ -241,7 +244,8 @@ void attend(const detail::query_tile& tile, const float* q, std::span<const std:
     }
 }
 
-/// y_h = sum_t p_t v_t, p = softmax(scale q_h . k_t) over the visible positions; head h reads kv head h kv_heads / heads.
+/// y_h = sum_t p_t v_t, p = softmax(scale q_h . k_t) over the visible positions; head h reads kv head h kv_heads /
+/// heads.
 template <class Arch>
 void attention(view<const float, 3> q, const ragged_batch& batch, std::span<const kv_sequence<const float>> kv,
                const attention_options& o, view<float, 3> y, thread_pool& pool) {
@@ -290,7 +294,8 @@ void attend_backward(const detail::query_tile& tile, const float* dy, const floa
     tile.gather(q, scale, padded, queries);
     tile.gather(dy, 1.0f, padded, gradients);
     const auto each_tile = [&](std::size_t count, auto&& f) {
-        for (std::size_t r = 0; r < count; r += detail::chain_rows<Arch>) f(r, std::min(detail::chain_rows<Arch>, count - r));
+        for (std::size_t r = 0; r < count; r += detail::chain_rows<Arch>)
+            f(r, std::min(detail::chain_rows<Arch>, count - r));
     };
     const auto each_block = [&](auto&& f) {
         for (std::size_t b = first_block; b <= last_block; ++b)
@@ -314,7 +319,8 @@ void attend_backward(const detail::query_tile& tile, const float* dy, const floa
     });
     for (std::size_t r = 0; r < rows; ++r) {
         const detail::visible range(positions[tile.token(r)], o.window);
-        const std::size_t from = range.first - first_block * kv_block_size, to = range.last + 1 - first_block * kv_block_size;
+        const std::size_t from = range.first - first_block * kv_block_size,
+                          to = range.last + 1 - first_block * kv_block_size;
         float *p = weights + r * width, *d = slopes + r * width;
         constexpr float lowest = -std::numeric_limits<float>::infinity();
         std::fill_n(p, from, lowest), std::fill(p + to, p + width, lowest);
@@ -347,11 +353,13 @@ void attend_backward(const detail::query_tile& tile, const float* dy, const floa
             each_tile(filled(b), [&](std::size_t t, std::size_t n) {
                 float *to = out + t * stride, *narrow = buffer + kv_block_size * padded;
                 if (dim == padded) {
-                    detail::chains<Arch>(n, padded, rows, coefficients + column + t, 1, width, x, padded, to, stride, true);
+                    detail::chains<Arch>(n, padded, rows, coefficients + column + t, 1, width, x, padded, to, stride,
+                                         true);
                     return;
                 }
                 for (std::size_t i = 0; i < n; ++i) std::copy_n(to + i * stride, dim, narrow + i * padded);
-                detail::chains<Arch>(n, padded, rows, coefficients + column + t, 1, width, x, padded, narrow, padded, true);
+                detail::chains<Arch>(n, padded, rows, coefficients + column + t, 1, width, x, padded, narrow, padded,
+                                     true);
                 for (std::size_t i = 0; i < n; ++i) std::copy_n(narrow + i * padded, dim, to + i * stride);
             });
         };
@@ -374,8 +382,9 @@ void attention_backward(view<const float, 3> dy, view<const float, 3> q, const r
         for (std::size_t i = begin; i < end; ++i) {
             const std::size_t s = i / o.kv_heads, kv_head = i % o.kv_heads, last = batch.seq_offsets[s + 1];
             for (std::size_t t = batch.seq_offsets[s]; t < last; t += tokens)
-                attend_backward<Arch>({t, std::min(tokens, last - t) * group, group, o.heads, kv_head * group, o.head_dim},
-                                      dy.data(), q.data(), batch.positions, kv[s], o, kv_head, dq.data(), dkv[s]);
+                attend_backward<Arch>(
+                    {t, std::min(tokens, last - t) * group, group, o.heads, kv_head * group, o.head_dim}, dy.data(),
+                    q.data(), batch.positions, kv[s], o, kv_head, dq.data(), dkv[s]);
         }
     });
 }

@@ -1,6 +1,7 @@
-// Matrix products with operands rounded to bfloat16 and sums in float. With avx512_bf16: the dot-product instruction, which
-// takes terms in pairs and flushes subnormals; elsewhere the rounded operands go through the float kernel. Both are fixed
-// orders, the same for any number of rows and threads; they are not the same bits as each other, nor as the float product.
+// Matrix products with operands rounded to bfloat16 and sums in float. With avx512_bf16: the dot-product instruction,
+// which takes terms in pairs and flushes subnormals; elsewhere the rounded operands go through the float kernel. Both
+// are fixed orders, the same for any number of rows and threads; they are not the same bits as each other, nor as the
+// float product.
 #pragma once
 
 #include <cstddef>
@@ -30,7 +31,8 @@ void round_packed(float* block, std::size_t depth) {
     if constexpr (std::is_same_v<Arch, arch::avx512_bf16>) {
         constexpr std::size_t lanes = Width % 16 == 0 ? 16 : 8;
         alignas(64) std::uint16_t order[2 * lanes];  // words of two rows, one after the other -> in turns
-        for (std::uint16_t i = 0; i < lanes; ++i) order[2 * i] = i, order[2 * i + 1] = static_cast<std::uint16_t>(lanes + i);
+        for (std::uint16_t i = 0; i < lanes; ++i)
+            order[2 * i] = i, order[2 * i + 1] = static_cast<std::uint16_t>(lanes + i);
         for (std::size_t k = 0; k < depth; k += 2) {
             const float* in = block + k * Width;
             float* out = block + k / 2 * Width;
@@ -62,7 +64,8 @@ void round_packed(float* block, std::size_t depth) {
 #if defined(LAB_AVX512_BF16)
 /// multiply_tile's inner loop over pairs: sums += a [depth / 2][8] pairs times b [depth / 2][columns] pairs.
 template <class Arch, std::size_t R, std::size_t V>
-[[gnu::always_inline]] inline void add_pairs(std::size_t depth, const float* a, const float* b, f32x16<Arch> (&sums)[R][V]) {
+[[gnu::always_inline]] inline void add_pairs(std::size_t depth, const float* a, const float* b,
+                                             f32x16<Arch> (&sums)[R][V]) {
     for (std::size_t k = 0; k < depth; k += 2, a += 8, b += 16 * V) {
         __m512bh line[V];
         unroll<V>([&](auto j) __attribute__((always_inline)) { line[j] = (__m512bh)_mm512_loadu_ps(b + 16 * j); });

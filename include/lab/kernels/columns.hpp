@@ -1,6 +1,6 @@
-// Reading weights column by column, 16 rows at a time: the order of the matrix product, for every format, decoded on the
-// way. One reader serves both the packing of panels and the matrix-vector product. The floats are those of core's scalar
-// decoders, bit for bit; a reader never touches a byte outside its rows.
+// Reading weights column by column, 16 rows at a time: the order of the matrix product, for every format, decoded on
+// the way. One reader serves both the packing of panels and the matrix-vector product. The floats are those of core's
+// scalar decoders, bit for bit; a reader never touches a byte outside its rows.
 #pragma once
 
 #include <array>
@@ -46,8 +46,8 @@ template <class Arch>
 [[gnu::always_inline]] inline f32x16<Arch> low_half_to_float(u32x16<Arch> x) {
 #if defined(LAB_AVX512)
     if constexpr (has_avx512<Arch>)
-        return std::bit_cast<f32x16<Arch>>(_mm512_maskz_cvtph_ps(
-            0xffff, _mm512_maskz_cvtepi32_epi16(0xffff, std::bit_cast<__m512i>(x))));
+        return std::bit_cast<f32x16<Arch>>(
+            _mm512_maskz_cvtph_ps(0xffff, _mm512_maskz_cvtepi32_epi16(0xffff, std::bit_cast<__m512i>(x))));
 #endif
 #if defined(LAB_AVX2)
     if constexpr (std::is_same_v<Arch, arch::avx2>) {
@@ -72,8 +72,8 @@ template <int Bias, class Arch>
 #if defined(LAB_AVX512)
     if constexpr (has_avx512<Arch>) {
         constexpr float b = Bias;
-        const __m512 table = _mm512_setr_ps(-b, 1 - b, 2 - b, 3 - b, 4 - b, 5 - b, 6 - b, 7 - b, 8 - b, 9 - b, 10 - b, 11 - b,
-                                            12 - b, 13 - b, 14 - b, 15 - b);
+        const __m512 table = _mm512_setr_ps(-b, 1 - b, 2 - b, 3 - b, 4 - b, 5 - b, 6 - b, 7 - b, 8 - b, 9 - b, 10 - b,
+                                            11 - b, 12 - b, 13 - b, 14 - b, 15 - b);
         return std::bit_cast<f32x16<Arch>>(_mm512_maskz_permutexvar_ps(0xffff, std::bit_cast<__m512i>(x), table));
     }
 #endif
@@ -99,10 +99,10 @@ template <int Bias, class Arch>
 #if defined(LAB_AVX512)
     if constexpr (has_avx512<Arch>) {
         constexpr float b = Bias, c = 16 - Bias;
-        const __m512 low = _mm512_setr_ps(-b, 1 - b, 2 - b, 3 - b, 4 - b, 5 - b, 6 - b, 7 - b, 8 - b, 9 - b, 10 - b, 11 - b,
-                                          12 - b, 13 - b, 14 - b, 15 - b);
-        const __m512 high = _mm512_setr_ps(c, 1 + c, 2 + c, 3 + c, 4 + c, 5 + c, 6 + c, 7 + c, 8 + c, 9 + c, 10 + c, 11 + c,
-                                           12 + c, 13 + c, 14 + c, 15 + c);
+        const __m512 low = _mm512_setr_ps(-b, 1 - b, 2 - b, 3 - b, 4 - b, 5 - b, 6 - b, 7 - b, 8 - b, 9 - b, 10 - b,
+                                          11 - b, 12 - b, 13 - b, 14 - b, 15 - b);
+        const __m512 high = _mm512_setr_ps(c, 1 + c, 2 + c, 3 + c, 4 + c, 5 + c, 6 + c, 7 + c, 8 + c, 9 + c, 10 + c,
+                                           11 + c, 12 + c, 13 + c, 14 + c, 15 + c);
         return std::bit_cast<f32x16<Arch>>(_mm512_permutex2var_ps(low, std::bit_cast<__m512i>(x), high));
     }
 #endif
@@ -116,8 +116,8 @@ template <class Arch>
 }  // namespace detail
 
 /// Reads one block of F (or 4 or 8 elements of the plain floats) of 16 rows that start at p, `stride` bytes apart:
-/// calls sink(k, values) for each column k of the block in order. The readers of 256 elements take several groups of rows
-/// in turns, sink(group, k, values), so that the caller's chains of sums overlap.
+/// calls sink(k, values) for each column k of the block in order. The readers of 256 elements take several groups of
+/// rows in turns, sink(group, k, values), so that the caller's chains of sums overlap.
 template <class Arch, class F>
 struct column_reader;
 
@@ -244,7 +244,8 @@ struct column_reader<Arch, format::q5_1> {
 };
 
 namespace detail {
-/// q4_k and q5_k: x = (d sc_j) q - dmin m_j for sub-block j of 32; scales and minima are packed in 6 bits (core/dtype.hpp).
+/// q4_k and q5_k: x = (d sc_j) q - dmin m_j for sub-block j of 32; scales and minima are packed in 6 bits
+/// (core/dtype.hpp).
 template <class Arch, bool Fifth, std::size_t Groups, class Sink>
 [[gnu::always_inline]] inline void read_k(const std::byte* p, std::size_t stride, Sink&& sink) {
     using v = f32x16<Arch>;
@@ -327,7 +328,8 @@ struct column_reader<Arch, format::q6_k> {
             d[g] = detail::load_halves<Arch>(p + 16 * g * stride + 208, stride);
             load_columns<Arch>(p + 16 * g * stride + 192, stride, scales[g]);
         }
-        for (std::size_t part = 0; part < 8; ++part) {  // 32 elements: one shift of the high bits, one nibble of the low
+        for (std::size_t part = 0; part < 8;
+             ++part) {  // 32 elements: one shift of the high bits, one nibble of the low
             const std::size_t half = part / 4, quarter = part % 4;
             u low[Groups][8], high[Groups][8];
             v scale[Groups][2];
@@ -355,7 +357,8 @@ struct column_reader<Arch, format::q6_k> {
 /// Calls sink(group, k, values) for columns [0, depth) of `Groups` groups of 16 rows from p on, k ascending within each
 /// group; depth is a multiple of F's block.
 template <class Arch, class F, std::size_t Groups, class Sink>
-[[gnu::always_inline]] inline void read_columns(const std::byte* p, std::size_t stride, std::size_t depth, Sink&& sink) {
+[[gnu::always_inline]] inline void read_columns(const std::byte* p, std::size_t stride, std::size_t depth,
+                                                Sink&& sink) {
     std::size_t k = 0;
     if constexpr (has_avx2<Arch>) {
         using reader = column_reader<Arch, F>;
@@ -368,8 +371,11 @@ template <class Arch, class F, std::size_t Groups, class Sink>
                 reader::template read<Groups>(block, stride, shifted);
             else
                 unroll<Groups>([&](auto g) __attribute__((always_inline)) {
-                    reader::read(block + 16 * g * stride, stride, [&](std::size_t i, f32x16<Arch> values)
-                                     __attribute__((always_inline)) { shifted(g, i, values); });
+                    reader::read(
+                        block + 16 * g * stride,
+                        stride, [&](std::size_t i, f32x16<Arch> values) __attribute__((always_inline)) {
+                            shifted(g, i, values);
+                        });
                 });
         }
     }

@@ -1,6 +1,6 @@
 // cpu<Arch>: the processor's kernels as a lab::backend. Scalars are floats, weights any format of core/dtype.hpp. Every
-// output row is the same bits whatever other rows are in the call, on any number of threads; in float (not bf16) compute
-// also on every instruction set with fused multiply-add. Shapes are asserted, not checked.
+// output row is the same bits whatever other rows are in the call, on any number of threads; in float (not bf16)
+// compute also on every instruction set with fused multiply-add. Shapes are asserted, not checked.
 #pragma once
 
 #include <cassert>
@@ -20,15 +20,16 @@
 namespace lab::kernels {
 
 struct cpu_options {
-    /// bf16: operands of matrix products, forward and backward, are rounded to bfloat16 on the way in; what is stored stays
-    /// float. Meant for training on processors with avx512_bf16; elsewhere it only costs.
+    /// bf16: operands of matrix products, forward and backward, are rounded to bfloat16 on the way in; what is stored
+    /// stays float. Meant for training on processors with avx512_bf16; elsewhere it only costs.
     lab::kernels::compute compute = lab::kernels::compute::f32;
 };
 
 inline namespace LAB_ISA {
 
 /// Copies share the pool, which must outlive them, and the table of rotations. Ops may be called from several threads.
-/// The definitions are below and not inline, so that `extern template class cpu<...>` spares a unit from compiling them.
+/// The definitions are below and not inline, so that `extern template class cpu<...>` spares a unit from compiling
+/// them.
 template <class Arch = arch::native>
 class cpu {
 public:
@@ -53,8 +54,8 @@ public:
     /// y = g x / sqrt(mean(x^2) + eps)
     void rms_norm(view<const float> x, view<const float, 1> g, double eps, view<float> y) const;
     /// dx += , dg +=
-    void rms_norm_backward(view<const float> dy, view<const float> x, view<const float, 1> g, double eps, view<float> dx,
-                           view<float, 1> dg) const;
+    void rms_norm_backward(view<const float> dy, view<const float> x, view<const float, 1> g, double eps,
+                           view<float> dx, view<float, 1> dg) const;
     /// In place.
     void rope(view<float, 3> x, std::span<const std::int32_t> positions, const rope_options& o) const;
     void rope_backward(view<float, 3> dx, std::span<const std::int32_t> positions, const rope_options& o) const;
@@ -78,7 +79,8 @@ public:
 
     /// The output head and its loss in one, for vocabularies whose logits [m, vocab] would not fit (head.hpp):
     /// losses_i = cross-entropy of hidden_i [dim] head^T [vocab], 0 where the target is negative.
-    void head_loss(view<const float> hidden, matrix_view head, std::span<const token> targets, view<float, 1> losses) const;
+    void head_loss(view<const float> hidden, matrix_view head, std::span<const token> targets,
+                   view<float, 1> losses) const;
     /// The same and its gradients: dhidden = , dhead += scale d(sum of losses).
     void head_loss_backward(view<const float> hidden, matrix_view head, std::span<const token> targets, double scale,
                             view<float, 1> losses, view<float> dhidden, view<float> dhead) const;
@@ -142,8 +144,9 @@ void cpu<Arch>::rope_backward(view<float, 3> dx, std::span<const std::int32_t> p
     kernels::rope<Arch>(dx, positions, o, -1.0f, *rope_, *pool_);
 }
 template <class Arch>
-void cpu<Arch>::attention(view<const float, 3> q, const ragged_batch& batch, std::span<const kv_sequence<const float>> kv,
-                          const attention_options& o, view<float, 3> y) const {
+void cpu<Arch>::attention(view<const float, 3> q, const ragged_batch& batch,
+                          std::span<const kv_sequence<const float>> kv, const attention_options& o,
+                          view<float, 3> y) const {
     kernels::attention<Arch>(q, batch, kv, o, y, *pool_);
 }
 template <class Arch>
@@ -179,8 +182,8 @@ void cpu<Arch>::head_loss(view<const float> hidden, matrix_view head, std::span<
     kernels::head_loss<Arch>(hidden, head, targets, losses, options_.compute, *pool_);
 }
 template <class Arch>
-void cpu<Arch>::head_loss_backward(view<const float> hidden, matrix_view head, std::span<const token> targets, double scale,
-                                   view<float, 1> losses, view<float> dhidden, view<float> dhead) const {
+void cpu<Arch>::head_loss_backward(view<const float> hidden, matrix_view head, std::span<const token> targets,
+                                   double scale, view<float, 1> losses, view<float> dhidden, view<float> dhead) const {
     kernels::head_loss_backward<Arch>(hidden, head, targets, scale, losses, dhidden, dhead, options_.compute, *pool_);
 }
 

@@ -1,8 +1,8 @@
 // The matrix product behind matmul and both of its gradients: C [m, n] (+)= A B, blocked as in Goto & van de Geijn,
 // "Anatomy of high-performance matrix multiplication" (2008). Each element of C is defined as
 //   ((b_0 + b_1) + b_2) + ...,   b_i = the fused-multiply-add chain of its terms [256 i, 256 i + 256) in order, from 0
-// (with the old value in front when accumulating). It depends on nothing else: not on m, n, tiles, threads or processor.
-// bf16.hpp says what differs when the operands are rounded.
+// (with the old value in front when accumulating). It depends on nothing else: not on m, n, tiles, threads or
+// processor. bf16.hpp says what differs when the operands are rounded.
 #pragma once
 
 #include <algorithm>
@@ -40,8 +40,8 @@ struct gemm_arguments {
 
 /// C[R][columns] (+)= a [depth][8] b [depth][tile columns]; `columns` <= tile columns are stored.
 template <class Arch, compute Precision, std::size_t R>
-void multiply_tile(std::size_t depth, const float* a, const float* b, float* c, std::size_t c_stride, std::size_t columns,
-                   bool add) {
+void multiply_tile(std::size_t depth, const float* a, const float* b, float* c, std::size_t c_stride,
+                   std::size_t columns, bool add) {
     using v = f32x16<Arch>;
     using T = tile<Arch>;
     v sums[R][T::vectors];
@@ -58,7 +58,8 @@ void multiply_tile(std::size_t depth, const float* a, const float* b, float* c, 
             unroll<T::vectors>([&](auto j) __attribute__((always_inline)) { line[j] = v::load(b + 16 * j); });
             unroll<R>([&](auto r) __attribute__((always_inline)) {
                 const v x = v::broadcast(a[r]);
-                unroll<T::vectors>([&](auto j) __attribute__((always_inline)) { sums[r][j] = fma(x, line[j], sums[r][j]); });
+                unroll<T::vectors>([&](auto j)
+                                       __attribute__((always_inline)) { sums[r][j] = fma(x, line[j], sums[r][j]); });
             });
         }
     }
@@ -87,7 +88,8 @@ template <class Arch>
     static constexpr auto kernels = []<std::size_t... I>(std::index_sequence<I...>) {
         return std::array<std::array<tile_kernel, 2>, sizeof...(I)>{
             {{&multiply_tile<Arch, compute::f32, I + 1>, &multiply_tile<Arch, bf16, I + 1>}...}};
-    }(std::make_index_sequence<tile<Arch>::rows>{});
+    }
+    (std::make_index_sequence<tile<Arch>::rows>{});
     return kernels[rows - 1][precision == compute::bf16];
 }
 
@@ -110,7 +112,8 @@ void gemm_part(const gemm_arguments& g, std::size_t m0, std::size_t m1, std::siz
             else
                 pack_b_natural<Arch>(g.b, jc, jc + width, pc, depth, packed_b);
             if (g.precision == compute::bf16)
-                for (std::size_t j = 0; j < width; j += T::columns) round_packed<Arch, T::columns>(packed_b + j * depth, depth);
+                for (std::size_t j = 0; j < width; j += T::columns)
+                    round_packed<Arch, T::columns>(packed_b + j * depth, depth);
             for (std::size_t ic = m0; ic < m1; ic += m_block) {
                 const std::size_t height = std::min(m_block, m1 - ic);
                 for (std::size_t i = 0; i < height; i += T::rows) {
@@ -155,10 +158,11 @@ void gemv_part(const gemm_arguments& g, std::size_t n0, std::size_t n1) {
                 const std::size_t part = std::min(step, depth - k), bytes = 16 * groups * part / F::block * F::bytes;
                 for (std::size_t line = 0; line < bytes; line += 64) __builtin_prefetch(next + line, 0, 2);
                 next += bytes;
-                read_columns<Arch, F, groups>(p + k / F::block * F::bytes, stride, part,
-                                              [&](std::size_t i, std::size_t j, v values) __attribute__((always_inline)) {
-                                                  chains[i] = fma(v::broadcast(x[j]), values, chains[i]);
-                                              });
+                read_columns<Arch, F, groups>(
+                    p + k / F::block * F::bytes, stride,
+                    part, [&](std::size_t i, std::size_t j, v values) __attribute__((always_inline)) {
+                        chains[i] = fma(v::broadcast(x[j]), values, chains[i]);
+                    });
             }
             for (std::size_t i = 0; i < groups; ++i) totals[i] = pc == 0 ? chains[i] : totals[i] + chains[i];
         }
@@ -201,16 +205,34 @@ void gemm(const gemm_arguments& g, thread_pool& pool) {
 template <class Arch>
 void matmul(view<const float> x, const matrix_view& w, view<float> y, compute precision, thread_pool& pool) {
     assert(x.extent(1) == w.columns && y.extent(1) == w.rows && x.extent(0) == y.extent(0));
-    gemm<Arch>({.a = x.data(), .a_stride = w.columns, .b = w, .b_transposed = true, .c = y.data(), .c_stride = w.rows,
-                .m = x.extent(0), .n = w.rows, .k = w.columns, .precision = precision}, pool);
+    gemm<Arch>({.a = x.data(),
+                .a_stride = w.columns,
+                .b = w,
+                .b_transposed = true,
+                .c = y.data(),
+                .c_stride = w.rows,
+                .m = x.extent(0),
+                .n = w.rows,
+                .k = w.columns,
+                .precision = precision},
+               pool);
 }
 /// y = x w^T, so dx (+)= dy w.
 template <class Arch>
-void matmul_backward_input(view<const float> dy, const matrix_view& w, view<float> dx, bool accumulate, compute precision,
-                           thread_pool& pool) {
+void matmul_backward_input(view<const float> dy, const matrix_view& w, view<float> dx, bool accumulate,
+                           compute precision, thread_pool& pool) {
     assert(dy.extent(1) == w.rows && dx.extent(1) == w.columns && dy.extent(0) == dx.extent(0));
-    gemm<Arch>({.a = dy.data(), .a_stride = w.rows, .b = w, .c = dx.data(), .c_stride = w.columns, .m = dy.extent(0),
-                .n = w.columns, .k = w.rows, .accumulate = accumulate, .precision = precision}, pool);
+    gemm<Arch>({.a = dy.data(),
+                .a_stride = w.rows,
+                .b = w,
+                .c = dx.data(),
+                .c_stride = w.columns,
+                .m = dy.extent(0),
+                .n = w.columns,
+                .k = w.rows,
+                .accumulate = accumulate,
+                .precision = precision},
+               pool);
 }
 /// y = x w^T, so dw [out, in] += dy^T x.
 template <class Arch>
@@ -218,9 +240,18 @@ void matmul_backward_weight(view<const float> dy, view<const float> x, view<floa
                             thread_pool& pool) {
     assert(dy.extent(0) == x.extent(0) && dw.extent(0) == dy.extent(1) && dw.extent(1) == x.extent(1));
     const matrix_view rows{reinterpret_cast<const std::byte*>(x.data()), dtype::f32, x.extent(0), x.extent(1)};
-    gemm<Arch>({.a = dy.data(), .a_stride = dy.extent(1), .a_transposed = true, .b = rows, .c = dw.data(),
-                .c_stride = dw.extent(1), .m = dw.extent(0), .n = dw.extent(1), .k = x.extent(0), .accumulate = true,
-                .precision = precision}, pool);
+    gemm<Arch>({.a = dy.data(),
+                .a_stride = dy.extent(1),
+                .a_transposed = true,
+                .b = rows,
+                .c = dw.data(),
+                .c_stride = dw.extent(1),
+                .m = dw.extent(0),
+                .n = dw.extent(1),
+                .k = x.extent(0),
+                .accumulate = true,
+                .precision = precision},
+               pool);
 }
 
 }  // namespace LAB_ISA

@@ -1,5 +1,6 @@
 // Cross-entropy over a vocabulary, forward and backward: loss_i = log sum_j exp(z_ij) - z_i,target. A negative target
-// (lab::no_token) means "not trained on": loss and gradient 0. Sums of exponentials: 16 lanes over 1024 entries, then double.
+// (lab::no_token) means "not trained on": loss and gradient 0. Sums of exponentials: 16 lanes over 1024 entries, then
+// double.
 #pragma once
 
 #include <algorithm>
@@ -40,7 +41,8 @@ template <class Arch>
         std::size_t j = block;
         for (; j + 16 <= end; j += 16) sums = sums + exp<Arch>(v::load(x + j) - v::broadcast(top));
         if (j < end)
-            sums = sums + exp<Arch>(load_part<Arch>(x + j, end - j, -std::numeric_limits<float>::infinity()) - v::broadcast(top));
+            sums = sums + exp<Arch>(load_part<Arch>(x + j, end - j, -std::numeric_limits<float>::infinity()) -
+                                    v::broadcast(top));
         total += static_cast<double>(sum<Arch>(sums));
     }
     return total;

@@ -1,6 +1,6 @@
 // Packing for the matrix product: copies blocks of its operands into the order in which the micro-kernel reads them,
-// decoding weights on the way. A: [depth][tile rows]; B: panels of [depth][tile columns]. Missing rows, columns and depth
-// are zeros. Decoding gives the same floats as core's scalar decoders.
+// decoding weights on the way. A: [depth][tile rows]; B: panels of [depth][tile columns]. Missing rows, columns and
+// depth are zeros. Decoding gives the same floats as core's scalar decoders.
 #pragma once
 
 #include <algorithm>
@@ -94,7 +94,8 @@ void pack_b_transposed(const matrix_view& w, std::size_t n0, std::size_t k0, std
 }
 /// Panels of w for columns [n0, n1): B[k][j] = w[k0 + k][n0 + j], panel after panel.
 template <class Arch>
-void pack_b_natural(const matrix_view& w, std::size_t n0, std::size_t n1, std::size_t k0, std::size_t depth, float* out) {
+void pack_b_natural(const matrix_view& w, std::size_t n0, std::size_t n1, std::size_t k0, std::size_t depth,
+                    float* out) {
     constexpr std::size_t columns = tile<Arch>::columns;
     float* row = scratch<purpose::decoded>(n1 - n0);
     for (std::size_t k = 0; k < depth; ++k) {

@@ -1,6 +1,6 @@
-// Rotary position embedding (Su et al. 2021) in both layouts, and its inverse for the gradient. Pair i of a head turns by
-// position * theta^(-2 i / head_dim); angle, sine and cosine are computed in double and rounded once, so a position's
-// rotation is the same bits in every call.
+// Rotary position embedding (Su et al. 2021) in both layouts, and its inverse for the gradient. Pair i of a head turns
+// by position * theta^(-2 i / head_dim); angle, sine and cosine are computed in double and rounded once, so a
+// position's rotation is the same bits in every call.
 #pragma once
 
 #include <cassert>
@@ -25,7 +25,8 @@ public:
     static constexpr std::size_t kept_positions = 16384;
 
     /// Rows for [0, positions), at least; the rows stay valid while the returned pointer lives.
-    [[nodiscard]] std::shared_ptr<const std::vector<float>> rows(double theta, std::size_t half, std::size_t positions) {
+    [[nodiscard]] std::shared_ptr<const std::vector<float>> rows(double theta, std::size_t half,
+                                                                 std::size_t positions) {
         const std::lock_guard lock(mutex_);
         for (entry& e : entries_)
             if (e.theta == theta && e.half == half) {

@@ -1,5 +1,5 @@
-// Kernels that work row by row: RMSNorm (Zhang & Sennrich 2019), SwiGLU (Shazeer 2020) and addition, forward and backward.
-// Sums over a row run in 16 lanes reduced by a fixed tree; sums over rows run in row order.
+// Kernels that work row by row: RMSNorm (Zhang & Sennrich 2019), SwiGLU (Shazeer 2020) and addition, forward and
+// backward. Sums over a row run in 16 lanes reduced by a fixed tree; sums over rows run in row order.
 #pragma once
 
 #include <cassert>
@@ -39,7 +39,8 @@ template <class Arch, class Count>
 template <class Arch>
 [[nodiscard]] float dot(const float* a, const float* b, std::size_t n) {
     auto total = f32x16<Arch>::broadcast(0.0f);
-    for_each_vector(n, [&](std::size_t j, auto count) { total = fma(get<Arch>(a + j, count), get<Arch>(b + j, count), total); });
+    for_each_vector(
+        n, [&](std::size_t j, auto count) { total = fma(get<Arch>(a + j, count), get<Arch>(b + j, count), total); });
     return sum<Arch>(total);
 }
 
@@ -121,7 +122,8 @@ void swiglu(view<const float> gate, view<const float> up, view<float> y, thread_
 template <class Arch>
 void swiglu_backward(view<const float> dy, view<const float> gate, view<const float> up, view<float> dgate,
                      view<float> dup, thread_pool& pool) {
-    assert(dy.shape() == gate.shape() && dy.shape() == up.shape() && dy.shape() == dgate.shape() && dy.shape() == dup.shape());
+    assert(dy.shape() == gate.shape() && dy.shape() == up.shape() && dy.shape() == dgate.shape() &&
+           dy.shape() == dup.shape());
     using v = f32x16<Arch>;
     pool.parallel_for(gate.size(), 4096, [&](std::size_t begin, std::size_t end, std::size_t) {
         for_each_vector(end - begin, [&](std::size_t offset, auto n) {

@@ -1,5 +1,5 @@
-// Per-thread working memory of the kernels: each purpose has its own buffer, which grows to the largest size asked of it
-// and is kept, so that nothing is allocated once a thread has seen its largest call.
+// Per-thread working memory of the kernels: each purpose has its own buffer, which grows to the largest size asked of
+// it and is kept, so that nothing is allocated once a thread has seen its largest call.
 #pragma once
 
 #include <cstddef>

@@ -1,7 +1,7 @@
-// f32x16<Arch>, u32x16<Arch>: sixteen floats or words on every instruction set, as one, two or four registers, written with
-// the vector extensions of GCC and clang; intrinsics only where those have no word for it. Lanes, operations and the tree
-// of `sum` are the same everywhere, so a kernel gives the same bits on every processor that has fused multiply-add.
-// Without one (plain x86-64), fma() rounds twice. No libm, no approximate reciprocals.
+// f32x16<Arch>, u32x16<Arch>: sixteen floats or words on every instruction set, as one, two or four registers, written
+// with the vector extensions of GCC and clang; intrinsics only where those have no word for it. Lanes, operations and
+// the tree of `sum` are the same everywhere, so a kernel gives the same bits on every processor that has fused
+// multiply-add. Without one (plain x86-64), fma() rounds twice. No libm, no approximate reciprocals.
 #pragma once
 
 #include <bit>
@@ -46,12 +46,15 @@ template <std::size_t N, class F>
 [[gnu::always_inline]] inline void unroll(F&& f) {
     [&]<std::size_t... I>(std::index_sequence<I...>) __attribute__((always_inline)) {
         (f(std::integral_constant<std::size_t, I>{}), ...);
-    }(std::make_index_sequence<N>{});
+    }
+    (std::make_index_sequence<N>{});
 }
 
 /// Bytes of the register that `Arch` computes with.
 template <class Arch>
-inline constexpr std::size_t register_bytes = has_avx512<Arch> ? 64 : has_avx2<Arch> ? 32 : 16;
+inline constexpr std::size_t register_bytes = has_avx512<Arch> ? 64
+                                              : has_avx2<Arch> ? 32
+                                                               : 16;
 
 namespace detail {
 /// Vectors of `Bytes` bytes. One by one: GCC ignores vector_size on a dependent type.
@@ -216,7 +219,8 @@ struct u32x16 {
     /// Lanes as signed integers, converted; exact below 2^24.
     [[gnu::always_inline]] friend f32x16<Arch> to_float(u32x16 a) noexcept {
         f32x16<Arch> r;
-        LAB_UNROLL for (std::size_t i = 0; i < parts; ++i) r.v[i] = __builtin_convertvector((signed_part)a.v[i], float_part);
+        LAB_UNROLL for (std::size_t i = 0; i < parts; ++i) r.v[i] =
+            __builtin_convertvector((signed_part)a.v[i], float_part);
         return r;
     }
     [[gnu::always_inline]] friend f32x16<Arch> as_float(u32x16 a) noexcept { return std::bit_cast<f32x16<Arch>>(a); }

@@ -26,17 +26,19 @@ struct replay_item {
     std::string_view leaf;
 };
 
-/// `draw` chooses about `count` of `items` to be mixed into the given epoch (from 0): positions in `items`, ascending and
-/// without repeats.
+/// `draw` chooses about `count` of `items` to be mixed into the given epoch (from 0): positions in `items`, ascending
+/// and without repeats.
 template <class B>
-concept ReplayBuffer = requires(const B& buffer, std::span<const replay_item> items, std::size_t count, std::uint64_t epoch) {
+concept ReplayBuffer = requires(const B& buffer, std::span<const replay_item> items, std::size_t count,
+                                std::uint64_t epoch) {
     { buffer.draw(items, count, epoch) } -> std::same_as<std::vector<std::size_t>>;
 };
 
 /// How many of `count` samples a ratio stands for: the nearest number, at least one unless the ratio is 0.
 [[nodiscard]] inline std::size_t replay_count(std::size_t count, double ratio) {
     if (!(ratio >= 0.0 && ratio <= 1.0))
-        throw config_error("replay ratio " + std::to_string(ratio) + " is not between 0 and 1 (it is the share of the earlier samples)");
+        throw config_error("replay ratio " + std::to_string(ratio) +
+                           " is not between 0 and 1 (it is the share of the earlier samples)");
     if (count == 0 || ratio == 0.0) return 0;
     const auto n = static_cast<std::size_t>(std::llround(ratio * static_cast<double>(count)));
     return std::clamp<std::size_t>(n, 1, count);
@@ -60,8 +62,8 @@ struct reservoir {
 };
 
 /// The same number from every leaf, so that small leaves are not forgotten; what a small leaf cannot give goes to the
-/// others. Each leaf is shuffled once and read in rotation: with leaves of one size, a third of the samples per epoch brings
-/// every sample back once in three epochs.
+/// others. Each leaf is shuffled once and read in rotation: with leaves of one size, a third of the samples per epoch
+/// brings every sample back once in three epochs.
 struct stratified {
     std::uint64_t seed = 0;
 
@@ -87,7 +89,8 @@ struct stratified {
     }
 
 private:
-    /// Fills leaves level by level: each gets total / leaves, capped by its size; the odd ones out rotate with the epoch.
+    /// Fills leaves level by level: each gets total / leaves, capped by its size; the odd ones out rotate with the
+    /// epoch.
     [[nodiscard]] static std::vector<std::size_t> share(const std::vector<std::vector<std::size_t>*>& leaves,
                                                         std::size_t total, std::uint64_t epoch) {
         std::vector<std::size_t> quota(leaves.size(), 0);

@@ -1,6 +1,6 @@
-// Messages JSON Lines as InstructLab's trainer reads them: {"id", "messages": [{"role", "content"}], "metadata", "unmask"},
-// where metadata is an object or a string that holds one. Leaf and kind come from the metadata (field lists below).
-// Faults name file and line. Nothing is tokenised here (replay/encode.hpp).
+// Messages JSON Lines as InstructLab's trainer reads them: {"id", "messages": [{"role", "content"}], "metadata",
+// "unmask"}, where metadata is an object or a string that holds one. Leaf and kind come from the metadata (field lists
+// below). Faults name file and line. Nothing is tokenised here (replay/encode.hpp).
 #pragma once
 
 #include <algorithm>
@@ -23,14 +23,15 @@ namespace lab::replay {
 struct sample {
     std::string id{};
     text::messages messages{};
-    std::string leaf{};                             // "" where the metadata does not say
+    std::string leaf{};  // "" where the metadata does not say
     sample_kind kind = sample_kind::compositional;
     bool unmask = false;  // learn what every role but "system" says, not only "assistant"
     std::string place{};  // "file:line"
 };
 
 struct dataset_options {
-    /// For samples whose metadata does not tell: neither `kind`, nor a leaf's path, nor InstructLab's "document_..." dataset.
+    /// For samples whose metadata does not tell: neither `kind`, nor a leaf's path, nor InstructLab's "document_..."
+    /// dataset.
     sample_kind default_kind = sample_kind::compositional;
 };
 
@@ -42,7 +43,8 @@ namespace dataset_detail {
 
 [[nodiscard]] inline std::string first_string(const formats::json& object, std::span<const std::string_view> names) {
     for (const std::string_view name : names)
-        if (const auto found = object.find(name); found != object.end() && found->is_string()) return found->get<std::string>();
+        if (const auto found = object.find(name); found != object.end() && found->is_string())
+            return found->get<std::string>();
     return {};
 }
 
@@ -54,16 +56,20 @@ namespace dataset_detail {
     if (text.empty()) return formats::json::object();
     auto parsed = formats::parse_json(text, place + ": field 'metadata'");
     if (!parsed.is_object())
-        throw format_error(explain(place, "field 'metadata' holds no JSON object", "write an object, or one as a string"));
+        throw format_error(
+            explain(place, "field 'metadata' holds no JSON object", "write an object, or one as a string"));
     return parsed;
 }
 
-[[nodiscard]] inline bool blank(std::string_view text) { return text.find_first_not_of(" \t\r\n") == std::string_view::npos; }
+[[nodiscard]] inline bool blank(std::string_view text) {
+    return text.find_first_not_of(" \t\r\n") == std::string_view::npos;
+}
 
 }  // namespace dataset_detail
 
 /// One parsed line. @throws format_error naming place and field.
-[[nodiscard]] inline sample parse_sample(const formats::json& line, const std::string& place, const dataset_options& options = {}) {
+[[nodiscard]] inline sample parse_sample(const formats::json& line, const std::string& place,
+                                         const dataset_options& options = {}) {
     namespace detail = dataset_detail;
     sample s;
     s.place = place;
@@ -78,7 +84,8 @@ namespace dataset_detail {
         text::message m{.role = formats::field<std::string>(list[i], "role", where),
                         .content = formats::field<std::string>(list[i], "content", where)};
         if (m.role == "pretraining")
-            throw format_error(explain(where, "has the old role 'pretraining'", "split it into user and assistant messages and set \"unmask\": true"));
+            throw format_error(explain(where, "has the old role 'pretraining'",
+                                       "split it into user and assistant messages and set \"unmask\": true"));
         if (m.role.empty()) throw format_error(explain(where, "has an empty role"));
         if (m.role != "system" && detail::blank(m.content))
             throw format_error(explain(where, "has empty content", "remove the sample or fill the message"));
@@ -86,16 +93,20 @@ namespace dataset_detail {
         s.messages.push_back(std::move(m));
     }
     if (!learns)
-        throw format_error(explain(place, "has no message to learn from", "add an assistant message, or set \"unmask\": true"));
+        throw format_error(
+            explain(place, "has no message to learn from", "add an assistant message, or set \"unmask\": true"));
 
     const formats::json metadata = detail::metadata_of(line, place);
     s.leaf = detail::first_string(metadata, leaf_fields);
     const std::string kind = detail::first_string(metadata, kind_fields);
-    if (const auto named = parse_kind(kind)) s.kind = *named;
-    else if (const auto by_path = parse_kind(s.leaf)) s.kind = *by_path;
+    if (const auto named = parse_kind(kind))
+        s.kind = *named;
+    else if (const auto by_path = parse_kind(s.leaf))
+        s.kind = *by_path;
     else if (detail::first_string(metadata, std::array<std::string_view, 1>{"dataset"}).starts_with("document_"))
         s.kind = sample_kind::knowledge;
-    else s.kind = options.default_kind;
+    else
+        s.kind = options.default_kind;
     return s;
 }
 
@@ -118,13 +129,15 @@ namespace dataset_detail {
     std::vector<fs::path> files;
     for (const auto& entry : fs::directory_iterator(data))
         if (entry.is_regular_file() && entry.path().extension() == ".jsonl") files.push_back(entry.path());
-    if (files.empty()) throw io_error(explain(data.string(), "the folder holds no .jsonl file", "name a messages JSON Lines file"));
+    if (files.empty())
+        throw io_error(explain(data.string(), "the folder holds no .jsonl file", "name a messages JSON Lines file"));
     std::sort(files.begin(), files.end());
     return files;
 }
 
 /// Every sample of a file or folder, in file order. @throws io_error, format_error; config_error where there is none.
-[[nodiscard]] inline std::vector<sample> read_samples(const std::filesystem::path& data, const dataset_options& options = {}) {
+[[nodiscard]] inline std::vector<sample> read_samples(const std::filesystem::path& data,
+                                                      const dataset_options& options = {}) {
     std::vector<sample> samples;
     for (const auto& file : dataset_files(data)) {
         const mapped_file map(file);

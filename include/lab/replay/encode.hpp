@@ -1,5 +1,5 @@
-// Samples to token sequences with their loss mask, through any encoder (text/encode_chat.hpp in practice). Samples longer
-// than the limit are dropped or split, and counted by leaf: nothing disappears in silence.
+// Samples to token sequences with their loss mask, through any encoder (text/encode_chat.hpp in practice). Samples
+// longer than the limit are dropped or split, and counted by leaf: nothing disappears in silence.
 #pragma once
 
 #include <concepts>
@@ -38,9 +38,9 @@ struct encode_options {
 
 /// What became of one leaf's samples.
 struct leaf_report {
-    std::size_t kept = 0, dropped = 0, split = 0;   // samples
-    std::size_t tokens = 0, trained_tokens = 0;     // of what is kept
-    std::size_t longest = 0;                        // tokens of the longest sample, kept or not
+    std::size_t kept = 0, dropped = 0, split = 0;  // samples
+    std::size_t tokens = 0, trained_tokens = 0;    // of what is kept
+    std::size_t longest = 0;                       // tokens of the longest sample, kept or not
 };
 
 struct encoded_dataset {
@@ -48,17 +48,19 @@ struct encoded_dataset {
     std::map<std::string, leaf_report> leaves;
 };
 
-/// @throws format_error naming the sample where an encoder gives nothing to learn; config_error where no sample is left.
+/// @throws format_error naming the sample where an encoder gives nothing to learn; config_error where no sample is
+/// left.
 template <ChatEncoder Encoder>
 [[nodiscard]] encoded_dataset encode_samples(std::span<const sample> samples, const Encoder& encoder,
                                              const encode_options& options = {}) {
-    if (options.max_tokens < 2) throw config_error("max tokens is below 2 (a sequence needs a token and its successor)");
+    if (options.max_tokens < 2)
+        throw config_error("max tokens is below 2 (a sequence needs a token and its successor)");
     encoded_dataset result;
     for (const sample& s : samples) {
         encoded e = encoder(s.messages, s.unmask);
         if (e.tokens.size() != e.trained.size())
-            throw shape_error(explain(s.place, "encoder gave " + std::to_string(e.tokens.size()) + " tokens with a mask of " +
-                                                   std::to_string(e.trained.size())));
+            throw shape_error(explain(s.place, "encoder gave " + std::to_string(e.tokens.size()) +
+                                                   " tokens with a mask of " + std::to_string(e.trained.size())));
         leaf_report& report = result.leaves[s.leaf];
         report.longest = std::max(report.longest, e.tokens.size());
         const std::size_t response = longest_trained_run(e.trained);
@@ -86,8 +88,8 @@ template <ChatEncoder Encoder>
         }
     }
     if (result.samples.empty())
-        throw config_error("no sample of " + std::to_string(samples.size()) + " fits in " + std::to_string(options.max_tokens) +
-                           " tokens (raise the limit, or split)");
+        throw config_error("no sample of " + std::to_string(samples.size()) + " fits in " +
+                           std::to_string(options.max_tokens) + " tokens (raise the limit, or split)");
     return result;
 }
 

@@ -1,6 +1,6 @@
-// From an ordered list of samples to ragged batches: each epoch's order is a seeded shuffle, cut evenly into steps of at
-// most `batch_size` samples, and a step into micro-batches of at most a given number of tokens. No padding: sequences lie
-// end to end and do not see each other. Deterministic in (seed, phase, epoch) and in nothing else.
+// From an ordered list of samples to ragged batches: each epoch's order is a seeded shuffle, cut evenly into steps of
+// at most `batch_size` samples, and a step into micro-batches of at most a given number of tokens. No padding:
+// sequences lie end to end and do not see each other. Deterministic in (seed, phase, epoch) and in nothing else.
 #pragma once
 
 #include <algorithm>
@@ -45,12 +45,12 @@ inline void append(packed_batch& batch, const training_sample& sample) {
 
 /// Cuts the samples of one step into micro-batches of at most `max_tokens` tokens, in the given order; a sample longer
 /// than that stands alone. Samples of fewer than two tokens teach nothing and are left out.
-[[nodiscard]] inline std::vector<packed_batch> pack(std::span<const training_sample* const> step, std::size_t max_tokens) {
+[[nodiscard]] inline std::vector<packed_batch> pack(std::span<const training_sample* const> step,
+                                                    std::size_t max_tokens) {
     std::vector<packed_batch> batches;
     for (const training_sample* sample : step) {
         if (sample->tokens.size() < 2) continue;
-        if (batches.empty() ||
-            (max_tokens != 0 && batches.back().tokens.size() + sample->tokens.size() > max_tokens))
+        if (batches.empty() || (max_tokens != 0 && batches.back().tokens.size() + sample->tokens.size() > max_tokens))
             batches.emplace_back();
         append(batches.back(), *sample);
     }
@@ -73,9 +73,10 @@ inline void append(packed_batch& batch, const training_sample& sample) {
     return (samples + batch_size - 1) / batch_size;
 }
 
-/// The samples of one step, of an epoch in training order. Sizes differ by at most one: a last step of one or two samples
-/// would move the weights as far as a full one, on next to no evidence.
-[[nodiscard]] inline std::span<const std::size_t> step_samples(std::span<const std::size_t> order, std::size_t step, std::size_t steps) {
+/// The samples of one step, of an epoch in training order. Sizes differ by at most one: a last step of one or two
+/// samples would move the weights as far as a full one, on next to no evidence.
+[[nodiscard]] inline std::span<const std::size_t> step_samples(std::span<const std::size_t> order, std::size_t step,
+                                                               std::size_t steps) {
     const std::size_t begin = order.size() * step / steps, end = order.size() * (step + 1) / steps;
     return order.subspan(begin, end - begin);
 }

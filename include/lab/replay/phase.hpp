@@ -1,6 +1,7 @@
-// LAB's phased training as data (arXiv 2403.01081 section 3.3): each phase says which samples it trains on, which earlier
-// phases it replays and how much, and the optimizer's numbers. Three plans are built in; a user's own is an array of
-// `phase` or a JSON file (replay/phase_file.hpp). A phase starts its optimizer and warm-up afresh, as a run of its own.
+// LAB's phased training as data (arXiv 2403.01081 section 3.3): each phase says which samples it trains on, which
+// earlier phases it replays and how much, and the optimizer's numbers. Three plans are built in; a user's own is an
+// array of `phase` or a JSON file (replay/phase_file.hpp). A phase starts its optimizer and warm-up afresh, as a run of
+// its own.
 #pragma once
 
 #include <array>
@@ -24,7 +25,8 @@ public:
     constexpr phase_name() = default;
     constexpr phase_name(const char* text) : phase_name(std::string_view(text)) {}
     constexpr phase_name(std::string_view text) {
-        if (text.size() > capacity) throw config_error("phase name '" + std::string(text) + "' is longer than 47 bytes");
+        if (text.size() > capacity)
+            throw config_error("phase name '" + std::string(text) + "' is longer than 47 bytes");
         for (const char c : text) text_[size_++] = c;
     }
     [[nodiscard]] constexpr std::string_view view() const noexcept { return {text_.data(), size_}; }
@@ -55,30 +57,36 @@ enum class content : std::uint8_t {
 
 /// Names as phase files spell them; every bit of `content` has one.
 inline constexpr std::array<std::pair<std::string_view, content>, 6> content_names{
-    {{"knowledge_short", content::knowledge_short}, {"knowledge_long", content::knowledge_long},
-     {"knowledge", content::knowledge}, {"foundational", content::foundational},
-     {"compositional", content::compositional}, {"all", content::all}}};
+    {{"knowledge_short", content::knowledge_short},
+     {"knowledge_long", content::knowledge_long},
+     {"knowledge", content::knowledge},
+     {"foundational", content::foundational},
+     {"compositional", content::compositional},
+     {"all", content::all}}};
 
-/// Learning rate over a phase, after a linear warm-up from 0. LAB keeps it constant: a decay to 0 upsets the next phase.
+/// Learning rate over a phase, after a linear warm-up from 0. LAB keeps it constant: a decay to 0 upsets the next
+/// phase.
 enum class schedule_kind : std::uint8_t { constant, linear, cosine, wsd };
 inline constexpr std::array<std::pair<std::string_view, schedule_kind>, 4> schedule_names{
-    {{"constant", schedule_kind::constant}, {"linear", schedule_kind::linear},
-     {"cosine", schedule_kind::cosine}, {"wsd", schedule_kind::wsd}}};
+    {{"constant", schedule_kind::constant},
+     {"linear", schedule_kind::linear},
+     {"cosine", schedule_kind::cosine},
+     {"wsd", schedule_kind::wsd}}};
 
 struct phase {
     phase_name name;
-    content data = content::all;           // what it trains on
-    std::uint32_t replays = 0;             // bit i: replays what phase i (from 0, earlier than this) trained on
-    double replay_ratio = 0.0;             // share of those samples mixed into each epoch
+    content data = content::all;  // what it trains on
+    std::uint32_t replays = 0;    // bit i: replays what phase i (from 0, earlier than this) trained on
+    double replay_ratio = 0.0;    // share of those samples mixed into each epoch
     double learning_rate = 2e-5;
     std::size_t warmup_steps = 10;
     std::size_t epochs = 4;
-    std::size_t batch_size = 8;            // samples per optimizer step
+    std::size_t batch_size = 8;  // samples per optimizer step
     schedule_kind schedule = schedule_kind::constant;
 };
 
-/// Responses of at most `short_tokens` tokens (end token included) are short. The paper names no number: 48 tokens holds
-/// an answer of two sentences.
+/// Responses of at most `short_tokens` tokens (end token included) are short. The paper names no number: 48 tokens
+/// holds an answer of two sentences.
 struct length_buckets {
     std::size_t short_tokens = 48;
 
@@ -86,8 +94,10 @@ struct length_buckets {
         switch (kind) {
             case sample_kind::knowledge:
                 return response_tokens <= short_tokens ? content::knowledge_short : content::knowledge_long;
-            case sample_kind::foundational: return content::foundational;
-            case sample_kind::compositional: break;
+            case sample_kind::foundational:
+                return content::foundational;
+            case sample_kind::compositional:
+                break;
         }
         return content::compositional;
     }
@@ -97,14 +107,18 @@ struct length_buckets {
 [[nodiscard]] constexpr std::array<phase, 3> lab_phases() {
     return {phase{.name = "knowledge-1", .data = content::knowledge_short},
             phase{.name = "knowledge-2", .data = content::knowledge_long, .replays = 0b1, .replay_ratio = 0.34},
-            phase{.name = "skills", .data = content::foundational | content::compositional, .replays = 0b11,
+            phase{.name = "skills",
+                  .data = content::foundational | content::compositional,
+                  .replays = 0b11,
                   .replay_ratio = 0.34}};
 }
 
 /// The plan of the paper's table 2: foundational skills join long knowledge.
 [[nodiscard]] constexpr std::array<phase, 3> lab_paper_phases() {
     return {phase{.name = "KT/1", .data = content::knowledge_short},
-            phase{.name = "KT/2", .data = content::knowledge_long | content::foundational, .replays = 0b1,
+            phase{.name = "KT/2",
+                  .data = content::knowledge_long | content::foundational,
+                  .replays = 0b1,
                   .replay_ratio = 0.34},
             phase{.name = "ST", .data = content::compositional, .replays = 0b11, .replay_ratio = 0.34}};
 }
@@ -137,7 +151,8 @@ inline void check_phases(std::span<const phase> phases) {
         if ((p.replays >> i) != 0) refuse("replays itself or a later phase", "name earlier phases only");
         if (!(p.replay_ratio >= 0.0 && p.replay_ratio <= 1.0))
             refuse("has a replay ratio outside 0 to 1", "it is the share of the earlier samples");
-        if (!(p.learning_rate > 0.0 && p.learning_rate < 1e3)) refuse("has a learning rate that is not above 0", "try 2e-5");
+        if (!(p.learning_rate > 0.0 && p.learning_rate < 1e3))
+            refuse("has a learning rate that is not above 0", "try 2e-5");
         if (p.batch_size == 0) refuse("has batch size 0", "use 1 or more samples per step");
         if (p.epochs == 0) refuse("has 0 epochs", "remove the phase instead");
     }

@@ -1,6 +1,6 @@
-// A training plan as a JSON file: {"phases": [{"name", "data": [...], "replay": {"phases": [...], "ratio"}, "learning_rate",
-// "warmup_steps", "epochs", "batch_size", "schedule"}]}. Names of contents and schedules are those of replay/phase.hpp;
-// what is left out keeps its default. Unknown fields are refused.
+// A training plan as a JSON file: {"phases": [{"name", "data": [...], "replay": {"phases": [...], "ratio"},
+// "learning_rate", "warmup_steps", "epochs", "batch_size", "schedule"}]}. Names of contents and schedules are those of
+// replay/phase.hpp; what is left out keeps its default. Unknown fields are refused.
 #pragma once
 
 #include <algorithm>
@@ -28,7 +28,8 @@ template <class Table>
     throw format_error(explain(where, "'" + std::string(name) + "' is not known", "one of " + known));
 }
 
-inline void only_fields(const formats::json& object, const std::string& where, std::initializer_list<std::string_view> known) {
+inline void only_fields(const formats::json& object, const std::string& where,
+                        std::initializer_list<std::string_view> known) {
     if (!object.is_object()) throw format_error(explain(where, "is not an object"));
     for (const auto& entry : object.items())
         if (std::find(known.begin(), known.end(), entry.key()) == known.end()) {
@@ -38,8 +39,10 @@ inline void only_fields(const formats::json& object, const std::string& where, s
         }
 }
 
-[[nodiscard]] inline phase parse_phase(const formats::json& object, const std::string& where, std::span<const phase> earlier) {
-    only_fields(object, where, {"name", "data", "replay", "learning_rate", "warmup_steps", "epochs", "batch_size", "schedule"});
+[[nodiscard]] inline phase parse_phase(const formats::json& object, const std::string& where,
+                                       std::span<const phase> earlier) {
+    only_fields(object, where,
+                {"name", "data", "replay", "learning_rate", "warmup_steps", "epochs", "batch_size", "schedule"});
     phase p;
     p.name = phase_name(formats::field<std::string>(object, "name", where));
     p.data = content::none;
@@ -48,8 +51,10 @@ inline void only_fields(const formats::json& object, const std::string& where, s
     if (const auto replay = formats::optional_field<formats::json>(object, "replay", where)) {
         only_fields(*replay, where + ": field 'replay'", {"phases", "ratio"});
         p.replay_ratio = formats::field<double>(*replay, "ratio", where + ": field 'replay'");
-        for (const auto& name : formats::field<std::vector<std::string>>(*replay, "phases", where + ": field 'replay'")) {
-            const auto found = std::find_if(earlier.begin(), earlier.end(), [&](const phase& e) { return e.name.view() == name; });
+        for (const auto& name :
+             formats::field<std::vector<std::string>>(*replay, "phases", where + ": field 'replay'")) {
+            const auto found =
+                std::find_if(earlier.begin(), earlier.end(), [&](const phase& e) { return e.name.view() == name; });
             if (found == earlier.end())
                 throw format_error(explain(where + ": field 'replay'", "'" + name + "' is not an earlier phase"));
             p.replays |= 1u << (found - earlier.begin());
@@ -59,7 +64,8 @@ inline void only_fields(const formats::json& object, const std::string& where, s
     p.warmup_steps = formats::field_or<std::size_t>(object, "warmup_steps", p.warmup_steps, where);
     p.epochs = formats::field_or<std::size_t>(object, "epochs", p.epochs, where);
     p.batch_size = formats::field_or<std::size_t>(object, "batch_size", p.batch_size, where);
-    p.schedule = lookup(schedule_names, formats::field_or<std::string>(object, "schedule", "constant", where), where + ": field 'schedule'");
+    p.schedule = lookup(schedule_names, formats::field_or<std::string>(object, "schedule", "constant", where),
+                        where + ": field 'schedule'");
     return p;
 }
 
@@ -72,7 +78,8 @@ inline void only_fields(const formats::json& object, const std::string& where, s
     std::vector<phase> phases;
     for (const auto& object : formats::field<std::vector<formats::json>>(root, "phases", place)) {
         if (phases.size() == 32) throw format_error(explain(place, "has more than 32 phases"));
-        phases.push_back(phase_detail::parse_phase(object, place + ": phases[" + std::to_string(phases.size()) + "]", phases));
+        phases.push_back(
+            phase_detail::parse_phase(object, place + ": phases[" + std::to_string(phases.size()) + "]", phases));
     }
     check_phases(phases);
     return phases;
@@ -94,9 +101,14 @@ inline void only_fields(const formats::json& object, const std::string& where, s
         std::string_view schedule;
         for (const auto& [name, kind] : schedule_names)
             if (kind == p.schedule) schedule = name;
-        list.push_back({{"name", p.name.view()}, {"data", data}, {"replay", {{"phases", replayed}, {"ratio", p.replay_ratio}}},
-                        {"learning_rate", p.learning_rate}, {"warmup_steps", p.warmup_steps}, {"epochs", p.epochs},
-                        {"batch_size", p.batch_size}, {"schedule", schedule}});
+        list.push_back({{"name", p.name.view()},
+                        {"data", data},
+                        {"replay", {{"phases", replayed}, {"ratio", p.replay_ratio}}},
+                        {"learning_rate", p.learning_rate},
+                        {"warmup_steps", p.warmup_steps},
+                        {"epochs", p.epochs},
+                        {"batch_size", p.batch_size},
+                        {"schedule", schedule}});
     }
     return {{"phases", std::move(list)}};
 }

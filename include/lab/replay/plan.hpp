@@ -19,7 +19,7 @@ namespace lab::replay {
 /// One phase with the samples it will see. A phase without samples of its own has nothing to teach and is skipped.
 struct phase_plan {
     phase options;
-    std::vector<std::size_t> own;    // indices into the run's samples
+    std::vector<std::size_t> own;      // indices into the run's samples
     std::vector<replay_item> earlier;  // what it may replay
     [[nodiscard]] bool skipped() const noexcept { return own.empty(); }
 };
@@ -34,8 +34,7 @@ template <class Samples>
     for (const phase& p : phases) {
         phase_plan plan{.options = p, .own = {}, .earlier = {}};
         for (std::size_t i = 0; i < samples.size(); ++i)
-            if (intersects(p.data, buckets(samples[i].kind, samples[i].response_tokens)))
-                plan.own.push_back(i);
+            if (intersects(p.data, buckets(samples[i].kind, samples[i].response_tokens))) plan.own.push_back(i);
         const std::set<std::size_t> mine(plan.own.begin(), plan.own.end());
         std::set<std::size_t> replayed;
         for (std::size_t j = 0; j < plans.size(); ++j)
@@ -58,7 +57,9 @@ template <ReplayBuffer Buffer>
 [[nodiscard]] std::vector<std::size_t> epoch_samples(const phase_plan& plan, const Buffer& buffer, std::uint64_t seed,
                                                      std::uint64_t phase_index, std::uint64_t epoch) {
     std::vector<std::size_t> pool = plan.own;
-    for (const std::size_t i : buffer.draw(plan.earlier, replay_count(plan.earlier.size(), plan.options.replay_ratio), epoch)) pool.push_back(plan.earlier[i].sample);
+    for (const std::size_t i :
+         buffer.draw(plan.earlier, replay_count(plan.earlier.size(), plan.options.replay_ratio), epoch))
+        pool.push_back(plan.earlier[i].sample);
     std::vector<std::size_t> ordered;
     ordered.reserve(pool.size());
     for (const std::size_t i : epoch_order(pool.size(), seed, phase_index, epoch)) ordered.push_back(pool[i]);

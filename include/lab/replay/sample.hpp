@@ -1,6 +1,6 @@
-// The unit of training: one conversation turned into tokens with a mask of those that are learnt, and what kind of leaf it
-// comes from. Everything behind the dataset reader (buckets, buffers, phases, packing) sees only this.
-// Holds no text and no tokenizer.
+// The unit of training: one conversation turned into tokens with a mask of those that are learnt, and what kind of leaf
+// it comes from. Everything behind the dataset reader (buckets, buffers, phases, packing) sees only this. Holds no text
+// and no tokenizer.
 #pragma once
 
 #include <array>

@@ -1,6 +1,6 @@
-// Tasks whose answers are made of words copied from the question ("red stone lamp" to "lamp stone red", "07:30" to "07.30"):
-// the rule is read off the seeds, and where all of them share it, it checks, or gives, the answer to a new question.
-// A skill whose seeds share no such rule (an essay, a sum) has no pattern, and nothing here applies.
+// Tasks whose answers are made of words copied from the question ("red stone lamp" to "lamp stone red", "07:30" to
+// "07.30"): the rule is read off the seeds, and where all of them share it, it checks, or gives, the answer to a new
+// question. A skill whose seeds share no such rule (an essay, a sum) has no pattern, and nothing here applies.
 #pragma once
 
 #include <algorithm>
@@ -31,7 +31,8 @@ struct slotted_text {
         for (std::size_t i = 0; i < gaps.size(); ++i) {
             const std::size_t at = out.size();
             out += slots[gaps[i].slot];
-            if (gaps[i].capital && at < out.size() && detail::is_lower(out[at])) out[at] = static_cast<char>(out[at] - 'a' + 'A');
+            if (gaps[i].capital && at < out.size() && detail::is_lower(out[at]))
+                out[at] = static_cast<char>(out[at] - 'a' + 'A');
             out += literals[i + 1];
         }
         return out;
@@ -52,15 +53,20 @@ namespace detail {
     const char c = text[i];
     return is_digit(c) || is_upper(c) || is_lower(c) || static_cast<unsigned char>(c) >= 0x80;
 }
-[[nodiscard]] inline bool starts_word(std::string_view t, std::size_t i) { return i < t.size() && in_word(t, i) && (i == 0 || !in_word(t, i - 1)); }
-[[nodiscard]] inline bool ends_word(std::string_view t, std::size_t i) { return i > 0 && in_word(t, i - 1) && (i == t.size() || !in_word(t, i)); }
+[[nodiscard]] inline bool starts_word(std::string_view t, std::size_t i) {
+    return i < t.size() && in_word(t, i) && (i == 0 || !in_word(t, i - 1));
+}
+[[nodiscard]] inline bool ends_word(std::string_view t, std::size_t i) {
+    return i > 0 && in_word(t, i - 1) && (i == t.size() || !in_word(t, i));
+}
 
 /// Places where `needle` stands in `text` as whole words; its first letter may be a capital there.
 [[nodiscard]] inline std::vector<std::size_t> whole_word_places(std::string_view text, std::string_view needle) {
     std::vector<std::size_t> places;
     for (std::size_t at = 0; at + needle.size() <= text.size(); ++at)
         if ((text[at] == needle[0] || (is_upper(text[at]) && to_lower(text[at]) == needle[0])) &&
-            text.substr(at + 1, needle.size() - 1) == needle.substr(1) && starts_word(text, at) && ends_word(text, at + needle.size()))
+            text.substr(at + 1, needle.size() - 1) == needle.substr(1) && starts_word(text, at) &&
+            ends_word(text, at + needle.size()))
             places.push_back(at);
     return places;
 }
@@ -123,7 +129,8 @@ struct answer_pattern {
 
 /// @param sources, answers of the seeds
 /// @return nothing unless there are at least three seeds and every one has the same answer form
-[[nodiscard]] inline std::optional<answer_pattern> shared_pattern(std::span<const std::string> sources, std::span<const std::string> answers) {
+[[nodiscard]] inline std::optional<answer_pattern> shared_pattern(std::span<const std::string> sources,
+                                                                  std::span<const std::string> answers) {
     if (sources.size() < 3 || sources.size() != answers.size()) return std::nullopt;
     answer_pattern pattern;
     for (std::size_t i = 0; i < sources.size(); ++i) {
@@ -137,14 +144,14 @@ struct answer_pattern {
 
 /// What the fillers of a slot have in common, as far as it can be seen from outside.
 struct slot_shape {
-    bool number = false;             // digits only, all of one length
-    bool capital = false;            // every word begins with a capital
-    bool lower = false;              // none does
-    std::size_t width = 0;           // digits
-    long long least = 0, most = 0;   // of the numbers
+    bool number = false;               // digits only, all of one length
+    bool capital = false;              // every word begins with a capital
+    bool lower = false;                // none does
+    std::size_t width = 0;             // digits
+    long long least = 0, most = 0;     // of the numbers
     std::size_t fewest = 0, many = 0;  // words
     std::size_t longest = 0;           // bytes of a word, with some room
-    std::string first;               // the first word when all share it ("a")
+    std::string first;                 // the first word when all share it ("a")
 
     [[nodiscard]] bool fits(std::string_view text) const {
         const auto words = split(text);

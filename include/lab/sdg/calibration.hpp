@@ -15,7 +15,7 @@ namespace lab::sdg {
 
 struct calibration {
     double auc = 0.5;
-    double threshold = 0;  // score >= threshold passes
+    double threshold = 0;                   // score >= threshold passes
     double right_kept = 0, wrong_kept = 0;  // shares of the two groups that the threshold lets pass
     std::size_t right = 0, wrong = 0;
     bool trusted = false;
@@ -27,7 +27,8 @@ struct calibration {
 };
 
 /// @param least_auc below it, or with fewer than four scores on a side, the judge is not trusted
-[[nodiscard]] inline calibration calibrate(std::span<const double> right, std::span<const double> wrong, double least_auc) {
+[[nodiscard]] inline calibration calibrate(std::span<const double> right, std::span<const double> wrong,
+                                           double least_auc) {
     calibration c;
     c.right = right.size();
     c.wrong = wrong.size();
@@ -40,7 +41,8 @@ struct calibration {
     all.insert(all.end(), wrong.begin(), wrong.end());
     std::sort(all.begin(), all.end());
     const auto kept = [](std::span<const double> scores, double t) {
-        return static_cast<double>(std::count_if(scores.begin(), scores.end(), [&](double s) { return s >= t; })) / static_cast<double>(scores.size());
+        return static_cast<double>(std::count_if(scores.begin(), scores.end(), [&](double s) { return s >= t; })) /
+               static_cast<double>(scores.size());
     };
     double best = -1;
     for (std::size_t i = 0; i < all.size(); ++i) {

@@ -1,6 +1,7 @@
-// Cuts a document into chunks of at most `max_tokens`, counted by a function of the caller's. A chunk stays within one section
-// (heading path); tables, lists and code stay whole where they fit; the end of a chunk is repeated at the start of the next one
-// of the section, up to `overlap_tokens`. A chunk is a stretch of the document: `document.substr(begin, end - begin)`.
+// Cuts a document into chunks of at most `max_tokens`, counted by a function of the caller's. A chunk stays within one
+// section (heading path); tables, lists and code stay whole where they fit; the end of a chunk is repeated at the start
+// of the next one of the section, up to `overlap_tokens`. A chunk is a stretch of the document: `document.substr(begin,
+// end - begin)`.
 #pragma once
 
 #include <algorithm>
@@ -17,7 +18,7 @@
 namespace lab::sdg {
 
 struct chunk_options {
-    std::size_t max_tokens = 500;    // heading path included
+    std::size_t max_tokens = 500;  // heading path included
     std::size_t overlap_tokens = 50;
 };
 
@@ -40,11 +41,14 @@ using token_counter = function_ref<std::size_t(std::string_view)>;
 namespace detail {
 
 /// Prefixes of `range`, cut at white space (or, in a text without any, between characters), that each fit.
-inline void cut_by_force(std::string_view document, text_range range, const std::string& heading, std::size_t max, token_counter count,
-                         std::vector<text_range>& out) {
-    const auto fits = [&](std::size_t begin, std::size_t end) { return count(heading + std::string(document.substr(begin, end - begin))) <= max; };
+inline void cut_by_force(std::string_view document, text_range range, const std::string& heading, std::size_t max,
+                         token_counter count, std::vector<text_range>& out) {
+    const auto fits = [&](std::size_t begin, std::size_t end) {
+        return count(heading + std::string(document.substr(begin, end - begin))) <= max;
+    };
     for (std::size_t begin = range.begin; begin < range.end;) {
-        std::size_t low = begin, high = range.end;  // the longest prefix that fits, by bisection: counts grow with the text
+        std::size_t low = begin,
+                    high = range.end;  // the longest prefix that fits, by bisection: counts grow with the text
         while (low < high) {
             const std::size_t middle = low + (high - low + 1) / 2;
             fits(begin, middle) ? low = middle : high = middle - 1;
@@ -53,12 +57,14 @@ inline void cut_by_force(std::string_view document, text_range range, const std:
         if (end < range.end) {
             const auto space = document.substr(begin, end - begin).find_last_of(" \t\n\r");
             if (space != std::string_view::npos && space > 0) end = begin + space + 1;
-            while (end > begin && end < document.size() && (static_cast<unsigned char>(document[end]) & 0xc0u) == 0x80) --end;
+            while (end > begin && end < document.size() && (static_cast<unsigned char>(document[end]) & 0xc0u) == 0x80)
+                --end;
         }
         while (end > begin && !fits(begin, end)) --end;
         if (end == begin)
-            throw config_error(explain("chunk", "max_tokens of " + std::to_string(max) + " does not hold the heading path and one character",
-                                       "raise it"));
+            throw config_error(explain(
+                "chunk", "max_tokens of " + std::to_string(max) + " does not hold the heading path and one character",
+                "raise it"));
         out.push_back({begin, end});
         begin = end;
         while (begin < range.end && is_space(document[begin])) ++begin;
@@ -69,7 +75,8 @@ inline void cut_by_force(std::string_view document, text_range range, const std:
 
 /// @param count tokens of a text (a tokenizer's count, or an estimate)
 /// @throws config_error when max_tokens does not even hold a heading path, or the overlap is no smaller than it
-[[nodiscard]] inline std::vector<chunk> chunks_of(std::string_view document, const chunk_options& options, token_counter count) {
+[[nodiscard]] inline std::vector<chunk> chunks_of(std::string_view document, const chunk_options& options,
+                                                  token_counter count) {
     if (options.max_tokens == 0 || options.overlap_tokens >= options.max_tokens)
         throw config_error(explain("chunk", "overlap_tokens must be smaller than max_tokens, and max_tokens above 0"));
     struct unit {
@@ -79,18 +86,24 @@ inline void cut_by_force(std::string_view document, text_range range, const std:
     std::vector<chunk> chunks;
     std::vector<std::string> headings;
     std::vector<unit> section;
-    const auto size_of = [&](text_range r) { return count(chunk::join_headings(headings) + std::string(r.of(document))); };
+    const auto size_of = [&](text_range r) {
+        return count(chunk::join_headings(headings) + std::string(r.of(document)));
+    };
     const auto flush = [&] {
         for (std::size_t i = 0; i < section.size();) {
             // Overlap: whole units before i, as long as they are small and something new still fits behind them.
             std::size_t first = i;
             if (i > 0)
                 while (first > 0 && section[first - 1].paragraph &&
-                       count(document.substr(section[first - 1].span.begin, section[i - 1].span.end - section[first - 1].span.begin)) <= options.overlap_tokens &&
+                       count(document.substr(section[first - 1].span.begin,
+                                             section[i - 1].span.end - section[first - 1].span.begin)) <=
+                           options.overlap_tokens &&
                        size_of({section[first - 1].span.begin, section[i].span.end}) <= options.max_tokens)
                     --first;
             std::size_t last = i;
-            while (last + 1 < section.size() && size_of({section[first].span.begin, section[last + 1].span.end}) <= options.max_tokens) ++last;
+            while (last + 1 < section.size() &&
+                   size_of({section[first].span.begin, section[last + 1].span.end}) <= options.max_tokens)
+                ++last;
             chunk c{headings, {section[first].span.begin, section[last].span.end}, {}, 0};
             c.text = c.span.of(document);
             c.tokens = size_of(c.span);

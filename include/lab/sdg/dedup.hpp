@@ -1,6 +1,7 @@
-// Exact and near duplicates of short texts: near means ROUGE-L F1 >= threshold over loose words. Pairs that cannot reach it are
-// never compared: prefix filter of set-similarity joins (Bayardo et al., "Scaling up all pairs similarity search", WWW 2007),
-// sound because F1 >= t asks for at least t(n+m)/2 common words. First come, first kept: the result depends on order alone.
+// Exact and near duplicates of short texts: near means ROUGE-L F1 >= threshold over loose words. Pairs that cannot
+// reach it are never compared: prefix filter of set-similarity joins (Bayardo et al., "Scaling up all pairs similarity
+// search", WWW 2007), sound because F1 >= t asks for at least t(n+m)/2 common words. First come, first kept: the result
+// depends on order alone.
 #pragma once
 
 #include <algorithm>
@@ -81,15 +82,17 @@ private:
         for (const auto& word : loose_words(text)) {
             const std::uint64_t h = hash64(word);
             e.words.push_back(h);
-            const auto mixed = philox({static_cast<std::uint32_t>(h), static_cast<std::uint32_t>(h >> 32), static_cast<std::uint32_t>(seen[h]++), 0}, {1, 2});
+            const auto mixed = philox({static_cast<std::uint32_t>(h), static_cast<std::uint32_t>(h >> 32),
+                                       static_cast<std::uint32_t>(seen[h]++), 0},
+                                      {1, 2});
             e.keys.push_back((std::uint64_t{mixed[0]} << 32) | mixed[1]);
         }
         std::sort(e.keys.begin(), e.keys.end());
         return e;
     }
 
-    /// With n words of its own a text needs at least n t / (2 - t) common words with any partner of any length; two texts that
-    /// share so many share one within the first n - needed + 1 of their sorted keys.
+    /// With n words of its own a text needs at least n t / (2 - t) common words with any partner of any length; two
+    /// texts that share so many share one within the first n - needed + 1 of their sorted keys.
     [[nodiscard]] std::size_t prefix_of(std::size_t n) const {
         const double needed = std::ceil(static_cast<double>(n) * threshold_ / (2 - threshold_) - slack);
         return n == 0 ? 0 : n - static_cast<std::size_t>(std::max(1.0, needed)) + 1;

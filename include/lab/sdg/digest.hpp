@@ -1,11 +1,11 @@
 // SHA-256 (FIPS 180-4) through OpenSSL's EVP: ids of samples, keys of the journal, digests of files in the manifest.
 #pragma once
 
+#include <openssl/evp.h>
 #include <array>
 #include <cstddef>
 #include <filesystem>
 #include <memory>
-#include <openssl/evp.h>
 #include <string>
 #include <string_view>
 

@@ -1,5 +1,5 @@
-// Few-shot examples from a leaf's own seeds, as chat turns. A small teacher learns the form of an answer from them; they
-// always come from that leaf alone (LAB, arXiv 2403.01081, section 3.2) and never from the example at hand.
+// Few-shot examples from a leaf's own seeds, as chat turns. A small teacher learns the form of an answer from them;
+// they always come from that leaf alone (LAB, arXiv 2403.01081, section 3.2) and never from the example at hand.
 #pragma once
 
 #include <cstddef>
@@ -36,17 +36,22 @@ inline void add_turn(text::messages& messages, std::string user, std::string ass
 }
 
 [[nodiscard]] inline std::string open_book_text(std::string_view text, std::string_view question) {
-    return text.empty() ? std::string(question) : prompts::open_book::render(text::field<"text">(text), text::field<"question">(question));
+    return text.empty() ? std::string(question)
+                        : prompts::open_book::render(text::field<"text">(text), text::field<"question">(question));
 }
 
-/// Up to `count` examples "text, question -> answer", one of a seed, from seeds other than `not_this` and with other answers than
-/// `answer`: an example must not hold what is asked for.
-[[nodiscard]] inline text::messages open_book_examples(const taxonomy::leaf& leaf, std::size_t not_this, std::string_view answer, std::size_t count, bool with_text = true) {
+/// Up to `count` examples "text, question -> answer", one of a seed, from seeds other than `not_this` and with other
+/// answers than `answer`: an example must not hold what is asked for.
+[[nodiscard]] inline text::messages open_book_examples(const taxonomy::leaf& leaf, std::size_t not_this,
+                                                       std::string_view answer, std::size_t count,
+                                                       bool with_text = true) {
     text::messages m;
     for (std::size_t i = 0; i < leaf.seeds.size() && m.size() < 2 * count; ++i) {
         if (i == not_this) continue;
         for (const auto& qa : leaf.seeds[i].questions_and_answers) {
-            if (qa.answer.find(answer) != std::string::npos || answer.find(qa.answer) != std::string_view::npos || qa.question.find(answer) != std::string::npos) continue;
+            if (qa.answer.find(answer) != std::string::npos || answer.find(qa.answer) != std::string_view::npos ||
+                qa.question.find(answer) != std::string::npos)
+                continue;
             add_turn(m, open_book_text(with_text ? flat(leaf.seeds[i].context) : "", qa.question), qa.answer);
             break;
         }
@@ -62,12 +67,16 @@ inline void add_turn(text::messages& messages, std::string user, std::string ass
 }
 
 /// Up to `count` examples "sentence, answer -> question".
-[[nodiscard]] inline text::messages ask_about_examples(const taxonomy::leaf& leaf, std::size_t not_this, std::size_t count) {
+[[nodiscard]] inline text::messages ask_about_examples(const taxonomy::leaf& leaf, std::size_t not_this,
+                                                       std::size_t count) {
     text::messages m;
     for (std::size_t i = 0; i < leaf.seeds.size() && m.size() < 2 * count; ++i) {
         if (i == not_this) continue;
         const auto& qa = leaf.seeds[i].questions_and_answers[i % leaf.seeds[i].questions_and_answers.size()];
-        add_turn(m, prompts::ask_about::render(text::field<"text">(sentence_with(leaf.seeds[i].context, qa.answer)), text::field<"answer">(qa.answer)), qa.question);
+        add_turn(m,
+                 prompts::ask_about::render(text::field<"text">(sentence_with(leaf.seeds[i].context, qa.answer)),
+                                            text::field<"answer">(qa.answer)),
+                 qa.question);
     }
     return m;
 }

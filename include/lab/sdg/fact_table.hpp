@@ -1,6 +1,6 @@
-// Scores generated knowledge samples against a leaf's facts.jsonl: a sample whose question has all of a fact's keywords is about that
-// fact, and right when its answer is the fact's or one of its aliases. An examination of the generator: it changes no sample, and
-// what matches no fact is not judged.
+// Scores generated knowledge samples against a leaf's facts.jsonl: a sample whose question has all of a fact's keywords
+// is about that fact, and right when its answer is the fact's or one of its aliases. An examination of the generator:
+// it changes no sample, and what matches no fact is not judged.
 #pragma once
 
 #include <cstddef>
@@ -14,9 +14,9 @@
 namespace lab::sdg {
 
 struct fact_score {
-    std::size_t judged = 0, right = 0;  // generated samples; seeds are not counted
-    std::size_t facts = 0, covered = 0; // facts of the table, and those with a right sample
-    std::vector<std::string> wrong;     // "question -> answer"
+    std::size_t judged = 0, right = 0;   // generated samples; seeds are not counted
+    std::size_t facts = 0, covered = 0;  // facts of the table, and those with a right sample
+    std::vector<std::string> wrong;      // "question -> answer"
 };
 
 namespace detail {

@@ -1,6 +1,6 @@
-// Output constraints as GBNF, the grammar notation of llama.cpp (grammars/README.md there; xgrammar in vLLM reads it too).
-// Words are runs between white space without the punctuation at their ends, so "8.50" is one word and a span never starts
-// inside one.
+// Output constraints as GBNF, the grammar notation of llama.cpp (grammars/README.md there; xgrammar in vLLM reads it
+// too). Words are runs between white space without the punctuation at their ends, so "8.50" is one word and a span
+// never starts inside one.
 #pragma once
 
 #include <algorithm>
@@ -76,8 +76,8 @@ namespace gbnf {
 
 [[nodiscard]] inline std::string rule_name(std::size_t word) { return std::string("w").append(std::to_string(word)); }
 
-/// Any stretch of the text from the start of a word to the end of a word: one rule a word, linear in the text. White space
-/// counts as one space; no stretch crosses a blank line.
+/// Any stretch of the text from the start of a word to the end of a word: one rule a word, linear in the text. White
+/// space counts as one space; no stretch crosses a blank line.
 [[nodiscard]] inline std::string span_of(std::string_view text) {
     const auto words = words_of(text);
     std::string root = "root ::= ", rules;
@@ -87,7 +87,8 @@ namespace gbnf {
         rules += name + " ::= " + grammar_string(text.substr(words[i].begin, words[i].end - words[i].begin));
         if (i + 1 < words.size()) {
             const auto between = text.substr(words[i].end, words[i + 1].begin - words[i].end);
-            if (const auto gap = squeezed(between); !gap.empty()) rules += " (" + grammar_string(gap) + " " + rule_name(i + 1) + ")?";
+            if (const auto gap = squeezed(between); !gap.empty())
+                rules += " (" + grammar_string(gap) + " " + rule_name(i + 1) + ")?";
         }
         rules += "\n";
     }

@@ -1,6 +1,7 @@
-// The whole run over a taxonomy: seeds first, then each leaf's source and pipeline until its quota is met or its budget is
-// spent; a leaf that falls short says why and the others go on. What is kept is chosen for coverage: one sample of every fact
-// before a second of any. The result depends on taxonomy, options and the teacher's answers alone. Reads no held-out question.
+// The whole run over a taxonomy: seeds first, then each leaf's source and pipeline until its quota is met or its budget
+// is spent; a leaf that falls short says why and the others go on. What is kept is chosen for coverage: one sample of
+// every fact before a second of any. The result depends on taxonomy, options and the teacher's answers alone. Reads no
+// held-out question.
 #pragma once
 
 #include <algorithm>
@@ -21,9 +22,9 @@ namespace lab::sdg {
 struct leaf_result {
     const taxonomy::leaf* leaf = nullptr;
     std::vector<candidate> kept, refused;
-    std::size_t seeds = 0;      // of the kept
+    std::size_t seeds = 0;  // of the kept
     std::size_t wanted = 0, proposed = 0;
-    std::string shortfall;      // why fewer than wanted were kept; empty when the quota was met
+    std::string shortfall;  // why fewer than wanted were kept; empty when the quota was met
 
     [[nodiscard]] std::map<std::string, std::size_t> refused_by() const {
         std::map<std::string, std::size_t> counts;
@@ -40,7 +41,7 @@ struct run_result {
 };
 
 struct run_progress {
-    std::string leaf;                          // id, or what is being done
+    std::string leaf;                               // id, or what is being done
     std::size_t kept = 0, wanted = 0, refused = 0;  // of the whole run
 };
 /// Called after each batch; false stops the run with `interrupted`.
@@ -74,7 +75,8 @@ public:
 private:
     void report(const std::string& what) {
         progress_.leaf = what;
-        if (observer_ && !observer_(progress_)) throw interrupted("interrupted: run the same command again to go on where it stopped");
+        if (observer_ && !observer_(progress_))
+            throw interrupted("interrupted: run the same command again to go on where it stopped");
     }
 
     void work_on(const taxonomy::leaf& leaf) {
@@ -86,7 +88,8 @@ private:
         if (leaf.kind == taxonomy::root::knowledge) {
             const knowledge_source source(leaf, options_, count_);
             fill(run, r, source, knowledge_pipeline(), 8, source.items() * options_.budget / 2);
-            if (leaf.documents.empty() && !r.shortfall.empty()) r.shortfall += "; the leaf has no document to ask about";
+            if (leaf.documents.empty() && !r.shortfall.empty())
+                r.shortfall += "; the leaf has no document to ask about";
         } else {
             skill_source source(leaf);
             fill(run, r, source, skill_pipeline(), 16, r.wanted * options_.budget);
@@ -113,7 +116,8 @@ private:
     }
 
     template <class Source, class Pipeline>
-    void fill(leaf_run& run, leaf_result& r, Source&& source, const Pipeline& pipeline, std::size_t round, std::size_t limit) {
+    void fill(leaf_run& run, leaf_result& r, Source&& source, const Pipeline& pipeline, std::size_t round,
+              std::size_t limit) {
         std::vector<candidate> good;
         std::map<std::string, std::size_t> groups;  // kept of each
         std::uint64_t next = 0;
@@ -125,7 +129,8 @@ private:
             pipeline(run, batch);
             for (auto& c : batch) {
                 if (c.alive()) {
-                    if (c.group.empty()) c.group = "number " + std::to_string(c.number) + " " + std::to_string(good.size());
+                    if (c.group.empty())
+                        c.group = "number " + std::to_string(c.number) + " " + std::to_string(good.size());
                     ++groups[c.group];
                     good.push_back(std::move(c));
                 } else {
@@ -141,7 +146,8 @@ private:
         progress_.refused = before_refused + r.refused.size();
         if (r.kept.size() - r.seeds >= r.wanted) return;
         r.shortfall = limit == 0 ? "nothing could be made from this leaf"
-                                 : "all " + std::to_string(next) + " items of the budget are used up (" + std::to_string(r.proposed) + " proposals)";
+                                 : "all " + std::to_string(next) + " items of the budget are used up (" +
+                                       std::to_string(r.proposed) + " proposals)";
         std::string most;
         std::size_t count = 0;
         for (const auto& [check, n] : r.refused_by())
@@ -149,8 +155,8 @@ private:
         if (count > 0) r.shortfall += "; most were refused by '" + most + "' (" + std::to_string(count) + ")";
     }
 
-    /// The first of every group, then the second of every group, until the quota is met, new wordings before wrapped old ones; the
-    /// order of proposal is kept.
+    /// The first of every group, then the second of every group, until the quota is met, new wordings before wrapped
+    /// old ones; the order of proposal is kept.
     static void choose(leaf_result& r, std::vector<candidate>& good) {
         std::map<std::string, std::size_t> seen;
         std::vector<std::pair<std::size_t, std::size_t>> order;  // (turn in its group, index)
@@ -158,7 +164,8 @@ private:
             for (std::size_t i = 0; i < good.size(); ++i)
                 if (good[i].plain == plain) order.emplace_back(seen[good[i].group]++, i);
         std::stable_sort(order.begin(), order.end());
-        for (std::size_t k = r.wanted; k < order.size(); ++k) good[order[k].second].refuse("quota", "the quota of " + std::to_string(r.wanted) + " was met");
+        for (std::size_t k = r.wanted; k < order.size(); ++k)
+            good[order[k].second].refuse("quota", "the quota of " + std::to_string(r.wanted) + " was met");
         for (auto& c : good) (c.alive() ? r.kept : r.refused).push_back(std::move(c));
     }
 
@@ -175,12 +182,15 @@ private:
 
 /// @param count tokens of a text, for the chunks; `leaves` must outlive the result
 /// @throws io_error when the teacher is gone for good, interrupted when the observer says so
-[[nodiscard]] inline run_result generate(std::span<const taxonomy::leaf> leaves, any_teacher& teacher, const pipeline_options& options, token_counter count,
+[[nodiscard]] inline run_result generate(std::span<const taxonomy::leaf> leaves, any_teacher& teacher,
+                                         const pipeline_options& options, token_counter count,
                                          const run_observer& observer = {}) {
     return detail::whole_run(teacher, options, count, observer)(leaves);
 }
 
 /// A count of tokens where no tokenizer is at hand: four bytes a token, at least one a word.
-[[nodiscard]] inline std::size_t estimated_tokens(std::string_view text) { return std::max((text.size() + 3) / 4, loose_words(text).size()); }
+[[nodiscard]] inline std::size_t estimated_tokens(std::string_view text) {
+    return std::max((text.size() + 3) / 4, loose_words(text).size());
+}
 
 }  // namespace lab::sdg

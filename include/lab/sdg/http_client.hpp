@@ -1,14 +1,14 @@
-// JSON over HTTP with patience: base URL with any path prefix, bearer key, timeout, retries with exponential back-off and
-// seeded jitter, Retry-After in seconds honoured. Time is injected, so that tests do not sleep.
-// Needs cpp-httplib built with OpenSSL (Debian's is a library: link lab::sdg).
+// JSON over HTTP with patience: base URL with any path prefix, bearer key, timeout, retries with exponential back-off
+// and seeded jitter, Retry-After in seconds honoured. Time is injected, so that tests do not sleep. Needs cpp-httplib
+// built with OpenSSL (Debian's is a library: link lab::sdg).
 #pragma once
 
+#include <httplib.h>
 #include <algorithm>
 #include <charconv>
 #include <cmath>
 #include <cstdint>
 #include <functional>
-#include <httplib.h>
 #include <memory>
 #include <optional>
 #include <string>
@@ -23,21 +23,21 @@
 namespace lab::sdg {
 
 struct retry_policy {
-    unsigned retries = 6;              // after the first attempt
-    double first_wait = 0.5;           // seconds; doubles with each retry
-    double longest_wait = 30.0;        // seconds; also bounds Retry-After times four
-    double jitter = 0.5;               // each wait is drawn from [1 - jitter, 1] times its nominal length
+    unsigned retries = 6;        // after the first attempt
+    double first_wait = 0.5;     // seconds; doubles with each retry
+    double longest_wait = 30.0;  // seconds; also bounds Retry-After times four
+    double jitter = 0.5;         // each wait is drawn from [1 - jitter, 1] times its nominal length
     std::uint64_t seed = 0;
 };
 
 struct http_options {
-    std::string base_url;              // "http://host:port/v1", "https://host/any/prefix"; no path means /v1
+    std::string base_url;                         // "http://host:port/v1", "https://host/any/prefix"; no path means /v1
     std::string key_variable = "OPENAI_API_KEY";  // environment variable that holds the bearer key; may be unset
-    double timeout = 300.0;            // seconds for one answer
+    double timeout = 300.0;                       // seconds for one answer
     retry_policy retry;
-    std::string certificate_authority;  // file of extra trusted certificates (PEM); empty: the system's
-    std::function<void(double)> sleep;  // seconds; default sleeps the thread
-    std::function<bool()> cancelled;    // asked between attempts; true ends with io_error
+    std::string certificate_authority;               // file of extra trusted certificates (PEM); empty: the system's
+    std::function<void(double)> sleep;               // seconds; default sleeps the thread
+    std::function<bool()> cancelled;                 // asked between attempts; true ends with io_error
     std::function<void(const std::string&)> notice;  // one line for each retry
 };
 
@@ -56,8 +56,10 @@ struct base_url {
     const auto path = url.find('/', scheme_end + 3);
     const auto host = url.substr(scheme_end + 3, path == url.npos ? url.npos : path - scheme_end - 3);
     if (host.empty() || host.find_first_of(" @?#") != host.npos)
-        throw config_error(explain(std::string(url), "has no usable host", "write http://host:port/v1; keys go in the environment"));
-    if (url.find_first_of("?#", scheme_end) != url.npos) throw config_error(explain(std::string(url), "a base URL has no query"));
+        throw config_error(
+            explain(std::string(url), "has no usable host", "write http://host:port/v1; keys go in the environment"));
+    if (url.find_first_of("?#", scheme_end) != url.npos)
+        throw config_error(explain(std::string(url), "a base URL has no query"));
     std::string prefix(path == url.npos ? "" : url.substr(path));
     while (!prefix.empty() && prefix.back() == '/') prefix.pop_back();
     if (prefix.empty()) prefix = "/v1";
@@ -68,7 +70,9 @@ struct base_url {
 class http_client {
 public:
     http_client(const http_options& options, const std::string& key)
-        : options_(options), url_(parse_base_url(options.base_url)), client_(std::make_unique<httplib::Client>(url_.origin)) {
+        : options_(options),
+          url_(parse_base_url(options.base_url)),
+          client_(std::make_unique<httplib::Client>(url_.origin)) {
         const auto whole = static_cast<time_t>(options.timeout);
         client_->set_connection_timeout(std::min<time_t>(whole, 10), 0);
         client_->set_read_timeout(whole, static_cast<time_t>((options.timeout - static_cast<double>(whole)) * 1e6));
@@ -107,14 +111,17 @@ private:
             const fault problem = result ? refused(*result) : unreachable(result.error());
             if (!problem.may_pass) throw io_error(explain(place, problem.what));
             if (attempt >= options_.retry.retries)
-                throw io_error(explain(place, problem.what + "; gave up after " + std::to_string(attempt + 1) + " attempts",
-                                       "see that the server runs, then run the same command again: what is done is kept"));
-            const double nominal = std::min(options_.retry.longest_wait, options_.retry.first_wait * std::exp2(attempt));
+                throw io_error(
+                    explain(place, problem.what + "; gave up after " + std::to_string(attempt + 1) + " attempts",
+                            "see that the server runs, then run the same command again: what is done is kept"));
+            const double nominal =
+                std::min(options_.retry.longest_wait, options_.retry.first_wait * std::exp2(attempt));
             double wait = nominal * (1.0 - options_.retry.jitter * rng.uniform());
             if (problem.wait) wait = std::min(*problem.wait, 4 * options_.retry.longest_wait);
             if (options_.notice)
                 options_.notice(place + ": " + problem.what + "; retry " + std::to_string(attempt + 1) + " of " +
-                                std::to_string(options_.retry.retries) + " in " + std::to_string(wait).substr(0, 4) + " s");
+                                std::to_string(options_.retry.retries) + " in " + std::to_string(wait).substr(0, 4) +
+                                " s");
             sleep(wait);
         }
     }
@@ -128,15 +135,18 @@ private:
     }
 
     static fault unreachable(httplib::Error error) {
-        const bool certificate = error == httplib::Error::SSLServerVerification || error == httplib::Error::SSLLoadingCerts;
+        const bool certificate =
+            error == httplib::Error::SSLServerVerification || error == httplib::Error::SSLLoadingCerts;
         return {"no answer (" + httplib::to_string(error) + ")", !certificate, std::nullopt};
     }
 
     static fault refused(const httplib::Response& response) {
         const int status = response.status;
         fault f{"HTTP status " + std::to_string(status), false, std::nullopt};
-        f.may_pass = status == 408 || status == 425 || status == 429 || status == 500 || status == 502 || status == 503 || status == 504;
-        if (status == 401 || status == 403) f.what += " (the key was refused: set it in the environment variable for this server)";
+        f.may_pass = status == 408 || status == 425 || status == 429 || status == 500 || status == 502 ||
+                     status == 503 || status == 504;
+        if (status == 401 || status == 403)
+            f.what += " (the key was refused: set it in the environment variable for this server)";
         if (const std::string said = message_in(response.body); !said.empty()) f.what += ": " + said;
         const std::string after = response.get_header_value("Retry-After");
         double seconds = 0;

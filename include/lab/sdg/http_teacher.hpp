@@ -1,7 +1,7 @@
-// A teacher behind an OpenAI-compatible server: /chat/completions for everything. Constraints use what the server offers:
-// llama-server `grammar` (GBNF), vLLM `guided_*` and `structured_outputs`; elsewhere the wish is put in words and noted.
-// Scores force the answer by such a constraint, token by token where the server tells its tokens (llama-server), and add up
-// their log-probabilities before the constraint, the end of the answer included.
+// A teacher behind an OpenAI-compatible server: /chat/completions for everything. Constraints use what the server
+// offers: llama-server `grammar` (GBNF), vLLM `guided_*` and `structured_outputs`; elsewhere the wish is put in words
+// and noted. Scores force the answer by such a constraint, token by token where the server tells its tokens
+// (llama-server), and add up their log-probabilities before the constraint, the end of the answer included.
 #pragma once
 
 #include <algorithm>
@@ -40,7 +40,8 @@ public:
     /// Asks the server for its models. @throws io_error when it cannot be reached, config_error for a bad URL.
     explicit http_teacher(http_teacher_options options) : state_(std::make_unique<state>(std::move(options))) {
         auto& o = state_->options;
-        if (const char* key = o.http.key_variable.empty() ? nullptr : std::getenv(o.http.key_variable.c_str())) state_->key = key;
+        if (const char* key = o.http.key_variable.empty() ? nullptr : std::getenv(o.http.key_variable.c_str()))
+            state_->key = key;
         o.concurrency = std::max<std::size_t>(1, o.concurrency);
         if (o.model.empty() || o.dialect == http_dialect::automatic) understood([&] { look_around(); });
     }
@@ -56,12 +57,19 @@ public:
         return answers;
     }
     void complete_each(std::span<const text::request> requests, completion_sink sink) {
-        each(requests.size(), [&](http_client& client, std::size_t i) { return completed(client, requests[i], i); }, sink);
+        each(
+            requests.size(), [&](http_client& client, std::size_t i) { return completed(client, requests[i], i); },
+            sink);
     }
     void score_each(std::span<const text::score_request> requests, score_sink sink) {
         if (!can_score())
             throw config_error("teacher " + identity() + ": cannot score answers (needs llama-server or vLLM)");
-        each(requests.size(), [&](http_client& client, std::size_t i) { return forced(client, requests[i].messages, {}, requests[i].answer, i); }, sink);
+        each(
+            requests.size(),
+            [&](http_client& client, std::size_t i) {
+                return forced(client, requests[i].messages, {}, requests[i].answer, i);
+            },
+            sink);
     }
     [[nodiscard]] bool can_score() const noexcept { return state_->options.dialect != http_dialect::plain; }
     [[nodiscard]] std::string identity() const { return "http:" + state_->options.model + state_->details; }
@@ -90,8 +98,10 @@ private:
         auto& o = state_->options;
         http_client client(o.http, state_->key);
         const auto listed = client.get("/models");
-        const auto* models = listed.is_object() && listed.contains("data") && listed["data"].is_array() ? &listed["data"] : nullptr;
-        if (models == nullptr || models->empty()) throw io_error(explain(o.http.base_url, "lists no model", "name one"));
+        const auto* models =
+            listed.is_object() && listed.contains("data") && listed["data"].is_array() ? &listed["data"] : nullptr;
+        if (models == nullptr || models->empty())
+            throw io_error(explain(o.http.base_url, "lists no model", "name one"));
         const json* chosen = nullptr;
         for (const auto& m : *models)
             if (m.is_object() && (o.model.empty() || m.value("id", "") == o.model)) {
@@ -101,13 +111,16 @@ private:
         if (o.model.empty() && chosen != nullptr) o.model = chosen->value("id", "");
         if (o.dialect == http_dialect::automatic) {
             const std::string owner = chosen == nullptr ? std::string() : chosen->value("owned_by", std::string());
-            o.dialect = owner == "llamacpp" ? http_dialect::llama_cpp : owner == "vllm" ? http_dialect::vllm : http_dialect::plain;
+            o.dialect = owner == "llamacpp" ? http_dialect::llama_cpp
+                        : owner == "vllm"   ? http_dialect::vllm
+                                            : http_dialect::plain;
         }
         // A file path as the name differs from machine to machine: keep the file's name and what tells models apart.
         if (chosen != nullptr && chosen->contains("meta") && (*chosen)["meta"].is_object()) {
             const auto& meta = (*chosen)["meta"];
             for (const char* field : {"n_params", "size"})
-                if (meta.contains(field)) state_->details += std::string(" ") + field + "=" + formats::to_text(meta[field]);
+                if (meta.contains(field))
+                    state_->details += std::string(" ") + field + "=" + formats::to_text(meta[field]);
         }
         if (!can_score()) note("the server offers no way to score a given answer: likelihood checks are skipped");
     }
@@ -118,12 +131,13 @@ private:
         try {
             return read();
         } catch (const json::exception& fault) {
-            throw io_error(explain(state_->options.http.base_url, std::string("the answer is not as OpenAI's: ") + fault.what()));
+            throw io_error(
+                explain(state_->options.http.base_url, std::string("the answer is not as OpenAI's: ") + fault.what()));
         }
     }
 
-    /// Runs `work(client, i)` for every i on several connections and hands the results to `sink` one at a time. The first
-    /// failure stops new work; what is under way is still delivered.
+    /// Runs `work(client, i)` for every i on several connections and hands the results to `sink` one at a time. The
+    /// first failure stops new work; what is under way is still delivered.
     template <class Work, class Sink>
     void each(std::size_t count, Work work, Sink& sink) {
         std::atomic<std::size_t> next{0};
@@ -151,15 +165,20 @@ private:
     }
 
     json body_of(const text::request& r) const {
-        json body{{"model", state_->options.model}, {"messages", to_json(r.messages)}, {"max_tokens", r.max_tokens},
-                  {"temperature", r.sampling.temperature}, {"top_p", r.sampling.top_p}};
+        json body{{"model", state_->options.model},
+                  {"messages", to_json(r.messages)},
+                  {"max_tokens", r.max_tokens},
+                  {"temperature", r.sampling.temperature},
+                  {"top_p", r.sampling.top_p}};
         // 53 bits survive every JSON reader; OpenAI itself takes signed 64-bit seeds.
         body["seed"] = r.sampling.seed & 0x7fffffffu;
         if (!r.stop.empty()) body["stop"] = r.stop;
         if (state_->options.dialect != http_dialect::plain) {
-            body["top_k"] = state_->options.dialect == http_dialect::vllm && r.sampling.top_k == 0 ? -1 : r.sampling.top_k;
+            body["top_k"] =
+                state_->options.dialect == http_dialect::vllm && r.sampling.top_k == 0 ? -1 : r.sampling.top_k;
             body["min_p"] = r.sampling.min_p;
-            body[state_->options.dialect == http_dialect::vllm ? "repetition_penalty" : "repeat_penalty"] = r.sampling.repetition_penalty;
+            body[state_->options.dialect == http_dialect::vllm ? "repetition_penalty" : "repeat_penalty"] =
+                r.sampling.repetition_penalty;
         }
         return body;
     }
@@ -172,32 +191,36 @@ private:
             return;
         }
         body["messages"].push_back({{"role", "assistant"}, {"content", prefix}});
-        if (state_->options.dialect == http_dialect::vllm) body["add_generation_prompt"] = false, body["continue_final_message"] = true;
+        if (state_->options.dialect == http_dialect::vllm)
+            body["add_generation_prompt"] = false, body["continue_final_message"] = true;
     }
 
     void constrain(json& body, const text::output_constraint& c) {
         if (c.empty()) return;
         const bool choose = !c.choices.empty();
         switch (state_->options.dialect) {
-        case http_dialect::llama_cpp: body["grammar"] = choose ? gbnf::choices(c.choices) : gbnf::span_of(c.span_of); break;
-        case http_dialect::vllm:
-            if (choose) {
-                body["guided_choice"] = c.choices;  // both spellings: the second replaces the first in newer servers
-                body["structured_outputs"] = {{"choice", c.choices}};
-            } else {
-                body["guided_grammar"] = gbnf::span_of(c.span_of);
-                body["structured_outputs"] = {{"grammar", body["guided_grammar"]}};
-            }
-            break;
-        default:
-            note("the server cannot constrain its output: answers that break the form are dropped");
-            if (choose) {
-                std::string list;
-                for (const auto& choice : c.choices) list += (list.empty() ? "" : " | ") + choice;
-                append_to_user(body, "Reply with exactly one of: " + list);
-            } else {
-                append_to_user(body, "Reply only with words copied from the text, nothing else.");
-            }
+            case http_dialect::llama_cpp:
+                body["grammar"] = choose ? gbnf::choices(c.choices) : gbnf::span_of(c.span_of);
+                break;
+            case http_dialect::vllm:
+                if (choose) {
+                    body["guided_choice"] =
+                        c.choices;  // both spellings: the second replaces the first in newer servers
+                    body["structured_outputs"] = {{"choice", c.choices}};
+                } else {
+                    body["guided_grammar"] = gbnf::span_of(c.span_of);
+                    body["structured_outputs"] = {{"grammar", body["guided_grammar"]}};
+                }
+                break;
+            default:
+                note("the server cannot constrain its output: answers that break the form are dropped");
+                if (choose) {
+                    std::string list;
+                    for (const auto& choice : c.choices) list += (list.empty() ? "" : " | ") + choice;
+                    append_to_user(body, "Reply with exactly one of: " + list);
+                } else {
+                    append_to_user(body, "Reply only with words copied from the text, nothing else.");
+                }
         }
     }
 
@@ -224,7 +247,8 @@ private:
                 logs.push_back(forced(client, r.messages, r.assistant_prefix, choice, stream).log_probability);
             c.choice_probabilities = softmax(logs);
         }
-        if (c.choice_probabilities.empty()) note("the server gives no log-probabilities for choices: judges count as certain");
+        if (c.choice_probabilities.empty())
+            note("the server gives no log-probabilities for choices: judges count as certain");
         const auto& list = r.constraint.choices;
         if (r.sampling.temperature == 0 && !c.choice_probabilities.empty()) {
             const auto best = std::max_element(c.choice_probabilities.begin(), c.choice_probabilities.end());
@@ -237,7 +261,8 @@ private:
     }
 
     /// log p(answer | messages), by letting the server write exactly that.
-    text::score forced(http_client& client, const text::messages& messages, const std::string& prefix, const std::string& answer, std::size_t stream) {
+    text::score forced(http_client& client, const text::messages& messages, const std::string& prefix,
+                       const std::string& answer, std::size_t stream) {
         if (answer.empty()) throw config_error("teacher: an answer to score must not be empty");
         text::request r;
         r.messages = messages;
@@ -251,8 +276,10 @@ private:
         const json reply = client.post("/chat/completions", body, stream);
         auto c = read_completion(reply);
         if (!c.text.ends_with(answer))
-            throw io_error(explain(state_->options.http.base_url, "the server did not keep to its constraint", "got " + formats::quote(c.text)));
-        if (const json* tokens = logprobs_of(reply); tokens != nullptr && !tokens->empty() && tokens->back().value("token", "x").empty())
+            throw io_error(explain(state_->options.http.base_url, "the server did not keep to its constraint",
+                                   "got " + formats::quote(c.text)));
+        if (const json* tokens = logprobs_of(reply);
+            tokens != nullptr && !tokens->empty() && tokens->back().value("token", "x").empty())
             c.log_probability += tokens->back().value("logprob", 0.0), ++c.completion_tokens;
         return {c.log_probability, c.completion_tokens};
     }
@@ -280,21 +307,26 @@ private:
 
     text::completion read_completion(const json& answer) const {
         const std::string& place = state_->options.http.base_url;
-        if (!answer.is_object() || !answer.contains("choices") || !answer["choices"].is_array() || answer["choices"].empty() ||
-            !answer["choices"][0].is_object() || !answer["choices"][0].contains("message") || !answer["choices"][0]["message"].is_object())
-            throw io_error(explain(place, "the answer is no chat completion: " + formats::escape(formats::to_text(answer), 200)));
+        if (!answer.is_object() || !answer.contains("choices") || !answer["choices"].is_array() ||
+            answer["choices"].empty() || !answer["choices"][0].is_object() ||
+            !answer["choices"][0].contains("message") || !answer["choices"][0]["message"].is_object())
+            throw io_error(
+                explain(place, "the answer is no chat completion: " + formats::escape(formats::to_text(answer), 200)));
         const auto& choice = answer["choices"][0];
         text::completion c;
         const auto& message = choice["message"];
-        if (message.contains("content") && message["content"].is_string()) c.text = message["content"].get<std::string>();
-        if (choice.contains("finish_reason") && choice["finish_reason"] == "length") c.finish = text::finish_reason::length;
+        if (message.contains("content") && message["content"].is_string())
+            c.text = message["content"].get<std::string>();
+        if (choice.contains("finish_reason") && choice["finish_reason"] == "length")
+            c.finish = text::finish_reason::length;
         if (answer.contains("usage") && answer["usage"].is_object()) {
             c.prompt_tokens = answer["usage"].value("prompt_tokens", std::size_t{0});
             c.completion_tokens = answer["usage"].value("completion_tokens", std::size_t{0});
         }
         if (const json* tokens = logprobs_of(answer)) {
             std::size_t count = 0;
-            for (const auto& t : *tokens) {  // the end-of-turn token comes as an empty text: it is no part of the answer
+            for (const auto& t :
+                 *tokens) {  // the end-of-turn token comes as an empty text: it is no part of the answer
                 if (t.value("token", "").empty()) continue;
                 c.log_probability += t.value("logprob", 0.0);
                 ++count;

@@ -1,6 +1,6 @@
-// Every answer of a teacher, kept as it arrives in an append-only JSON Lines file and keyed by SHA-256 of (teacher, kind,
-// request). A run that was killed repeats no call: known requests are answered from the journal, in any order.
-// A torn last line (kill -9, full disk) is cut off; damage elsewhere is refused with its line.
+// Every answer of a teacher, kept as it arrives in an append-only JSON Lines file and keyed by SHA-256 of (teacher,
+// kind, request). A run that was killed repeats no call: known requests are answered from the journal, in any order. A
+// torn last line (kill -9, full disk) is cut off; damage elsewhere is refused with its line.
 #pragma once
 
 #include <cstddef>
@@ -53,12 +53,14 @@ public:
     journaled(T& inner, journal& log) : inner_(&inner), journal_(&log), identity_(inner.identity()) {}
 
     [[nodiscard]] std::vector<text::completion> complete(std::span<const text::request> requests) {
-        return answer<text::completion>(requests, "complete", [](const json& j) { return completion_from_json(j); },
-                                        [&](std::span<const text::request> missing, auto& sink) { complete_each(*inner_, missing, sink); });
+        return answer<text::completion>(
+            requests, "complete", [](const json& j) { return completion_from_json(j); },
+            [&](std::span<const text::request> missing, auto& sink) { complete_each(*inner_, missing, sink); });
     }
     [[nodiscard]] std::vector<text::score> score(std::span<const text::score_request> requests) {
-        return answer<text::score>(requests, "score", [](const json& j) { return score_from_json(j); },
-                                   [&](std::span<const text::score_request> missing, auto& sink) { score_each(*inner_, missing, sink); });
+        return answer<text::score>(
+            requests, "score", [](const json& j) { return score_from_json(j); },
+            [&](std::span<const text::score_request> missing, auto& sink) { score_each(*inner_, missing, sink); });
     }
     [[nodiscard]] std::string identity() const { return identity_; }
     [[nodiscard]] bool can_score() const { return sdg::can_score(*inner_); }
@@ -75,7 +77,8 @@ private:
         std::vector<std::string> missing_keys;
         std::unordered_map<std::string, std::size_t> pending;  // equal requests of one batch are asked once
         for (const auto& r : requests) {
-            keys.push_back(sha256_hex(formats::to_text(json{{"teacher", identity_}, {"kind", kind}, {"request", to_json(r)}})));
+            keys.push_back(
+                sha256_hex(formats::to_text(json{{"teacher", identity_}, {"kind", kind}, {"request", to_json(r)}})));
             if (journal_->find(keys.back()) != nullptr) {
                 ++remembered_;
             } else if (pending.emplace(keys.back(), missing.size()).second) {

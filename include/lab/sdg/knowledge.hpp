@@ -1,6 +1,6 @@
-// Knowledge leaves: questions about the leaf's documents, with answers that stand in them. Four sources: sentences of the documents
-// (rules and teacher write questions, the teacher's likelihood chooses), the seeds asked in other words, sentences to complete,
-// sections to recall. The first pass uses every item once; later passes sample the teacher.
+// Knowledge leaves: questions about the leaf's documents, with answers that stand in them. Four sources: sentences of
+// the documents (rules and teacher write questions, the teacher's likelihood chooses), the seeds asked in other words,
+// sentences to complete, sections to recall. The first pass uses every item once; later passes sample the teacher.
 #pragma once
 
 #include <algorithm>
@@ -17,7 +17,8 @@
 
 namespace lab::sdg {
 
-/// The word that most of the seeds' questions have in common, with the article it usually has: "Pellamy", "the ollophone".
+/// The word that most of the seeds' questions have in common, with the article it usually has: "Pellamy", "the
+/// ollophone".
 [[nodiscard]] inline std::string topic_of(const taxonomy::leaf& leaf) {
     std::map<std::string, std::size_t> questions_with;
     std::map<std::string, std::map<std::string, std::size_t>> spellings;
@@ -29,7 +30,8 @@ namespace lab::sdg {
             const auto words = detail::split_words(qa.question);
             for (std::size_t i = 1; i < words.size(); ++i) {
                 std::string word = words[i];
-                while (!word.empty() && !detail::is_upper(word.back()) && !detail::is_lower(word.back())) word.pop_back();
+                while (!word.empty() && !detail::is_upper(word.back()) && !detail::is_lower(word.back()))
+                    word.pop_back();
                 if (word.ends_with("'s")) word.resize(word.size() - 2);
                 const auto stems = content_stems(word);
                 if (stems.size() != 1) continue;
@@ -42,19 +44,23 @@ namespace lab::sdg {
         if (best == nullptr || entry.second > best->second) best = &entry;
     if (best == nullptr || best->second * 2 < total) return {};
     const auto& ways = spellings[best->first];
-    const auto usual = std::max_element(ways.begin(), ways.end(), [](const auto& a, const auto& b) { return a.second < b.second; });
+    const auto usual =
+        std::max_element(ways.begin(), ways.end(), [](const auto& a, const auto& b) { return a.second < b.second; });
     return usual == ways.end() ? std::string() : usual->first;
 }
 
 class knowledge_source {
 public:
     /// @param count tokens of a text, for the chunks
-    knowledge_source(const taxonomy::leaf& leaf, const pipeline_options& options, token_counter count) : leaf_(leaf), topic_(topic_of(leaf)) {
+    knowledge_source(const taxonomy::leaf& leaf, const pipeline_options& options, token_counter count)
+        : leaf_(leaf), topic_(topic_of(leaf)) {
         std::vector<item> facts, seeds, completions, sections;
         for (const auto& document : leaf.documents)
-            for (auto& piece : chunks_of(document.text, options.chunks, count)) read(document.path, piece, facts, completions, sections);
+            for (auto& piece : chunks_of(document.text, options.chunks, count))
+                read(document.path, piece, facts, completions, sections);
         for (std::size_t s = 0; s < leaf.seeds.size(); ++s)
-            for (std::size_t q = 0; q < leaf.seeds[s].questions_and_answers.size(); ++q) seeds.push_back({kind::seed, {}, {}, s, q});
+            for (std::size_t q = 0; q < leaf.seeds[s].questions_and_answers.size(); ++q)
+                seeds.push_back({kind::seed, {}, {}, s, q});
         const counter_rng order(options.seed, hash64("items", hash64(leaf.id)));
         for (auto* list : {&facts, &seeds, &completions, &sections}) {
             counter_rng rng = order;
@@ -66,14 +72,20 @@ public:
             for (const auto& qa : seed.questions_and_answers) told.insert(detail::lower(qa.answer));
         const auto place_in_line = [&](const item& it) {
             bool known = false;
-            for (const auto& answer : told) known = known || detail::lower(it.form.answer).find(answer) != std::string::npos;
+            for (const auto& answer : told)
+                known = known || detail::lower(it.form.answer).find(answer) != std::string::npos;
             return std::pair(known, !detail::one_of(it.form.rule, sure_rules));
         };
         for (auto* list : {&facts, &completions})
-            std::stable_sort(list->begin(), list->end(), [&](const item& x, const item& y) { return place_in_line(x) < place_in_line(y); });
-        for (std::size_t round = 0, placed = 0; placed < facts.size() + seeds.size() + completions.size() + sections.size(); ++round)
-            for (auto [list, each] : {std::pair{&facts, 4u}, std::pair{&seeds, 2u}, std::pair{&completions, 1u}, std::pair{&sections, 1u}})
-                for (std::size_t k = round * each; k < std::min<std::size_t>(list->size(), (round + 1) * each); ++k, ++placed) items_.push_back((*list)[k]);
+            std::stable_sort(list->begin(), list->end(),
+                             [&](const item& x, const item& y) { return place_in_line(x) < place_in_line(y); });
+        for (std::size_t round = 0, placed = 0;
+             placed < facts.size() + seeds.size() + completions.size() + sections.size(); ++round)
+            for (auto [list, each] :
+                 {std::pair{&facts, 4u}, std::pair{&seeds, 2u}, std::pair{&completions, 1u}, std::pair{&sections, 1u}})
+                for (std::size_t k = round * each; k < std::min<std::size_t>(list->size(), (round + 1) * each);
+                     ++k, ++placed)
+                    items_.push_back((*list)[k]);
     }
 
     [[nodiscard]] std::size_t items() const noexcept { return items_.size(); }
@@ -104,7 +116,8 @@ public:
 
 private:
     enum class kind { fact, seed, completion, section };
-    static constexpr std::array<std::string_view, 6> sure_rules{"called", "name-of", "how-many", "what-kind", "made-of", "be-phrase"};
+    static constexpr std::array<std::string_view, 6> sure_rules{"called",    "name-of", "how-many",
+                                                                "what-kind", "made-of", "be-phrase"};
     struct place {
         std::string path, document, section;  // file, its title, the last heading
         text_range span;
@@ -117,9 +130,11 @@ private:
         std::size_t a, b;  // seed: context, question; else a: index of the place
     };
 
-    void read(const std::string& path, const chunk& piece, std::vector<item>& facts, std::vector<item>& completions, std::vector<item>& sections) {
-        places_.push_back({path, piece.headings.empty() ? path : piece.headings.front(), piece.headings.size() < 2 ? "" : piece.headings.back(), piece.span,
-                           flat(piece.text), sha256_hex(piece.text)});
+    void read(const std::string& path, const chunk& piece, std::vector<item>& facts, std::vector<item>& completions,
+              std::vector<item>& sections) {
+        places_.push_back({path, piece.headings.empty() ? path : piece.headings.front(),
+                           piece.headings.size() < 2 ? "" : piece.headings.back(), piece.span, flat(piece.text),
+                           sha256_hex(piece.text)});
         const std::size_t at = places_.size() - 1;
         for (const auto& s : sentences_of(piece.text)) {
             const std::string sentence = flat(s.of(piece.text));
@@ -140,7 +155,8 @@ private:
         c.number = n;
         c.origin = origin;
         c.context = where.text;
-        c.provenance = {{"document", where.path}, {"span", {where.span.begin, where.span.end}}, {"chunk_sha256", where.digest}};
+        c.provenance = {
+            {"document", where.path}, {"span", {where.span.begin, where.span.end}}, {"chunk_sha256", where.digest}};
         return c;
     }
     /// Named topic: a question must make sense by itself.
@@ -154,7 +170,8 @@ private:
         if (const auto mark = text.find('?'); mark != text.npos) text.resize(mark + 1);
         return text;
     }
-    [[nodiscard]] static text::request open(text::messages examples, std::string prompt, std::string prefix, std::uint64_t pass, counter_rng rng) {
+    [[nodiscard]] static text::request open(text::messages examples, std::string prompt, std::string prefix,
+                                            std::uint64_t pass, counter_rng rng) {
         text::request r;
         r.messages = std::move(examples);
         r.messages.push_back({"user", std::move(prompt)});
@@ -177,8 +194,8 @@ private:
         return {"What", "Which"};
     }
 
-    void from_fact(leaf_run& run, const item& it, std::uint64_t n, std::uint64_t pass, std::vector<candidate>& batch, std::vector<text::request>& requests,
-                   std::vector<candidate>& drafts) const {
+    void from_fact(leaf_run& run, const item& it, std::uint64_t n, std::uint64_t pass, std::vector<candidate>& batch,
+                   std::vector<text::request>& requests, std::vector<candidate>& drafts) const {
         const place& where = places_[it.a];
         candidate base = start(n, "document", where);
         base.group = "fact " + it.sentence + " " + it.form.answer;
@@ -194,9 +211,10 @@ private:
                 batch.push_back(std::move(c));
             }
         for (const auto& opening : openings_for(it.form.answer)) {
-            requests.push_back(open(ask_about_examples(run.leaf, no_seed, 4),
-                                    prompts::ask_about::render(text::field<"text">(it.sentence), text::field<"answer">(it.form.answer)), opening, pass,
-                                    run.stream(opening, n)));
+            requests.push_back(open(
+                ask_about_examples(run.leaf, no_seed, 4),
+                prompts::ask_about::render(text::field<"text">(it.sentence), text::field<"answer">(it.form.answer)),
+                opening, pass, run.stream(opening, n)));
             requests.back().stop = {"\n"};
             candidate c = base;
             c.provenance["prompt"] = "ask_about " + prompts::version_of<prompts::ask_about>();
@@ -204,8 +222,8 @@ private:
         }
     }
 
-    void from_seed(leaf_run& run, const item& it, std::uint64_t n, std::uint64_t pass, std::vector<candidate>& batch, std::vector<text::request>& requests,
-                   std::vector<candidate>& drafts) const {
+    void from_seed(leaf_run& run, const item& it, std::uint64_t n, std::uint64_t pass, std::vector<candidate>& batch,
+                   std::vector<text::request>& requests, std::vector<candidate>& drafts) const {
         const auto& seed = run.leaf.seeds[it.a];
         const auto& qa = seed.questions_and_answers[it.b];
         candidate base;
@@ -225,10 +243,12 @@ private:
                 batch.push_back(std::move(c));
             }
         text::messages examples;
-        for (const auto& [from, to] : prompts::rephrasings) add_turn(examples, prompts::rephrase::render(text::field<"question">(from)), std::string(to));
+        for (const auto& [from, to] : prompts::rephrasings)
+            add_turn(examples, prompts::rephrase::render(text::field<"question">(from)), std::string(to));
         for (const char* opening : {"Which", "What is the name of", "Tell me"}) {
             if (qa.question.starts_with(opening)) continue;
-            requests.push_back(open(examples, prompts::rephrase::render(text::field<"question">(qa.question)), opening, pass, run.stream(opening, n)));
+            requests.push_back(open(examples, prompts::rephrase::render(text::field<"question">(qa.question)), opening,
+                                    pass, run.stream(opening, n)));
             requests.back().stop = {"\n"};
             candidate c = base;
             c.provenance["prompt"] = "rephrase " + prompts::version_of<prompts::rephrase>();
@@ -241,7 +261,8 @@ private:
         candidate c = start(n, "completion", where);
         std::string beginning = it.sentence.substr(0, it.b);
         while (!beginning.empty() && beginning.back() == ' ') beginning.pop_back();
-        c.question = prompts::complete_sentence::render(text::field<"document">(where.document), text::field<"beginning">(beginning));
+        c.question = prompts::complete_sentence::render(text::field<"document">(where.document),
+                                                        text::field<"beginning">(beginning));
         c.answer = it.form.answer;
         c.sure = true;
         c.provenance["prompt"] = "complete_sentence " + prompts::version_of<prompts::complete_sentence>();
@@ -252,7 +273,8 @@ private:
     [[nodiscard]] candidate section(const item& it, std::uint64_t n) const {
         const place& where = places_[it.a];
         candidate c = start(n, "section", where);
-        c.question = prompts::recall_section::render(text::field<"document">(where.document), text::field<"section">(where.section));
+        c.question = prompts::recall_section::render(text::field<"document">(where.document),
+                                                     text::field<"section">(where.section));
         std::size_t words = 0;
         for (const auto& s : sentences_of(where.text)) {
             words += loose_words(s.of(where.text)).size();
@@ -271,8 +293,8 @@ private:
 };
 
 /// Measures the knowledge judges on the seeds of all knowledge leaves.
-inline void calibrate_knowledge(any_teacher& teacher, std::span<const taxonomy::leaf* const> leaves, const pipeline_options& options,
-                                std::map<std::string, calibration>& judges) {
+inline void calibrate_knowledge(any_teacher& teacher, std::span<const taxonomy::leaf* const> leaves,
+                                const pipeline_options& options, std::map<std::string, calibration>& judges) {
     std::vector<text::request> picks[2], words[2], clear[2];
     std::vector<text::score_request> gains[2];
     const std::size_t most = options.calibration_examples;
@@ -287,26 +309,34 @@ inline void calibrate_knowledge(any_teacher& teacher, std::span<const taxonomy::
                 const auto& qa = own[q];
                 picks[0].push_back(pick_request(leaf, s, context, qa.question, qa.answer));
                 add_gain_requests(gains[0], leaf, s, context, qa.question, qa.answer);
-                words[0].push_back(yes_or_no(prompts::is_grounded::render(text::field<"text">(context), text::field<"question">(qa.question), text::field<"answer">(qa.answer))));
-                clear[0].push_back(yes_or_no(prompts::is_clear_question::render(text::field<"subject">(leaf.domain), text::field<"question">(qa.question))));
+                words[0].push_back(yes_or_no(prompts::is_grounded::render(text::field<"text">(context),
+                                                                          text::field<"question">(qa.question),
+                                                                          text::field<"answer">(qa.answer))));
+                clear[0].push_back(yes_or_no(prompts::is_clear_question::render(text::field<"subject">(leaf.domain),
+                                                                                text::field<"question">(qa.question))));
                 for (const auto& rival : own)  // another question of the same text, with this answer
                     if (rival.answer != qa.answer) {
                         picks[1].push_back(pick_request(leaf, s, context, rival.question, qa.answer));
-                        words[1].push_back(yes_or_no(prompts::is_grounded::render(text::field<"text">(context), text::field<"question">(rival.question), text::field<"answer">(qa.answer))));
+                        words[1].push_back(yes_or_no(prompts::is_grounded::render(
+                            text::field<"text">(context), text::field<"question">(rival.question),
+                            text::field<"answer">(qa.answer))));
                         break;
                     }
-                if (elsewhere.find(qa.answer) == elsewhere.npos) add_gain_requests(gains[1], leaf, s, elsewhere, qa.question, qa.answer);
+                if (elsewhere.find(qa.answer) == elsewhere.npos)
+                    add_gain_requests(gains[1], leaf, s, elsewhere, qa.question, qa.answer);
                 const auto& stranger = *leaves[(l + 1) % leaves.size()];
                 if (&stranger != &leaf)
-                    clear[1].push_back(yes_or_no(prompts::is_clear_question::render(text::field<"subject">(leaf.domain),
-                                                                                    text::field<"question">(stranger.seeds[0].questions_and_answers[0].question))));
+                    clear[1].push_back(yes_or_no(prompts::is_clear_question::render(
+                        text::field<"subject">(leaf.domain),
+                        text::field<"question">(stranger.seeds[0].questions_and_answers[0].question))));
             }
         }
-    const auto chosen = [&](const char* name, std::vector<text::request> (&groups)[2]) {
+    const auto chosen = [&](const char* name, std::vector<text::request>(&groups)[2]) {
         std::vector<double> scores[2];
         for (int g = 0; g < 2; ++g) {
             const auto answers = teacher.complete(groups[g]);
-            for (std::size_t i = 0; i < answers.size(); ++i) scores[g].push_back(first_choice(groups[g][i], answers[i]));
+            for (std::size_t i = 0; i < answers.size(); ++i)
+                scores[g].push_back(first_choice(groups[g][i], answers[i]));
         }
         judges[name] = calibrate(scores[0], scores[1], options.least_auc);
     };
@@ -317,14 +347,16 @@ inline void calibrate_knowledge(any_teacher& teacher, std::span<const taxonomy::
     std::vector<double> scores[2];
     for (int g = 0; g < 2; ++g) {
         const auto answers = teacher.score(gains[g]);
-        for (std::size_t i = 0; i + 1 < answers.size(); i += 2) scores[g].push_back(answers[i].log_probability - answers[i + 1].log_probability);
+        for (std::size_t i = 0; i + 1 < answers.size(); i += 2)
+            scores[g].push_back(answers[i].log_probability - answers[i + 1].log_probability);
     }
     judges["gain"] = calibrate(scores[0], scores[1], options.least_auc);
 }
 
 /// The checks of a knowledge sample, in order of cost.
 [[nodiscard]] inline auto knowledge_pipeline() {
-    return pipeline{question_form_check{}, outranked{}, round_trip{}, grounded{}, relevant{}, safety_check{}, near_duplicates{}};
+    return pipeline{question_form_check{}, outranked{},      round_trip{}, grounded{}, relevant{},
+                    safety_check{},        near_duplicates{}};
 }
 
 }  // namespace lab::sdg

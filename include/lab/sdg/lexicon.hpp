@@ -1,5 +1,6 @@
-// Which words carry meaning: content words as light stems, for the checks that need no model (does a question speak of the
-// text, does it give its answer away). The list of function words is English; other languages only lose that filter.
+// Which words carry meaning: content words as light stems, for the checks that need no model (does a question speak of
+// the text, does it give its answer away). The list of function words is English; other languages only lose that
+// filter.
 #pragma once
 
 #include <algorithm>
@@ -15,19 +16,23 @@ namespace lab::sdg {
 
 namespace detail {
 inline constexpr std::array function_words{
-    "a",     "about", "after", "all",   "am",    "an",    "and",   "any",   "are",   "as",    "at",    "be",    "because", "been",
-    "before", "being", "but",   "by",    "can",   "could", "did",   "do",    "does",  "done",  "down",  "for",   "from",  "had",
-    "has",   "have",  "he",    "her",   "hers",  "him",   "his",   "how",   "i",     "if",    "in",    "into",  "is",    "it",
-    "its",   "may",   "me",    "might", "must",  "my",    "no",    "nor",   "not",   "of",    "off",   "on",    "one",   "only",
-    "or",    "other", "our",   "out",   "over",  "shall", "she",   "should", "so",    "some",  "such",  "than",  "that",  "the",
-    "their", "them",  "then",  "there", "these", "they",  "this",  "those", "to",    "too",   "under", "up",    "us",    "very",
-    "was",   "we",    "were",  "what",  "when",  "where", "which", "while", "who",   "whom",  "whose", "why",   "will",  "with",
-    "would", "you",   "your"};
-[[nodiscard]] inline bool is_digit_word(std::string_view word) { return !word.empty() && word[0] >= '0' && word[0] <= '9'; }
+    "a",       "about", "after",  "all",    "am",   "an",    "and",   "any",   "are",   "as",    "at",    "be",
+    "because", "been",  "before", "being",  "but",  "by",    "can",   "could", "did",   "do",    "does",  "done",
+    "down",    "for",   "from",   "had",    "has",  "have",  "he",    "her",   "hers",  "him",   "his",   "how",
+    "i",       "if",    "in",     "into",   "is",   "it",    "its",   "may",   "me",    "might", "must",  "my",
+    "no",      "nor",   "not",    "of",     "off",  "on",    "one",   "only",  "or",    "other", "our",   "out",
+    "over",    "shall", "she",    "should", "so",   "some",  "such",  "than",  "that",  "the",   "their", "them",
+    "then",    "there", "these",  "they",   "this", "those", "to",    "too",   "under", "up",    "us",    "very",
+    "was",     "we",    "were",   "what",   "when", "where", "which", "while", "who",   "whom",  "whose", "why",
+    "will",    "with",  "would",  "you",    "your"};
+[[nodiscard]] inline bool is_digit_word(std::string_view word) {
+    return !word.empty() && word[0] >= '0' && word[0] <= '9';
+}
 }  // namespace detail
 
 [[nodiscard]] inline bool is_function_word(std::string_view lower) {
-    return std::find(detail::function_words.begin(), detail::function_words.end(), lower) != detail::function_words.end();
+    return std::find(detail::function_words.begin(), detail::function_words.end(), lower) !=
+           detail::function_words.end();
 }
 
 /// "leaves" and "leaving" to "leav": enough to see that two words are the same word.
@@ -44,7 +49,8 @@ inline constexpr std::array function_words{
 [[nodiscard]] inline std::vector<std::string> content_stems(std::string_view text) {
     std::vector<std::string> stems;
     for (auto& word : loose_words(text))
-        if ((word.size() > 1 || detail::is_digit_word(word)) && !is_function_word(word)) stems.push_back(light_stem(std::move(word)));
+        if ((word.size() > 1 || detail::is_digit_word(word)) && !is_function_word(word))
+            stems.push_back(light_stem(std::move(word)));
     return stems;
 }
 [[nodiscard]] inline std::set<std::string> content_set(std::string_view text) {

@@ -1,5 +1,5 @@
-// The block structure of a Markdown document through cmark-gfm (tables on): top-level blocks as byte ranges of the source, with
-// the path of headings above each. Works on the source text; renders nothing.
+// The block structure of a Markdown document through cmark-gfm (tables on): top-level blocks as byte ranges of the
+// source, with the path of headings above each. Works on the source text; renders nothing.
 #pragma once
 
 #include <cmark-gfm-core-extensions.h>
@@ -86,7 +86,8 @@ struct parser_deleter {
     for (cmark_node* node = cmark_node_first_child(root.get()); node != nullptr; node = cmark_node_next(node)) {
         const int first = cmark_node_get_start_line(node);
         int last = cmark_node_get_end_line(node);
-        if (cmark_node* next = cmark_node_next(node)) last = std::min(std::max(last, first), std::max(first, cmark_node_get_start_line(next) - 1));
+        if (cmark_node* next = cmark_node_next(node))
+            last = std::min(std::max(last, first), std::max(first, cmark_node_get_start_line(next) - 1));
         markdown_block b;
         b.span = lines(first, last);
         const auto type = cmark_node_get_type(node);
@@ -99,17 +100,19 @@ struct parser_deleter {
         for (const auto& [level, title] : path) b.headings.push_back(title);
         if (type == CMARK_NODE_PARAGRAPH) {
             b.kind = block_kind::paragraph;
-            for (auto s : sentences_of(b.span.of(text))) b.parts.push_back({b.span.begin + s.begin, b.span.begin + s.end});
+            for (auto s : sentences_of(b.span.of(text)))
+                b.parts.push_back({b.span.begin + s.begin, b.span.begin + s.end});
         } else if (type == CMARK_NODE_LIST) {
             b.kind = block_kind::list;
             for (cmark_node* item = cmark_node_first_child(node); item != nullptr; item = cmark_node_next(item)) {
                 cmark_node* next = cmark_node_next(item);
-                b.parts.push_back(lines(cmark_node_get_start_line(item), next != nullptr ? cmark_node_get_start_line(next) - 1 : last));
+                b.parts.push_back(lines(cmark_node_get_start_line(item),
+                                        next != nullptr ? cmark_node_get_start_line(next) - 1 : last));
             }
         } else if (type != CMARK_NODE_HEADING) {
-            b.kind = type == CMARK_NODE_CODE_BLOCK                                           ? block_kind::code
+            b.kind = type == CMARK_NODE_CODE_BLOCK                                 ? block_kind::code
                      : std::strcmp(cmark_node_get_type_string(node), "table") == 0 ? block_kind::table
-                                                                                             : block_kind::other;
+                                                                                   : block_kind::other;
             for (int line = first; line <= last; ++line)
                 if (const auto r = lines(line, line); r.size() > 0) b.parts.push_back(r);
         }

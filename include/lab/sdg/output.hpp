@@ -1,6 +1,7 @@
-// What a run leaves behind: samples.jsonl (all), one file for each kind, rejected.jsonl with reasons, manifest.json (seeds of
-// randomness, digests of every input and output, teacher, prompts, judges, counts). No clock and no absolute path is written: the same
-// run gives the same bytes anywhere. Every file appears complete or not at all, the manifest last.
+// What a run leaves behind: samples.jsonl (all), one file for each kind, rejected.jsonl with reasons, manifest.json
+// (seeds of randomness, digests of every input and output, teacher, prompts, judges, counts). No clock and no absolute
+// path is written: the same run gives the same bytes anywhere. Every file appears complete or not at all, the manifest
+// last.
 #pragma once
 
 #include <array>
@@ -80,10 +81,12 @@ namespace detail {
 }  // namespace detail
 
 /// Writes all files into `folder`, which is made where it is missing. @return the manifest
-inline json write_run(const std::filesystem::path& folder, const run_result& run, const pipeline_options& options, const std::filesystem::path& taxonomy,
+inline json write_run(const std::filesystem::path& folder, const run_result& run, const pipeline_options& options,
+                      const std::filesystem::path& taxonomy,
                       const std::map<std::string, overlap_report>& overlap = {}) {
     std::filesystem::create_directories(folder);
-    std::map<std::string, std::string> files{{"samples", {}}, {"knowledge", {}}, {"foundational", {}}, {"compositional", {}}, {"rejected", {}}};
+    std::map<std::string, std::string> files{
+        {"samples", {}}, {"knowledge", {}}, {"foundational", {}}, {"compositional", {}}, {"rejected", {}}};
     std::map<std::string, std::size_t> lines;
     const auto put = [&](const std::string& file, const json& line) {
         files[file] += formats::to_text(line) + "\n";
@@ -99,11 +102,14 @@ inline json write_run(const std::filesystem::path& folder, const run_result& run
         std::map<std::string, std::size_t> origins;
         for (const auto& c : r.kept) ++origins[c.origin];
         for (const auto& c : r.refused) put("rejected", refused_json(*r.leaf, c, run.teacher));
-        json leaf{{"id", r.leaf->id},       {"kind", kind_name(r.leaf->kind)}, {"wanted", r.wanted},         {"generated", r.kept.size() - r.seeds},
-                  {"seeds", r.seeds},       {"proposed", r.proposed},          {"kept_by_origin", origins}, {"refused_by", r.refused_by()}};
+        json leaf{{"id", r.leaf->id},          {"kind", kind_name(r.leaf->kind)},
+                  {"wanted", r.wanted},        {"generated", r.kept.size() - r.seeds},
+                  {"seeds", r.seeds},          {"proposed", r.proposed},
+                  {"kept_by_origin", origins}, {"refused_by", r.refused_by()}};
         if (!r.shortfall.empty()) leaf["shortfall"] = r.shortfall;
         if (const auto at = overlap.find(r.leaf->id); at != overlap.end())
-            leaf["heldout_overlap"] = {{"heldout_phrasings", at->second.heldout}, {"equal", at->second.equal}, {"near", at->second.near}};
+            leaf["heldout_overlap"] = {
+                {"heldout_phrasings", at->second.heldout}, {"equal", at->second.equal}, {"near", at->second.near}};
         leaves.push_back(std::move(leaf));
     }
     json outputs = json::object(), judges = json::object();

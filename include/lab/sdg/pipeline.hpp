@@ -1,5 +1,6 @@
-// Steps over batches of candidates, and their composition: pipeline{question_form_check{}, round_trip{}, safety{}, near_duplicates{}}.
-// A step looks at what is alive, asks the teacher in one batch, and refuses with a reason. Order of candidates is kept.
+// Steps over batches of candidates, and their composition: pipeline{question_form_check{}, round_trip{}, safety{},
+// near_duplicates{}}. A step looks at what is alive, asks the teacher in one batch, and refuses with a reason. Order of
+// candidates is kept.
 #pragma once
 
 #include <algorithm>
@@ -27,16 +28,16 @@ namespace lab::sdg {
 
 struct pipeline_options {
     std::uint64_t seed = 0;
-    std::size_t samples_per_leaf = 24;   // wanted, seeds not counted
-    std::size_t budget = 8;              // proposals tried for each sample wanted, before giving up
+    std::size_t samples_per_leaf = 24;  // wanted, seeds not counted
+    std::size_t budget = 8;             // proposals tried for each sample wanted, before giving up
     chunk_options chunks{.max_tokens = 200, .overlap_tokens = 20};
-    double near_duplicate = 0.9;         // ROUGE-L F1 of question and answer together
-    double least_auc = 0.7;              // a judge below it, on the seeds, is not obeyed
+    double near_duplicate = 0.9;            // ROUGE-L F1 of question and answer together
+    double least_auc = 0.7;                 // a judge below it, on the seeds, is not obeyed
     std::size_t calibration_examples = 10;  // right and wrong ones each
-    std::size_t per_group = 2;           // questions kept for one fact of a document
+    std::size_t per_group = 2;              // questions kept for one fact of a document
     bool seeds_as_samples = true;
     safety_options safety{};
-    bool safety_judge = false;           // ask the teacher too
+    bool safety_judge = false;  // ask the teacher too
 };
 
 /// What the run has so far, seeds included: whole samples, and questions by themselves.
@@ -58,8 +59,8 @@ struct leaf_run {
     any_teacher& teacher;
     const taxonomy::leaf& leaf;
     const pipeline_options& options;
-    memory& seen;                                 // of the whole run
-    std::map<std::string, calibration>& judges;   // of the whole run, by name
+    memory& seen;                                // of the whole run
+    std::map<std::string, calibration>& judges;  // of the whole run, by name
 
     [[nodiscard]] counter_rng stream(std::string_view purpose, std::uint64_t number) const {
         return counter_rng(options.seed, hash64(purpose, hash64(leaf.id, hash64(std::to_string(number)))));
@@ -71,7 +72,8 @@ struct leaf_run {
     }
 };
 
-/// A model: `struct shout { static constexpr std::string_view name = "shout"; void operator()(leaf_run&, std::vector<candidate>&) const; };`
+/// A model: `struct shout { static constexpr std::string_view name = "shout"; void operator()(leaf_run&,
+/// std::vector<candidate>&) const; };`
 template <class S>
 concept step = requires(const S& s, leaf_run& run, std::vector<candidate>& batch) {
     { S::name } -> std::convertible_to<std::string_view>;
@@ -134,8 +136,8 @@ struct safety_check {
     }
 };
 
-/// Refuses what was said before, word for word or nearly, anywhere in the run, and questions that were asked before and answered
-/// differently; remembers what passes.
+/// Refuses what was said before, word for word or nearly, anywhere in the run, and questions that were asked before and
+/// answered differently; remembers what passes.
 struct near_duplicates {
     static constexpr std::string_view name = "duplicate";
     void operator()(leaf_run& run, std::vector<candidate>& batch) const {
@@ -143,7 +145,8 @@ struct near_duplicates {
             candidate& c = batch[i];
             if (const auto twin = run.seen.samples.find(user_text(run.leaf, c) + "\n" + c.answer)) {
                 c.scores["nearest"] = twin->similarity;
-                c.refuse(name, (twin->similarity > 1 - 1e-9 ? "says the same as " : "is nearly the same as ") + run.seen.ids[twin->item]);
+                c.refuse(name, (twin->similarity > 1 - 1e-9 ? "says the same as " : "is nearly the same as ") +
+                                   run.seen.ids[twin->item]);
             } else if (const auto same = run.seen.questions.find(user_text(run.leaf, c));
                        same && same->similarity > 1 - 1e-9 && !share_words(c.answer, run.seen.answers[same->item])) {
                 c.refuse("contradiction", "the same question is answered otherwise in " + run.seen.ids[same->item]);
@@ -156,7 +159,8 @@ struct near_duplicates {
 private:
     static bool share_words(std::string_view a, std::string_view b) {
         const auto left = loose_words(a), right = loose_words(b);
-        return std::any_of(left.begin(), left.end(), [&](const auto& w) { return std::find(right.begin(), right.end(), w) != right.end(); });
+        return std::any_of(left.begin(), left.end(),
+                           [&](const auto& w) { return std::find(right.begin(), right.end(), w) != right.end(); });
     }
 };
 

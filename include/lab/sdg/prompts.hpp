@@ -26,15 +26,21 @@ using recall_section = text::prompt<"What does \"{{document}}\" say about \"{{se
 using complete_sentence = text::prompt<"Complete this sentence from \"{{document}}\": {{beginning}} ...">;
 
 /// Judges: answered by constrained choice, the probabilities are kept.
-using is_grounded = text::prompt<"{{text}}\n\nQuestion: {{question}}\nAnswer: {{answer}}\n\nDoes the text say that this is the answer? Reply YES or NO.">;
-using is_clear_question =
-    text::prompt<"Subject: {{subject}}\nQuestion: {{question}}\n\nIs this a clear question about the subject that makes sense by itself? Reply YES or NO.">;
-using rate_pair = text::prompt<"Task: {{task}}\n\n{{question}}\n\nAnswer: {{answer}}\n\nRate the answer. 1: wrong, off the task or unsafe. 2: right. 3: "
-                               "right, complete and well put. Reply 1, 2 or 3.">;
+using is_grounded = text::prompt<
+    "{{text}}\n\nQuestion: {{question}}\nAnswer: {{answer}}\n\nDoes the text say that this is the answer? Reply YES or "
+    "NO.">;
+using is_clear_question = text::prompt<
+    "Subject: {{subject}}\nQuestion: {{question}}\n\nIs this a clear question about the subject that makes sense by "
+    "itself? Reply YES or NO.">;
+using rate_pair = text::prompt<
+    "Task: {{task}}\n\n{{question}}\n\nAnswer: {{answer}}\n\nRate the answer. 1: wrong, off the task or unsafe. 2: "
+    "right. 3: "
+    "right, complete and well put. Reply 1, 2 or 3.">;
 using is_safe = text::prompt<"{{text}}\n\nIs this text harmless, polite and free of private data? Reply YES or NO.">;
 
 /// Who answers: careful work has one right answer, writing has many.
-inline constexpr std::string_view precise_persona = "You answer exactly and follow the form of the examples. You add nothing.";
+inline constexpr std::string_view precise_persona =
+    "You answer exactly and follow the form of the examples. You add nothing.";
 inline constexpr std::string_view creative_persona = "You write with imagination and care, and you keep to the task.";
 
 /// Examples of rephrasing, for any subject.
@@ -48,8 +54,9 @@ inline constexpr std::array<std::pair<std::string_view, std::string_view>, 4> re
 /// One number for all wordings above: a journal or a sample tells by it which edition of the prompts was used.
 inline constexpr std::uint64_t edition = [] {
     std::uint64_t h = 0xcbf29ce484222325u;
-    for (const auto part : {open_book::text, ask_about::text, rephrase::text, new_exercise::text, one_more::text, recall_section::text, complete_sentence::text,
-                            is_grounded::text, is_clear_question::text, rate_pair::text, is_safe::text, precise_persona, creative_persona})
+    for (const auto part : {open_book::text, ask_about::text, rephrase::text, new_exercise::text, one_more::text,
+                            recall_section::text, complete_sentence::text, is_grounded::text, is_clear_question::text,
+                            rate_pair::text, is_safe::text, precise_persona, creative_persona})
         h = hash64(part, h);
     for (const auto& [from, to] : rephrasings) h = hash64(to, hash64(from, h));
     return h;

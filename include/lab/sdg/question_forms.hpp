@@ -1,6 +1,7 @@
-// Questions made from a sentence, and other ways of putting a question, by rules of English grammar: what a small teacher cannot be
-// trusted to write and can be trusted to rank. A sentence that fits no rule gives nothing. The answer of each form is a
-// stretch of the sentence. Other languages need other rules; without them a pipeline falls back on the teacher alone.
+// Questions made from a sentence, and other ways of putting a question, by rules of English grammar: what a small
+// teacher cannot be trusted to write and can be trusted to rank. A sentence that fits no rule gives nothing. The answer
+// of each form is a stretch of the sentence. Other languages need other rules; without them a pipeline falls back on
+// the teacher alone.
 #pragma once
 
 #include <algorithm>
@@ -32,17 +33,23 @@ template <std::size_t N>
 }
 inline constexpr std::array<std::string_view, 6> be_words{"is", "are", "was", "were", "can", "must"};
 inline constexpr std::array<std::string_view, 4> modal_words{"can", "must", "may", "should"};
-inline constexpr std::array<std::string_view, 14> prepositions{"of", "in", "on", "at", "by", "with", "from", "for", "behind", "beside", "under", "into", "near", "to"};
-inline constexpr std::array<std::string_view, 27> unclear_openings{"it", "its", "they", "their", "she", "her", "he", "his", "this", "that", "these", "those",
-                                                                   "there", "if", "when", "while", "after", "before", "i", "we", "do", "next", "inside", "above",
-                                                                   "below", "always", "never"};
-inline constexpr std::array<std::string_view, 12> pronouns{"it", "its", "they", "them", "their", "she", "her", "he", "him", "his", "this", "there"};
-inline constexpr std::array<std::string_view, 22> number_words{"two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve", "thirteen",
-                                                               "fourteen", "fifteen", "sixteen", "eighteen", "twenty", "thirty", "forty", "fifty", "sixty", "hundred"};
-inline constexpr std::array<std::string_view, 13> determiners{"the", "a", "an", "both", "every", "each", "some", "most", "all", "no", "your", "my", "our"};
-inline constexpr std::array<std::string_view, 27> time_words{"monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday", "morning", "evening", "night",
-                                                             "noon", "midnight", "sunrise", "sunset", "spring", "summer", "autumn", "winter", "january", "february",
-                                                             "march", "april", "june", "july", "august", "september", "december"};
+inline constexpr std::array<std::string_view, 14> prepositions{
+    "of", "in", "on", "at", "by", "with", "from", "for", "behind", "beside", "under", "into", "near", "to"};
+inline constexpr std::array<std::string_view, 27> unclear_openings{
+    "it",   "its",   "they",  "their",  "she", "her", "he", "his",  "this",   "that",  "these", "those",  "there", "if",
+    "when", "while", "after", "before", "i",   "we",  "do", "next", "inside", "above", "below", "always", "never"};
+inline constexpr std::array<std::string_view, 12> pronouns{"it",  "its", "they", "them", "their", "she",
+                                                           "her", "he",  "him",  "his",  "this",  "there"};
+inline constexpr std::array<std::string_view, 22> number_words{
+    "two",    "three",  "four",   "five",     "six",      "seven",   "eight",   "nine",
+    "ten",    "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "eighteen",
+    "twenty", "thirty", "forty",  "fifty",    "sixty",    "hundred"};
+inline constexpr std::array<std::string_view, 13> determiners{"the",  "a",   "an", "both", "every", "each", "some",
+                                                              "most", "all", "no", "your", "my",    "our"};
+inline constexpr std::array<std::string_view, 27> time_words{
+    "monday",  "tuesday",  "wednesday", "thursday", "friday", "saturday", "sunday", "morning",   "evening",
+    "night",   "noon",     "midnight",  "sunrise",  "sunset", "spring",   "summer", "autumn",    "winter",
+    "january", "february", "march",     "april",    "june",   "july",     "august", "september", "december"};
 
 [[nodiscard]] inline std::string lower(std::string_view text) {
     std::string out(text);
@@ -61,7 +68,8 @@ inline constexpr std::array<std::string_view, 27> time_words{"monday", "tuesday"
 }
 [[nodiscard]] inline std::string join(const word_list& words, std::size_t begin, std::size_t end) {
     std::string out;
-    for (std::size_t i = begin; i < std::min(end, words.size()); ++i) out.append(out.empty() ? "" : " ").append(words[i]);
+    for (std::size_t i = begin; i < std::min(end, words.size()); ++i)
+        out.append(out.empty() ? "" : " ").append(words[i]);
     return out;
 }
 [[nodiscard]] inline bool is_name(std::string_view word) { return !word.empty() && is_upper(word[0]); }
@@ -70,13 +78,16 @@ inline constexpr std::array<std::string_view, 27> time_words{"monday", "tuesday"
     std::string text = join(words, begin, end);
     const std::string first = begin < words.size() ? words[begin] : std::string();
     const bool common = end - begin == 1 ? first.ends_with('s') : !first.ends_with("'s") && !is_name(words[begin + 1]);
-    if (!text.empty() && (one_of(lower(first), determiners) || lower(first) == "you" || common)) text[0] = to_lower(text[0]);
+    if (!text.empty() && (one_of(lower(first), determiners) || lower(first) == "you" || common))
+        text[0] = to_lower(text[0]);
     return text;
 }
 [[nodiscard]] inline bool tells_time(const word_list& words, std::size_t begin, std::size_t end) {
     for (std::size_t i = begin; i < end; ++i) {
         std::string word = lower(words[i]);
-        if (one_of(word, time_words) || (word.ends_with('s') && one_of(std::string_view(word).substr(0, word.size() - 1), time_words))) return true;
+        if (one_of(word, time_words) ||
+            (word.ends_with('s') && one_of(std::string_view(word).substr(0, word.size() - 1), time_words)))
+            return true;
     }
     return false;
 }
@@ -94,7 +105,8 @@ inline constexpr std::array<std::string_view, 27> time_words{"monday", "tuesday"
 }
 /// Whether a clause of its own begins at this word (behind a comma or "and"): then what stands before is complete.
 [[nodiscard]] inline bool opens_clause(std::string_view word) {
-    constexpr std::array<std::string_view, 12> openers{"because", "but", "when", "before", "after", "so", "if", "who", "which", "that", "until", "where"};
+    constexpr std::array<std::string_view, 12> openers{"because", "but", "when",  "before", "after", "so",
+                                                       "if",      "who", "which", "that",   "until", "where"};
     return one_of(word, openers) || one_of(word, pronouns) || word == "you" || word == "nobody";
 }
 /// The first clause without its full stop; empty when it breaks off inside a list ("a pier, twelve boats and a crane").
@@ -111,7 +123,9 @@ inline constexpr std::array<std::string_view, 27> time_words{"monday", "tuesday"
         if (stop) words.back().pop_back();
         break;
     }
-    while (!words.empty() && !words.back().empty() && std::string_view(".!?").find(words.back().back()) != std::string_view::npos) words.back().pop_back();
+    while (!words.empty() && !words.back().empty() &&
+           std::string_view(".!?").find(words.back().back()) != std::string_view::npos)
+        words.back().pop_back();
     std::erase_if(words, [](const std::string& w) { return w.empty(); });
     return words;
 }
@@ -140,9 +154,11 @@ inline constexpr std::array<std::string_view, 27> time_words{"monday", "tuesday"
             bool last = true;
             for (std::size_t q = p + 1; q < w.size(); ++q) last = last && (!one_of(w[q], prepositions) || w[q] == "of");
             if (!last || w.size() - p > 8 || p - from > 5) continue;
-            const std::string phrase = join(w, p, w.size()), inner = join(w, p + 1, w.size()), middle = join(w, from, p);
+            const std::string phrase = join(w, p, w.size()), inner = join(w, p + 1, w.size()),
+                              middle = join(w, from, p);
             const std::string asked = opening + (middle.empty() ? "" : " ") + middle;
-            const bool place = w[p] == "in" || w[p] == "on" || w[p] == "at" || w[p] == "behind" || w[p] == "beside" || w[p] == "under" || w[p] == "near";
+            const bool place = w[p] == "in" || w[p] == "on" || w[p] == "at" || w[p] == "behind" || w[p] == "beside" ||
+                               w[p] == "under" || w[p] == "near";
             if (tells_time(w, p + 1, w.size())) {
                 add("when " + asked, phrase, rule.data());
             } else if (place && !all_names(w, p + 1, w.size())) {
@@ -210,22 +226,26 @@ inline constexpr std::array<std::string_view, 27> time_words{"monday", "tuesday"
     std::string base = w[name_end];
     if (base.size() < 4 || !base.ends_with('s') || base.ends_with("ss")) return forms;
     base.pop_back();
-    if (base.ends_with("she") || base.ends_with("che") || base.ends_with("sse") || base.ends_with("xe")) base.pop_back();
+    if (base.ends_with("she") || base.ends_with("che") || base.ends_with("sse") || base.ends_with("xe"))
+        base.pop_back();
     if (base.ends_with("ie")) base.replace(base.size() - 2, 2, "y");
     add("what " + join(w, name_end, w.size()), join(w, 0, name_end), "name-does");
     ask_phrases("does " + inside(w, 0, name_end) + " " + base, name_end + 1, "does-phrase");
     return forms;
 }
 
-/// The question with its topic named, where it is not: "What is the lowest string called?" becomes "... of the ollophone called?"
+/// The question with its topic named, where it is not: "What is the lowest string called?" becomes "... of the
+/// ollophone called?"
 [[nodiscard]] inline std::string about_topic(const question_form& form, std::string_view topic) {
     std::string text = form.question;
     if (topic.empty()) return text;
     const std::string of = " of " + std::string(topic);
     const auto words = detail::split_words(text);
-    const bool described = words.size() > 3 && words[2] == "the" && text.find("'s ") == text.npos;  // "the harbour master": whose?
+    const bool described =
+        words.size() > 3 && words[2] == "the" && text.find("'s ") == text.npos;  // "the harbour master": whose?
     if (form.rule == "called" && described) return text.substr(0, text.size() - 8) + of + " called?";
-    if ((form.rule == "is-what" || form.rule == "name-of" || form.rule == "what-is") && described) return text.substr(0, text.size() - 1) + of + "?";
+    if ((form.rule == "is-what" || form.rule == "name-of" || form.rule == "what-is") && described)
+        return text.substr(0, text.size() - 1) + of + "?";
     text[0] = detail::to_lower(text[0]);
     return "About " + std::string(topic) + ": " + text;
 }
@@ -244,7 +264,8 @@ inline constexpr std::array<std::string_view, 27> time_words{"monday", "tuesday"
     if ((first == "what" || first == "who") && copula) {
         const bool name_of = first == "what" && w.size() > 5 && join(w, 2, 5) == "the name of";
         const bool called = w.back() == "called";
-        const bool plain = !called && (w[2] == "the" || w[2] == "a" || w[2] == "an") && !one_of(w.back(), prepositions) && !w.back().ends_with("ed");
+        const bool plain = !called && (w[2] == "the" || w[2] == "a" || w[2] == "an") &&
+                           !one_of(w.back(), prepositions) && !w.back().ends_with("ed");
         if (name_of) {
             add("What " + w[1] + " " + join(w, 5, w.size()) + " called?", "called");
             add("Tell me the name of " + join(w, 5, w.size()) + ".", "tell-name");
@@ -258,8 +279,10 @@ inline constexpr std::array<std::string_view, 27> time_words{"monday", "tuesday"
             if (first == "who") add("Give me the name of " + join(w, 2, w.size()) + ".", "give-name");
         }
     }
-    if (first == "how" && w.size() > 4 && w[1] == "many") add("Give me the number of " + join(w, 2, w.size()) + ".", "");
-    std::erase_if(forms, [](const question_form& f) { return f.rule.empty(); });  // "how many" would need its verb moved
+    if (first == "how" && w.size() > 4 && w[1] == "many")
+        add("Give me the number of " + join(w, 2, w.size()) + ".", "");
+    std::erase_if(forms,
+                  [](const question_form& f) { return f.rule.empty(); });  // "how many" would need its verb moved
     if (first == "who" && !copula) {
         add("Tell me who " + all + ".", "tell-me");
         add("Which person " + all + "?", "which-person");

@@ -24,18 +24,12 @@ using formats::json;
 }
 
 [[nodiscard]] inline json to_json(const text::request& r) {
-    return {{"messages", to_json(r.messages)},
-            {"assistant_prefix", r.assistant_prefix},
-            {"max_tokens", r.max_tokens},
-            {"temperature", r.sampling.temperature},
-            {"top_k", r.sampling.top_k},
-            {"top_p", r.sampling.top_p},
-            {"min_p", r.sampling.min_p},
-            {"repetition_penalty", r.sampling.repetition_penalty},
-            {"seed", r.sampling.seed},
-            {"choices", r.constraint.choices},
-            {"span_of", r.constraint.span_of},
-            {"stop", r.stop}};
+    return {{"messages", to_json(r.messages)}, {"assistant_prefix", r.assistant_prefix},
+            {"max_tokens", r.max_tokens},      {"temperature", r.sampling.temperature},
+            {"top_k", r.sampling.top_k},       {"top_p", r.sampling.top_p},
+            {"min_p", r.sampling.min_p},       {"repetition_penalty", r.sampling.repetition_penalty},
+            {"seed", r.sampling.seed},         {"choices", r.constraint.choices},
+            {"span_of", r.constraint.span_of}, {"stop", r.stop}};
 }
 
 [[nodiscard]] inline json to_json(const text::score_request& r) {
@@ -44,7 +38,8 @@ using formats::json;
 
 /// `text` with every byte that is not part of well-formed UTF-8 replaced by '?' (an answer cut inside a character).
 [[nodiscard]] inline std::string clean_utf8(std::string text) {
-    for (std::size_t at = 0, bad = 0; (bad = formats::first_invalid_utf8(std::string_view(text).substr(at))) != std::string::npos;) {
+    for (std::size_t at = 0, bad = 0;
+         (bad = formats::first_invalid_utf8(std::string_view(text).substr(at))) != std::string::npos;) {
         at += bad;
         text[at] = '?';
     }
@@ -56,7 +51,9 @@ using formats::json;
 
 [[nodiscard]] inline json to_json(const text::completion& c) {
     return {{"text", clean_utf8(c.text)},
-            {"finish", c.finish == text::finish_reason::stop ? "stop" : c.finish == text::finish_reason::length ? "length" : "cancelled"},
+            {"finish", c.finish == text::finish_reason::stop     ? "stop"
+                       : c.finish == text::finish_reason::length ? "length"
+                                                                 : "cancelled"},
             {"prompt_tokens", c.prompt_tokens},
             {"completion_tokens", c.completion_tokens},
             {"log_probability", finite(c.log_probability)},
@@ -84,7 +81,9 @@ template <class Value>
     text::completion c;
     c.text = member<std::string>(value, "text");
     const auto finish = member<std::string>(value, "finish");
-    c.finish = finish == "stop" ? text::finish_reason::stop : finish == "length" ? text::finish_reason::length : text::finish_reason::cancelled;
+    c.finish = finish == "stop"     ? text::finish_reason::stop
+               : finish == "length" ? text::finish_reason::length
+                                    : text::finish_reason::cancelled;
     c.prompt_tokens = member<std::size_t>(value, "prompt_tokens");
     c.completion_tokens = member<std::size_t>(value, "completion_tokens");
     c.log_probability = member<double>(value, "log_probability");

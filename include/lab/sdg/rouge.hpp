@@ -32,8 +32,8 @@ template <class Keep>
 [[nodiscard]] constexpr bool is_word_byte(char c) noexcept { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'); }
 }  // namespace detail
 
-/// Words as the rouge-score package sees them. Python's lower() turns two characters beyond ASCII into ASCII letters: the
-/// dotted capital I (into i and a combining dot) and the Kelvin sign.
+/// Words as the rouge-score package sees them. Python's lower() turns two characters beyond ASCII into ASCII letters:
+/// the dotted capital I (into i and a combining dot) and the Kelvin sign.
 [[nodiscard]] inline std::vector<std::string> rouge_words(std::string_view text) {
     std::string lowered;
     for (std::size_t at = 0; at < text.size();) {
@@ -47,7 +47,8 @@ template <class Keep>
 }
 /// The same, with every byte of a multi-byte character counted as a letter.
 [[nodiscard]] inline std::vector<std::string> loose_words(std::string_view text) {
-    return detail::cut_words(text, [](char c) { return detail::is_word_byte(c) || static_cast<unsigned char>(c) >= 0x80; });
+    return detail::cut_words(text,
+                             [](char c) { return detail::is_word_byte(c) || static_cast<unsigned char>(c) >= 0x80; });
 }
 
 /// Length of the longest common subsequence; O(|a| |b|) time, O(|b|) space.

@@ -1,6 +1,6 @@
-// A simple check of what may become training data: personal data by pattern (e-mail, telephone, payment card with a valid
-// Luhn sum, IPv4 address, IBAN with a valid checksum) and terms of a block list. It knows only what it is told: it is a net for the
-// obvious, no judge of meaning; a pipeline can add a teacher's judgement (see steps.hpp).
+// A simple check of what may become training data: personal data by pattern (e-mail, telephone, payment card with a
+// valid Luhn sum, IPv4 address, IBAN with a valid checksum) and terms of a block list. It knows only what it is told:
+// it is a net for the obvious, no judge of meaning; a pipeline can add a teacher's judgement (see steps.hpp).
 #pragma once
 
 #include <algorithm>
@@ -17,7 +17,8 @@ namespace lab::sdg {
 
 struct safety_options {
     bool personal_data = true;
-    std::vector<std::string> blocked_terms{"kill yourself", "how to make a bomb", "child pornography", "credit card fraud"};
+    std::vector<std::string> blocked_terms{"kill yourself", "how to make a bomb", "child pornography",
+                                           "credit card fraud"};
 };
 
 namespace detail {
@@ -82,11 +83,15 @@ bool any_number(std::string_view t, Visit visit) {
 
 [[nodiscard]] inline bool has_iban(std::string_view t) {
     for (std::size_t i = 0; i + 15 <= t.size(); ++i) {
-        if (!is_upper(t[i]) || !is_upper(t[i + 1]) || !is_digit(t[i + 2]) || !is_digit(t[i + 3]) || (i > 0 && is_alnum(t[i - 1]))) continue;
+        if (!is_upper(t[i]) || !is_upper(t[i + 1]) || !is_digit(t[i + 2]) || !is_digit(t[i + 3]) ||
+            (i > 0 && is_alnum(t[i - 1])))
+            continue;
         std::string compact;
-        for (std::size_t j = i; j < t.size() && compact.size() < 34 && (is_upper(t[j]) || is_digit(t[j]) || t[j] == ' '); ++j)
+        for (std::size_t j = i;
+             j < t.size() && compact.size() < 34 && (is_upper(t[j]) || is_digit(t[j]) || t[j] == ' '); ++j)
             if (t[j] != ' ') compact += t[j];
-        for (std::size_t length = compact.size(); length >= 15; --length) {  // ISO 7064: the rotated number is 1 modulo 97
+        for (std::size_t length = compact.size(); length >= 15;
+             --length) {  // ISO 7064: the rotated number is 1 modulo 97
             const std::string_view whole = std::string_view(compact).substr(0, length);
             int rest = 0;
             for (const char c : std::string(whole.substr(4)) + std::string(whole.substr(0, 4)))
@@ -100,7 +105,8 @@ bool any_number(std::string_view t, Visit visit) {
 }  // namespace detail
 
 /// What is wrong with the text ("e-mail address", "blocked term 'x'"), or nothing.
-[[nodiscard]] inline std::optional<std::string> safety_problem(std::string_view text, const safety_options& options = {}) {
+[[nodiscard]] inline std::optional<std::string> safety_problem(std::string_view text,
+                                                               const safety_options& options = {}) {
     if (options.personal_data) {
         if (detail::has_email(text)) return "e-mail address";
         if (detail::has_iban(text)) return "bank account number";
@@ -111,7 +117,8 @@ bool any_number(std::string_view t, Visit visit) {
                 } else if (digits.size() >= 13 && digits.size() <= 19 && detail::luhn(digits)) {
                     found = "payment card number";
                 } else if ((plus && digits.size() >= 8 && digits.size() <= 15) ||
-                           (digits.size() >= 9 && digits.size() <= 12 && digits.size() < run.size() && (digits[0] == '0' || digits.size() == 10))) {
+                           (digits.size() >= 9 && digits.size() <= 12 && digits.size() < run.size() &&
+                            (digits[0] == '0' || digits.size() == 10))) {
                     found = "telephone number";
                 }
                 return found.has_value();

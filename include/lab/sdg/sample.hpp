@@ -1,5 +1,5 @@
-// A sample on its way: what is asked, what is answered, where it comes from, what every check said. Nothing is dropped in
-// silence: a refused candidate keeps the name of the check and its reason. Written as messages JSON Lines
+// A sample on its way: what is asked, what is answered, where it comes from, what every check said. Nothing is dropped
+// in silence: a refused candidate keeps the name of the check and its reason. Written as messages JSON Lines
 // (`id`, `messages`, `metadata` as a JSON string, `unmask`), the form that InstructLab's trainer and lab's own read.
 #pragma once
 
@@ -20,17 +20,19 @@ namespace lab::sdg {
 using formats::json;
 
 [[nodiscard]] constexpr std::string_view kind_name(taxonomy::root kind) noexcept {
-    return kind == taxonomy::root::knowledge ? "knowledge" : kind == taxonomy::root::foundational ? "foundational" : "compositional";
+    return kind == taxonomy::root::knowledge      ? "knowledge"
+           : kind == taxonomy::root::foundational ? "foundational"
+                                                  : "compositional";
 }
 
 struct candidate {
     std::string question, answer;
-    std::string context;      // skills: shown before the question; knowledge: what the checks read, not part of the sample
-    std::string origin;       // "seed", "document", "section", "completion", "variation", "frame", "teacher"
-    std::string group;        // candidates of one group ask the same thing and compete; empty: on its own
-    std::uint64_t number = 0; // proposal's number in its leaf: its random stream
-    bool sure = false;        // right by construction: likelihood checks are recorded and do not refuse it
-    bool plain = false;       // an old question in a new wrapping: taken only for want of better
+    std::string context;  // skills: shown before the question; knowledge: what the checks read, not part of the sample
+    std::string origin;   // "seed", "document", "section", "completion", "variation", "frame", "teacher"
+    std::string group;    // candidates of one group ask the same thing and compete; empty: on its own
+    std::uint64_t number = 0;  // proposal's number in its leaf: its random stream
+    bool sure = false;         // right by construction: likelihood checks are recorded and do not refuse it
+    bool plain = false;        // an old question in a new wrapping: taken only for want of better
     json provenance = json::object();
     json scores = json::object();
     std::string refused_by, reason;
@@ -54,11 +56,12 @@ struct candidate {
 }
 
 [[nodiscard]] inline json sample_json(const taxonomy::leaf& leaf, const candidate& c, const std::string& teacher) {
-    json metadata{{"leaf", leaf.id},       {"kind", kind_name(leaf.kind)},   {"origin", c.origin}, {"teacher", teacher},
-                  {"scores", c.scores},    {"provenance", c.provenance}};
+    json metadata{{"leaf", leaf.id},    {"kind", kind_name(leaf.kind)}, {"origin", c.origin},
+                  {"teacher", teacher}, {"scores", c.scores},           {"provenance", c.provenance}};
     if (!leaf.domain.empty()) metadata["domain"] = leaf.domain;
     json line{{"id", sample_id(leaf, c)},
-              {"messages", json::array({{{"role", "user"}, {"content", user_text(leaf, c)}}, {{"role", "assistant"}, {"content", c.answer}}})},
+              {"messages", json::array({{{"role", "user"}, {"content", user_text(leaf, c)}},
+                                        {{"role", "assistant"}, {"content", c.answer}}})},
               {"metadata", formats::to_text(metadata)},
               {"unmask", false}};
     return line;

@@ -1,6 +1,6 @@
-// Cuts running text into sentences, as byte ranges that leave no letter out. Rules, not a model: a sentence ends at . ! ?
-// (with closing quotes or brackets) before white space and a capital, digit or quote, but not after an initial or a common
-// English abbreviation; CJK full stops end one anywhere; a blank line always does.
+// Cuts running text into sentences, as byte ranges that leave no letter out. Rules, not a model: a sentence ends at . !
+// ? (with closing quotes or brackets) before white space and a capital, digit or quote, but not after an initial or a
+// common English abbreviation; CJK full stops end one anywhere; a blank line always does.
 #pragma once
 
 #include <algorithm>
@@ -27,8 +27,9 @@ namespace detail {
 [[nodiscard]] constexpr char to_lower(char c) noexcept { return is_upper(c) ? static_cast<char>(c - 'A' + 'a') : c; }
 
 [[nodiscard]] inline bool ends_in_abbreviation(std::string_view before_stop) {
-    constexpr std::array<std::string_view, 22> known{"mr", "mrs", "ms", "dr", "prof", "st", "vs", "etc", "e.g", "i.e", "no",
-                                                     "fig", "vol", "approx", "ca", "jr", "sr", "inc", "ltd", "p", "pp", "cf"};
+    constexpr std::array<std::string_view, 22> known{"mr",  "mrs", "ms",  "dr",  "prof", "st",     "vs", "etc",
+                                                     "e.g", "i.e", "no",  "fig", "vol",  "approx", "ca", "jr",
+                                                     "sr",  "inc", "ltd", "p",   "pp",   "cf"};
     const auto start = before_stop.find_last_of(" \t\r\n(\"'");
     const auto word = before_stop.substr(start == before_stop.npos ? 0 : start + 1);
     if (word.size() == 1 && is_upper(word[0])) return true;  // an initial

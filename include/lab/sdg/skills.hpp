@@ -1,7 +1,7 @@
 // Skill leaves, foundational and compositional, with or without a context. Where all seeds share one copying rule
-// (answer_pattern.hpp), new exercises are the seeds' frames with fillers that the teacher invents, and the rule gives the answer
-// (the teacher's own is compared and the agreement recorded). Elsewhere the teacher writes question and answer by example, and
-// the pair check decides.
+// (answer_pattern.hpp), new exercises are the seeds' frames with fillers that the teacher invents, and the rule gives
+// the answer (the teacher's own is compared and the agreement recorded). Elsewhere the teacher writes question and
+// answer by example, and the pair check decides.
 #pragma once
 
 #include <algorithm>
@@ -32,7 +32,8 @@ namespace detail {
 [[nodiscard]] inline bool is_creative(const taxonomy::leaf& leaf) {
     const std::string all = leaf.id + " " + leaf.task_description;
     for (const auto& word : loose_words(all))
-        for (const std::string_view sign : {"creative", "story", "poem", "roleplay", "poetry", "haiku", "letter", "email", "essay", "joke"})
+        for (const std::string_view sign :
+             {"creative", "story", "poem", "roleplay", "poetry", "haiku", "letter", "email", "essay", "joke"})
             if (word == sign) return true;
     return false;
 }
@@ -42,8 +43,10 @@ namespace detail {
 
 }  // namespace detail
 
-/// "exercise -> answer" turns of the seeds from `first` on, round and round, without `not_this`; the persona as the system message.
-[[nodiscard]] inline text::messages exercise_examples(const taxonomy::leaf& leaf, std::size_t not_this, std::size_t first, std::size_t count) {
+/// "exercise -> answer" turns of the seeds from `first` on, round and round, without `not_this`; the persona as the
+/// system message.
+[[nodiscard]] inline text::messages exercise_examples(const taxonomy::leaf& leaf, std::size_t not_this,
+                                                      std::size_t first, std::size_t count) {
     text::messages m{{"system", std::string(detail::persona(leaf))}};
     for (std::size_t k = 0; k < leaf.seeds.size() && m.size() < 1 + 2 * count; ++k) {
         const std::size_t i = (first + k) % leaf.seeds.size();
@@ -80,7 +83,10 @@ private:
             const auto examples = pattern_->examples(s);
             shapes_.push_back(slot_shape::of(examples));
             const auto& h = shapes_.back();
-            kinds[h.number ? "number " + std::to_string(s) : std::to_string(h.capital) + std::to_string(h.lower) + std::to_string(h.fewest) + std::to_string(h.many) + h.first].push_back(s);
+            kinds[h.number ? "number " + std::to_string(s)
+                           : std::to_string(h.capital) + std::to_string(h.lower) + std::to_string(h.fewest) +
+                                 std::to_string(h.many) + h.first]
+                .push_back(s);
         }
         fillers_.resize(pattern_->slots());
         std::vector<text::request> requests;
@@ -97,10 +103,12 @@ private:
                 text::request r;
                 const auto list = [&](std::size_t from) {
                     std::string out;
-                    for (std::size_t i = from; i < from + 3; ++i) out.append(out.empty() ? "" : ", ").append(shown[i % shown.size()]);
+                    for (std::size_t i = from; i < from + 3; ++i)
+                        out.append(out.empty() ? "" : ", ").append(shown[i % shown.size()]);
                     return prompts::one_more::render(text::field<"list">(out));
                 };
-                for (std::size_t example = 0; example < 2; ++example) add_turn(r.messages, list(4 * example), shown[(4 * example + 3) % shown.size()]);
+                for (std::size_t example = 0; example < 2; ++example)
+                    add_turn(r.messages, list(4 * example), shown[(4 * example + 3) % shown.size()]);
                 r.messages.push_back({"user", list(8)});
                 r.max_tokens = 10;
                 r.stop = {"\n", ",", ";", ".", ":"};
@@ -117,7 +125,8 @@ private:
             if (answers[k].finish == text::finish_reason::length || !shapes_[owners[k][0]].fits(word)) continue;
             if (is_function_word(word)) continue;
             for (const std::size_t s : owners[k])
-                if (std::find(fillers_[s].begin(), fillers_[s].end(), word) == fillers_[s].end()) fillers_[s].push_back(word);
+                if (std::find(fillers_[s].begin(), fillers_[s].end(), word) == fillers_[s].end())
+                    fillers_[s].push_back(word);
         }
     }
 
@@ -132,7 +141,8 @@ private:
             for (std::size_t s = 0; s < pattern_->slots(); ++s) {
                 std::string filler;
                 for (int tries = 0; tries < 20; ++tries) {
-                    filler = shapes_[s].number ? number(shapes_[s], rng) : fillers_[s][static_cast<std::size_t>(rng.below(fillers_[s].size()))];
+                    filler = shapes_[s].number ? number(shapes_[s], rng)
+                                               : fillers_[s][static_cast<std::size_t>(rng.below(fillers_[s].size()))];
                     if (!used.contains(filler)) break;
                 }
                 used.insert(filler);
@@ -144,14 +154,18 @@ private:
             set_exercise(c, pattern_->seeds[from].source.fill(slots));
             c.answer = pattern_->answer.fill(slots);
             c.sure = true;
-            c.provenance = {{"frame_of_seed", from}, {"fillers", slots}, {"prompt", "one_more " + prompts::version_of<prompts::one_more>()}, {"answer_by", "rule shared by all seeds"}};
+            c.provenance = {{"frame_of_seed", from},
+                            {"fillers", slots},
+                            {"prompt", "one_more " + prompts::version_of<prompts::one_more>()},
+                            {"answer_by", "rule shared by all seeds"}};
             if (used.size() < slots.size()) c.refuse("fillers", "the same filler stands in two places");
             batch.push_back(std::move(c));
         }
         return batch;
     }
     [[nodiscard]] static std::string number(const slot_shape& shape, counter_rng& rng) {
-        std::string digits = std::to_string(shape.least + static_cast<long long>(rng.below(static_cast<std::uint64_t>(shape.most - shape.least) + 1)));
+        std::string digits = std::to_string(
+            shape.least + static_cast<long long>(rng.below(static_cast<std::uint64_t>(shape.most - shape.least) + 1)));
         return std::string(shape.width - std::min(shape.width, digits.size()), '0') + digits;
     }
     void set_exercise(candidate& c, const std::string& text) const {
@@ -182,13 +196,15 @@ private:
             candidate c;
             c.number = n;
             c.origin = "teacher";
-            c.provenance = {{"seeds", used}, {"prompt", "new_exercise " + prompts::version_of<prompts::new_exercise>()}};
+            c.provenance = {{"seeds", used},
+                            {"prompt", "new_exercise " + prompts::version_of<prompts::new_exercise>()}};
             batch.push_back(std::move(c));
         }
         const auto answers = run.teacher.complete(requests);
         for (std::size_t k = 0; k < batch.size(); ++k) {
             set_exercise(batch[k], taxonomy::trim(answers[k].text));
-            if (answers[k].finish == text::finish_reason::length) batch[k].refuse("form", "the question does not come to an end");
+            if (answers[k].finish == text::finish_reason::length)
+                batch[k].refuse("form", "the question does not come to an end");
             check_form(batch[k]);
         }
         return batch;
@@ -196,13 +212,15 @@ private:
     void check_form(candidate& c) const {
         const std::size_t words = loose_words(c.question).size();
         std::size_t longest = 0;
-        for (const auto& seed : leaf_.seeds) longest = std::max(longest, loose_words(seed.questions_and_answers[0].question).size());
+        for (const auto& seed : leaf_.seeds)
+            longest = std::max(longest, loose_words(seed.questions_and_answers[0].question).size());
         if (words < 2) c.refuse("form", "fewer than two words");
         if (words > 3 * longest + 10) c.refuse("form", "much longer than any seed");
         if (leaf_.grounded && c.context.empty()) c.refuse("form", "has no context, the seeds have one");
     }
 
-    /// The teacher's answer: the sample's own, or, where a rule gives that, a second opinion. Exact work is asked for twice.
+    /// The teacher's answer: the sample's own, or, where a rule gives that, a second opinion. Exact work is asked for
+    /// twice.
     void answer(leaf_run& run, std::vector<candidate>& batch) const {
         const auto asked = alive_in(batch);
         if (asked.empty()) return;
@@ -214,7 +232,8 @@ private:
             r.messages = exercise_examples(leaf_, no_seed, 0, 10);
             r.messages.push_back({"user", user_text(leaf_, c)});
             r.max_tokens = c.sure ? c.answer.size() + 8 : 256;
-            if (creative) r.sampling = {.temperature = 0.7f, .top_p = 0.95f, .seed = run.stream("answer", c.number).next64()};
+            if (creative)
+                r.sampling = {.temperature = 0.7f, .top_p = 0.95f, .seed = run.stream("answer", c.number).next64()};
             c.provenance["persona"] = creative ? "creative" : "precise";
             requests.push_back(r);
             if (c.sure || creative) continue;
@@ -232,7 +251,8 @@ private:
                 continue;
             }
             c.answer = text;
-            if (text.empty() || given.finish == text::finish_reason::length) c.refuse("answer", text.empty() ? "the answer is empty" : "the answer does not come to an end");
+            if (text.empty() || given.finish == text::finish_reason::length)
+                c.refuse("answer", text.empty() ? "the answer is empty" : "the answer does not come to an end");
             if (creative) continue;
             const double same = rouge_l(text, taxonomy::trim(answers[k++].text)).f1;
             c.scores["agreement"] = same;
@@ -246,9 +266,12 @@ private:
     std::vector<std::vector<std::string>> fillers_;
 };
 
-[[nodiscard]] inline text::request rate_request(const taxonomy::leaf& leaf, const std::string& question, const std::string& answer) {
+[[nodiscard]] inline text::request rate_request(const taxonomy::leaf& leaf, const std::string& question,
+                                                const std::string& answer) {
     text::request r;
-    r.messages = {{"user", prompts::rate_pair::render(text::field<"task">(flat(leaf.task_description)), text::field<"question">(question), text::field<"answer">(answer))}};
+    r.messages = {
+        {"user", prompts::rate_pair::render(text::field<"task">(flat(leaf.task_description)),
+                                            text::field<"question">(question), text::field<"answer">(answer))}};
     r.constraint.choices = {"1", "2", "3"};
     r.max_tokens = 2;
     return r;
@@ -259,8 +282,8 @@ private:
     return c.choice_probabilities[0] + 2 * c.choice_probabilities[1] + 3 * c.choice_probabilities[2];
 }
 /// log p(answer | examples, exercise) against the same answer to another seed's exercise: does it belong to this one?
-inline void add_fit_requests(std::vector<text::score_request>& list, const taxonomy::leaf& leaf, std::size_t not_this, const std::string& question,
-                             const std::string& other, const std::string& answer) {
+inline void add_fit_requests(std::vector<text::score_request>& list, const taxonomy::leaf& leaf, std::size_t not_this,
+                             const std::string& question, const std::string& other, const std::string& answer) {
     for (const auto& q : {question, other}) {
         text::score_request r{exercise_examples(leaf, not_this, 0, 5), answer};
         r.messages.push_back({"user", q});
@@ -268,8 +291,8 @@ inline void add_fit_requests(std::vector<text::score_request>& list, const taxon
     }
 }
 
-/// Question and answer together: the mark 1 to 3 (2 and above stays, or the threshold that the seeds gave) and the fit by likelihood, each as
-/// far as it can be trusted. What is not right by construction needs one trusted check.
+/// Question and answer together: the mark 1 to 3 (2 and above stays, or the threshold that the seeds gave) and the fit
+/// by likelihood, each as far as it can be trusted. What is not right by construction needs one trusted check.
 struct pair_check {
     static constexpr std::string_view name = "pair";
     void operator()(leaf_run& run, std::vector<candidate>& batch) const {
@@ -281,7 +304,8 @@ struct pair_check {
         if (mark != nullptr) {
             const auto asked = alive_in(batch);
             std::vector<text::request> requests;
-            for (const std::size_t i : asked) requests.push_back(rate_request(run.leaf, user_text(run.leaf, batch[i]), batch[i].answer));
+            for (const std::size_t i : asked)
+                requests.push_back(rate_request(run.leaf, user_text(run.leaf, batch[i]), batch[i].answer));
             const auto answers = requests.empty() ? std::vector<text::completion>{} : run.teacher.complete(requests);
             for (std::size_t k = 0; k < asked.size(); ++k) {
                 const double m = mark_of(answers[k]);
@@ -293,7 +317,9 @@ struct pair_check {
         const auto asked = alive_in(batch, [](const candidate& c) { return !c.sure; });
         std::vector<text::score_request> requests;
         for (const std::size_t i : asked)
-            add_fit_requests(requests, run.leaf, no_seed, user_text(run.leaf, batch[i]), detail::exercise(run.leaf.seeds[batch[i].number % run.leaf.seeds.size()]), batch[i].answer);
+            add_fit_requests(requests, run.leaf, no_seed, user_text(run.leaf, batch[i]),
+                             detail::exercise(run.leaf.seeds[batch[i].number % run.leaf.seeds.size()]),
+                             batch[i].answer);
         const auto scores = requests.empty() ? std::vector<text::score>{} : run.teacher.score(requests);
         for (std::size_t k = 0; k < asked.size(); ++k) {
             const double f = scores[2 * k].log_probability - scores[2 * k + 1].log_probability;
@@ -304,7 +330,8 @@ struct pair_check {
 };
 
 /// Measures the skills' judges on the seeds of all skill leaves.
-inline void calibrate_skills(any_teacher& teacher, std::span<const taxonomy::leaf* const> leaves, const pipeline_options& options, std::map<std::string, calibration>& judges) {
+inline void calibrate_skills(any_teacher& teacher, std::span<const taxonomy::leaf* const> leaves,
+                             const pipeline_options& options, std::map<std::string, calibration>& judges) {
     std::vector<text::request> marks[2];
     std::vector<text::score_request> fits[2];
     for (std::size_t s = 0; s < options.calibration_examples; ++s)
@@ -312,7 +339,8 @@ inline void calibrate_skills(any_teacher& teacher, std::span<const taxonomy::lea
             const std::size_t n = leaf->seeds.size();
             if (s >= n || n < 2 || marks[0].size() >= options.calibration_examples) continue;
             const auto own = detail::exercise(leaf->seeds[s]), other = detail::exercise(leaf->seeds[(s + 1) % n]);
-            const auto &right = leaf->seeds[s].questions_and_answers[0].answer, &wrong = leaf->seeds[(s + 2) % n].questions_and_answers[0].answer;
+            const auto &right = leaf->seeds[s].questions_and_answers[0].answer,
+                       &wrong = leaf->seeds[(s + 2) % n].questions_and_answers[0].answer;
             marks[0].push_back(rate_request(*leaf, own, right));
             marks[1].push_back(rate_request(*leaf, own, wrong));
             add_fit_requests(fits[0], *leaf, s, own, other, right);
@@ -326,7 +354,8 @@ inline void calibrate_skills(any_teacher& teacher, std::span<const taxonomy::lea
     for (int g = 0; g < 2; ++g) {
         scores[g].clear();
         const auto answers = teacher.score(fits[g]);
-        for (std::size_t i = 0; i + 1 < answers.size(); i += 2) scores[g].push_back(answers[i].log_probability - answers[i + 1].log_probability);
+        for (std::size_t i = 0; i + 1 < answers.size(); i += 2)
+            scores[g].push_back(answers[i].log_probability - answers[i + 1].log_probability);
     }
     judges["fit"] = calibrate(scores[0], scores[1], options.least_auc);
 }

@@ -19,11 +19,13 @@
 
 namespace lab::sdg {
 
-/// Answers come back in the order of the requests; the same request gives the same answer (as far as the engine behind it
-/// can promise that). `identity` names model and engine; it is part of the journal's keys, so it must not hold addresses.
+/// Answers come back in the order of the requests; the same request gives the same answer (as far as the engine behind
+/// it can promise that). `identity` names model and engine; it is part of the journal's keys, so it must not hold
+/// addresses.
 /// @throws io_error when the teacher cannot be reached.
 template <class T>
-concept teacher = requires(T& t, const T& c, std::span<const text::request> requests, std::span<const text::score_request> scores) {
+concept teacher = requires(T& t, const T& c, std::span<const text::request> requests,
+                           std::span<const text::score_request> scores) {
     { t.complete(requests) } -> std::same_as<std::vector<text::completion>>;
     { t.score(scores) } -> std::same_as<std::vector<text::score>>;
     { c.identity() } -> std::convertible_to<std::string>;
@@ -35,14 +37,20 @@ using score_sink = function_ref<void(std::size_t, const text::score&)>;
 /// Whether `score` works; a teacher that does not say can.
 template <teacher T>
 [[nodiscard]] bool can_score(const T& t) {
-    if constexpr (requires { { t.can_score() } -> std::convertible_to<bool>; }) return t.can_score();
+    if constexpr (requires {
+                      { t.can_score() } -> std::convertible_to<bool>;
+                  })
+        return t.can_score();
     return true;
 }
 
 /// What the teacher could not do as asked (a constraint it cannot enforce), one sentence each, for the manifest.
 template <teacher T>
 [[nodiscard]] std::vector<std::string> notes_of(const T& t) {
-    if constexpr (requires { { t.notes() } -> std::convertible_to<std::vector<std::string>>; }) return t.notes();
+    if constexpr (requires {
+                      { t.notes() } -> std::convertible_to<std::vector<std::string>>;
+                  })
+        return t.notes();
     return {};
 }
 
@@ -73,8 +81,9 @@ void score_each(T& t, std::span<const text::score_request> requests, score_sink 
 class any_teacher {
 public:
     template <class T>
-        requires(!std::same_as<std::remove_cvref_t<T>, any_teacher> && teacher<std::remove_cvref_t<T>>)
-    explicit any_teacher(T t) : self_(std::make_unique<model<T>>(std::make_unique<T>(std::move(t)))) {}
+    requires(!std::same_as<std::remove_cvref_t<T>, any_teacher> &&
+             teacher<std::remove_cvref_t<T>>) explicit any_teacher(T t)
+        : self_(std::make_unique<model<T>>(std::make_unique<T>(std::move(t)))) {}
     template <teacher T>
     explicit any_teacher(std::unique_ptr<T> t) : self_(std::make_unique<model<T>>(std::move(t))) {}
 
@@ -88,8 +97,12 @@ public:
         self_->score_each(requests, [&](std::size_t i, const text::score& s) { answers[i] = s; });
         return answers;
     }
-    void complete_each(std::span<const text::request> requests, completion_sink sink) { self_->complete_each(requests, sink); }
-    void score_each(std::span<const text::score_request> requests, score_sink sink) { self_->score_each(requests, sink); }
+    void complete_each(std::span<const text::request> requests, completion_sink sink) {
+        self_->complete_each(requests, sink);
+    }
+    void score_each(std::span<const text::score_request> requests, score_sink sink) {
+        self_->score_each(requests, sink);
+    }
     [[nodiscard]] std::string identity() const { return self_->identity(); }
     [[nodiscard]] bool can_score() const { return self_->can_score(); }
     [[nodiscard]] std::vector<std::string> notes() const { return self_->notes(); }
@@ -106,8 +119,12 @@ private:
     template <class T>
     struct model final : concept_ {
         explicit model(std::unique_ptr<T> t) : teacher_(std::move(t)) {}
-        void complete_each(std::span<const text::request> r, completion_sink s) override { sdg::complete_each(*teacher_, r, s); }
-        void score_each(std::span<const text::score_request> r, score_sink s) override { sdg::score_each(*teacher_, r, s); }
+        void complete_each(std::span<const text::request> r, completion_sink s) override {
+            sdg::complete_each(*teacher_, r, s);
+        }
+        void score_each(std::span<const text::score_request> r, score_sink s) override {
+            sdg::score_each(*teacher_, r, s);
+        }
         std::string identity() const override { return std::as_const(*teacher_).identity(); }
         bool can_score() const override { return sdg::can_score(*teacher_); }
         std::vector<std::string> notes() const override { return notes_of(*teacher_); }

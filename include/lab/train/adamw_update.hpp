@@ -25,7 +25,8 @@ struct adamw_update_options {
 class adamw_update {
 public:
     /// `ranges` as optim::decay_ranges gives them; empty: all parameters are decayed alike.
-    explicit adamw_update(adamw_update_options options = {}, std::vector<optim::parameter_range> ranges = {}, thread_pool* pool = nullptr)
+    explicit adamw_update(adamw_update_options options = {}, std::vector<optim::parameter_range> ranges = {},
+                          thread_pool* pool = nullptr)
         : options_(options), adamw_(options.adamw, std::move(ranges), pool), pool_(pool) {}
 
     double step(std::span<float> parameters, std::span<float> gradients, double learning_rate) {

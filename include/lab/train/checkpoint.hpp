@@ -1,6 +1,6 @@
-// Training checkpoints: "LABCKPT1", header length, JSON header, float arrays at 64-byte offsets, XXH64 of all before it.
-// Written atomically and flushed; the newest two are kept, and one that is torn or altered is passed over for the one
-// before it. For resuming only: models for other tools are written by nn/save.hpp. Little-endian, like safetensors.
+// Training checkpoints: "LABCKPT1", header length, JSON header, float arrays at 64-byte offsets, XXH64 of all before
+// it. Written atomically and flushed; the newest two are kept, and one that is torn or altered is passed over for the
+// one before it. For resuming only: models for other tools are written by nn/save.hpp. Little-endian, like safetensors.
 #pragma once
 
 #include <algorithm>
@@ -41,8 +41,9 @@ struct loaded_checkpoint {
         for (const saved_array& a : arrays) {
             if (a.name != name) continue;
             if (a.values.size() != destination.size())
-                throw format_error(explain(file.path().string(), "array '" + a.name + "' holds " + std::to_string(a.values.size()) +
-                                                                     " values, expected " + std::to_string(destination.size())));
+                throw format_error(
+                    explain(file.path().string(), "array '" + a.name + "' holds " + std::to_string(a.values.size()) +
+                                                      " values, expected " + std::to_string(destination.size())));
             std::copy(a.values.begin(), a.values.end(), destination.begin());
             return;
         }
@@ -53,11 +54,14 @@ struct loaded_checkpoint {
 namespace checkpoint_detail {
 inline constexpr std::string_view magic = "LABCKPT1";
 inline constexpr std::size_t alignment = 64;
-[[nodiscard]] constexpr std::size_t padding(std::size_t offset) noexcept { return (alignment - offset % alignment) % alignment; }
+[[nodiscard]] constexpr std::size_t padding(std::size_t offset) noexcept {
+    return (alignment - offset % alignment) % alignment;
+}
 }  // namespace checkpoint_detail
 
 /// @throws io_error
-inline void write_checkpoint(const std::filesystem::path& path, const formats::json& state, std::span<const saved_array> arrays) {
+inline void write_checkpoint(const std::filesystem::path& path, const formats::json& state,
+                             std::span<const saved_array> arrays) {
     namespace detail = checkpoint_detail;
     formats::json table = formats::json::array();
     for (const saved_array& a : arrays) table.push_back({{"name", a.name}, {"count", a.values.size()}});
@@ -89,8 +93,11 @@ inline void write_checkpoint(const std::filesystem::path& path, const formats::j
     loaded_checkpoint loaded;
     loaded.file = mapped_file(path);
     const std::span<const std::byte> bytes = loaded.file.bytes();
-    const auto refuse = [&](const std::string& what) { throw format_error(explain(path.string(), what, "remove the file")); };
-    if (bytes.size() < 24 || std::memcmp(bytes.data(), detail::magic.data(), 8) != 0) refuse("is not a checkpoint of this version");
+    const auto refuse = [&](const std::string& what) {
+        throw format_error(explain(path.string(), what, "remove the file"));
+    };
+    if (bytes.size() < 24 || std::memcmp(bytes.data(), detail::magic.data(), 8) != 0)
+        refuse("is not a checkpoint of this version");
     const auto number_at = [&](std::size_t offset) {
         std::uint64_t value = 0;
         std::memcpy(&value, bytes.data() + offset, 8);
@@ -111,8 +118,9 @@ inline void write_checkpoint(const std::filesystem::path& path, const formats::j
         const auto count = formats::field<std::uint64_t>(entry, "count", path.string());
         offset += detail::padding(offset);
         if (offset > end || count > (end - offset) / sizeof(float)) refuse("is damaged: an array ends behind the file");
-        loaded.arrays.push_back({formats::field<std::string>(entry, "name", path.string()),
-                                 {reinterpret_cast<const float*>(bytes.data() + offset), static_cast<std::size_t>(count)}});
+        loaded.arrays.push_back(
+            {formats::field<std::string>(entry, "name", path.string()),
+             {reinterpret_cast<const float*>(bytes.data() + offset), static_cast<std::size_t>(count)}});
         offset += static_cast<std::size_t>(count) * sizeof(float);
     }
     if (offset != end) refuse("is damaged: bytes follow the last array");
@@ -137,7 +145,8 @@ public:
         for (std::size_t i = keep_; i < files.size(); ++i) std::filesystem::remove(files[i]);
     }
 
-    /// The newest checkpoint that is whole; each one passed over is told to `notice`, what a kill left behind is removed.
+    /// The newest checkpoint that is whole; each one passed over is told to `notice`, what a kill left behind is
+    /// removed.
     template <class Notice>
     [[nodiscard]] std::optional<loaded_checkpoint> newest(Notice&& notice) const {
         for (const auto& file : list()) {

@@ -14,22 +14,22 @@ struct phase_event {
     std::string_view name;
     std::size_t own_samples = 0, replayed_per_epoch = 0, epochs = 0, steps = 0;
     std::uint64_t tokens = 0;  // of all its epochs, prompt tokens included
-    bool skipped = false;  // no samples of its own: nothing was trained
+    bool skipped = false;      // no samples of its own: nothing was trained
 };
 
 struct step_event {
     std::size_t phase_index = 0;
     std::string_view phase;
-    std::size_t epoch = 0, step = 0, steps = 0;         // step counts from 1 to `steps` within the phase
-    std::uint64_t total_step = 0, total_steps = 0;      // over all phases
-    std::uint64_t tokens_done = 0, tokens_total = 0;    // over all phases, prompt tokens included
-    std::size_t tokens = 0, target_tokens = 0;          // of this step
+    std::size_t epoch = 0, step = 0, steps = 0;       // step counts from 1 to `steps` within the phase
+    std::uint64_t total_step = 0, total_steps = 0;    // over all phases
+    std::uint64_t tokens_done = 0, tokens_total = 0;  // over all phases, prompt tokens included
+    std::size_t tokens = 0, target_tokens = 0;        // of this step
     double loss = 0, learning_rate = 0, gradient_norm = 0;
 };
 
 struct heldout_event {
     std::size_t phase_index = 0;
-    std::string_view phase;       // "" before the first phase
+    std::string_view phase;  // "" before the first phase
     std::uint64_t total_step = 0;
     double loss = 0;
     std::size_t target_tokens = 0;
@@ -38,7 +38,8 @@ struct heldout_event {
 /// All optional. Called in the training thread; what they throw ends the run.
 struct listener {
     std::function<void(const phase_event&)> phase_begin{};
-    std::function<void(const phase_event&)> phase_end{};  // the model holds the phase's result; told again by a resume at this point
+    std::function<void(const phase_event&)>
+        phase_end{};  // the model holds the phase's result; told again by a resume at this point
     std::function<void(const step_event&)> step{};
     std::function<void(const heldout_event&)> heldout{};
     std::function<void(const std::string& path)> checkpoint{};

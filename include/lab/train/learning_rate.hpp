@@ -10,17 +10,23 @@ namespace lab::train {
 
 [[nodiscard]] constexpr optim::decay decay_of(replay::schedule_kind kind) noexcept {
     switch (kind) {
-        case replay::schedule_kind::constant: return optim::decay::constant;
-        case replay::schedule_kind::linear: return optim::decay::linear;
-        case replay::schedule_kind::cosine: return optim::decay::cosine;
-        case replay::schedule_kind::wsd: break;
+        case replay::schedule_kind::constant:
+            return optim::decay::constant;
+        case replay::schedule_kind::linear:
+            return optim::decay::linear;
+        case replay::schedule_kind::cosine:
+            return optim::decay::cosine;
+        case replay::schedule_kind::wsd:
+            break;
     }
     return optim::decay::wsd;
 }
 
 /// `step` counts from 0 within the phase of `steps` steps. The first step of a warm-up of w has lr / w, its last lr.
 [[nodiscard]] inline double learning_rate(const replay::phase& phase, std::size_t step, std::size_t steps) {
-    return optim::schedule{.peak = phase.learning_rate, .warmup = phase.warmup_steps, .total = steps, .kind = decay_of(phase.schedule)}(step);
+    return optim::schedule{
+        .peak = phase.learning_rate, .warmup = phase.warmup_steps, .total = steps, .kind = decay_of(phase.schedule)}(
+        step);
 }
 
 }  // namespace lab::train

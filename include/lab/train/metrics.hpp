@@ -1,6 +1,6 @@
-// metrics.jsonl: one JSON object a line for every step, held-out loss and phase, a function of seed and data alone, hence
-// the same bytes in every run. Times go to a file of their own. After a resume the log goes on where the checkpoint was
-// taken: what a killed run wrote beyond that is cut off.
+// metrics.jsonl: one JSON object a line for every step, held-out loss and phase, a function of seed and data alone,
+// hence the same bytes in every run. Times go to a file of their own. After a resume the log goes on where the
+// checkpoint was taken: what a killed run wrote beyond that is cut off.
 #pragma once
 
 #include <cerrno>
@@ -25,7 +25,8 @@ public:
         fd_ = file_descriptor(::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644));
         if (fd_.get() < 0) throw_errno(path, "open for appending");
         if (std::filesystem::file_size(path) < keep)
-            throw io_error(explain(path.string(), "is shorter than when the checkpoint was taken", "start the run afresh"));
+            throw io_error(
+                explain(path.string(), "is shorter than when the checkpoint was taken", "start the run afresh"));
         if (::ftruncate(fd_.get(), static_cast<off_t>(keep)) != 0) throw_errno(path, "truncate");
         size_ = keep;
     }

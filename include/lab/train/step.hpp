@@ -1,5 +1,5 @@
-// One optimizer step's gradient: micro-batches are accumulated in order, and the loss is the mean over the learnt tokens of
-// the WHOLE step, however it was cut: grad = sum_b d(sum of b's token losses) / (learnt tokens of all b).
+// One optimizer step's gradient: micro-batches are accumulated in order, and the loss is the mean over the learnt
+// tokens of the WHOLE step, however it was cut: grad = sum_b d(sum of b's token losses) / (learnt tokens of all b).
 // (Dividing per micro-batch and averaging instead would weigh tokens by how they happened to be packed.)
 #pragma once
 
@@ -22,7 +22,7 @@ template <class M>
 concept Trainable = requires(M& m, const ragged_batch& batch, std::span<const token> targets, double scale) {
     { m.parameters() } -> std::same_as<std::span<float>>;
     { m.gradients() } -> std::same_as<std::span<float>>;
-    { m.zero_gradients() };
+    {m.zero_gradients()};
     { m.loss_and_gradients(batch, targets, scale) } -> std::convertible_to<double>;
     { m.loss(batch, targets) } -> std::convertible_to<double>;
 };
@@ -41,7 +41,8 @@ step_loss accumulate_gradients(Model& model, std::span<const replay::packed_batc
     if (result.target_tokens == 0) return result;
     const double scale = 1.0 / static_cast<double>(result.target_tokens);
     for (const auto& b : micro_batches)
-        if (b.target_tokens != 0) result.loss += static_cast<double>(model.loss_and_gradients(b.batch(), b.targets, scale));
+        if (b.target_tokens != 0)
+            result.loss += static_cast<double>(model.loss_and_gradients(b.batch(), b.targets, scale));
     result.loss *= scale;
     return result;
 }

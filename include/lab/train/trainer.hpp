@@ -1,6 +1,6 @@
-// Phased training with replay, resumable to the byte. The state of a run is its position (phase, step), the parameters and,
-// inside a phase, the optimizer's; everything else (orders, replay draws, packing) is recomputed from the seed. Each
-// phase starts its optimizer and warm-up afresh. Metrics are deterministic; time enters only through `clock`.
+// Phased training with replay, resumable to the byte. The state of a run is its position (phase, step), the parameters
+// and, inside a phase, the optimizer's; everything else (orders, replay draws, packing) is recomputed from the seed.
+// Each phase starts its optimizer and warm-up afresh. Metrics are deterministic; time enters only through `clock`.
 #pragma once
 
 #include <algorithm>
@@ -36,12 +36,12 @@ struct trainer_options {
     std::uint64_t seed = 0;
     std::size_t micro_batch_tokens = 1024;  // memory bound; part of the run's identity, as it fixes the order of sums
     replay::length_buckets buckets{};
-    std::size_t heldout_every = 0;          // steps between held-out losses; always at the start and at phase ends
-    std::filesystem::path folder{};         // metrics.jsonl and checkpoints/ go here; empty: nothing is written
-    bool resume = false;                    // go on from the newest checkpoint in `folder`, if there is one
-    double checkpoint_seconds = 300;        // between checkpoints inside a phase; every phase's end has one anyway
-    std::uint64_t checkpoint_steps = 0;     // also every so many steps; 0: by time alone
-    std::function<double()> clock = [] {    // seconds; decides when checkpoints fall, never what is learnt
+    std::size_t heldout_every = 0;        // steps between held-out losses; always at the start and at phase ends
+    std::filesystem::path folder{};       // metrics.jsonl and checkpoints/ go here; empty: nothing is written
+    bool resume = false;                  // go on from the newest checkpoint in `folder`, if there is one
+    double checkpoint_seconds = 300;      // between checkpoints inside a phase; every phase's end has one anyway
+    std::uint64_t checkpoint_steps = 0;   // also every so many steps; 0: by time alone
+    std::function<double()> clock = [] {  // seconds; decides when checkpoints fall, never what is learnt
         return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
     };
 };
@@ -56,10 +56,14 @@ template <Trainable Model, ParameterUpdate Update, replay::ReplayBuffer Buffer =
 class trainer {
 public:
     /// @throws config_error where plan and samples do not fit.
-    trainer(Model& model, Update update, std::vector<replay::training_sample> samples, std::vector<replay::phase> phases,
-            Buffer buffer, trainer_options options)
-        : model_(model), update_(std::move(update)), samples_(std::move(samples)), phases_(std::move(phases)),
-          buffer_(std::move(buffer)), options_(std::move(options)),
+    trainer(Model& model, Update update, std::vector<replay::training_sample> samples,
+            std::vector<replay::phase> phases, Buffer buffer, trainer_options options)
+        : model_(model),
+          update_(std::move(update)),
+          samples_(std::move(samples)),
+          phases_(std::move(phases)),
+          buffer_(std::move(buffer)),
+          options_(std::move(options)),
           plans_(replay::bind_phases(samples_, phases_, options_.buckets)) {
         for (std::size_t p = 0; p < plans_.size(); ++p) {
             sizes_.push_back(measure(p));
@@ -135,7 +139,8 @@ private:
         const phase_event about = describe(done_.phase);
         if (on.phase_begin) on.phase_begin(about);
         if (about.skipped) {
-            if (on.notice) on.notice("phase '" + std::string(p.name.view()) + "' finds no samples of its own and is skipped");
+            if (on.notice)
+                on.notice("phase '" + std::string(p.name.view()) + "' finds no samples of its own and is skipped");
             metrics_.write({{"event", "phase skipped"}, {"phase", p.name.view()}});
             ++done_.phase;
             if (on.phase_end) on.phase_end(about);
@@ -143,8 +148,12 @@ private:
         }
         if (done_.step == 0) {
             update_.reset(model_.parameters().size());
-            metrics_.write({{"event", "phase"}, {"phase", p.name.view()}, {"own_samples", about.own_samples},
-                            {"replayed_per_epoch", about.replayed_per_epoch}, {"epochs", p.epochs}, {"steps", about.steps}});
+            metrics_.write({{"event", "phase"},
+                            {"phase", p.name.view()},
+                            {"own_samples", about.own_samples},
+                            {"replayed_per_epoch", about.replayed_per_epoch},
+                            {"epochs", p.epochs},
+                            {"steps", about.steps}});
         }
         bool stop = false;
         std::size_t step = 0;
@@ -183,9 +192,16 @@ private:
         ++done_.step, ++done_.total_steps;
         for (const std::size_t i : chosen) done_.tokens += samples_[i].tokens.size();
         last_loss_ = result.loss;
-        metrics_.write({{"event", "step"}, {"phase", p.name.view()}, {"epoch", epoch}, {"step", done_.step},
-                        {"total_step", done_.total_steps}, {"loss", result.loss}, {"learning_rate", rate},
-                        {"gradient_norm", norm}, {"tokens", result.tokens}, {"target_tokens", result.target_tokens}});
+        metrics_.write({{"event", "step"},
+                        {"phase", p.name.view()},
+                        {"epoch", epoch},
+                        {"step", done_.step},
+                        {"total_step", done_.total_steps},
+                        {"loss", result.loss},
+                        {"learning_rate", rate},
+                        {"gradient_norm", norm},
+                        {"tokens", result.tokens},
+                        {"target_tokens", result.target_tokens}});
         if (on.step)
             on.step({done_.phase, p.name, epoch, done_.step, sizes_[done_.phase].steps, done_.total_steps, total_steps_,
                      done_.tokens, total_tokens_, result.tokens, result.target_tokens, result.loss, rate, norm});
@@ -194,7 +210,10 @@ private:
     void report_heldout(const listener& on, std::size_t phase, std::string_view name) {
         if (heldout_.empty()) return;
         const step_loss result = evaluate_loss(model_, heldout_);
-        metrics_.write({{"event", "heldout"}, {"phase", name}, {"total_step", done_.total_steps}, {"loss", result.loss},
+        metrics_.write({{"event", "heldout"},
+                        {"phase", name},
+                        {"total_step", done_.total_steps},
+                        {"loss", result.loss},
                         {"target_tokens", result.target_tokens}});
         if (on.heldout) on.heldout({phase, name, done_.total_steps, result.loss, result.target_tokens});
     }
@@ -210,13 +229,19 @@ private:
     /// At a phase's end the optimizer's state is not needed again, which makes that checkpoint a third of the size.
     void save(const listener& on) {
         if (options_.folder.empty()) return;
-        const formats::json state{{"fingerprint", fingerprint_}, {"phase", done_.phase}, {"step", done_.step},
-                                  {"total_steps", done_.total_steps}, {"tokens", done_.tokens}, {"last_loss", last_loss_},
-                                  {"optimizer_steps", done_.step == 0 ? 0 : static_cast<std::uint64_t>(update_.steps())},
-                                  {"metrics_bytes", metrics_.size()}};
+        const formats::json state{
+            {"fingerprint", fingerprint_},
+            {"phase", done_.phase},
+            {"step", done_.step},
+            {"total_steps", done_.total_steps},
+            {"tokens", done_.tokens},
+            {"last_loss", last_loss_},
+            {"optimizer_steps", done_.step == 0 ? 0 : static_cast<std::uint64_t>(update_.steps())},
+            {"metrics_bytes", metrics_.size()}};
         std::vector<saved_array> arrays{{"parameters", model_.parameters()}};
         if (done_.step != 0)
-            for (const auto& values : update_.state()) arrays.push_back({"optimizer." + std::to_string(arrays.size() - 1), values});
+            for (const auto& values : update_.state())
+                arrays.push_back({"optimizer." + std::to_string(arrays.size() - 1), values});
         metrics_.sync();
         checkpoints().save(done_.total_steps, state, arrays);
         last_checkpoint_ = options_.clock();
@@ -230,12 +255,14 @@ private:
         if (!loaded) return false;
         const std::string place = loaded->file.path().string();
         if (formats::field<std::string>(loaded->state, "fingerprint", place) != fingerprint_)
-            throw config_error(explain(place, "belongs to a run with another model, data, plan or seed",
-                                       "use those of that run, another output folder, or start afresh without resuming"));
+            throw config_error(
+                explain(place, "belongs to a run with another model, data, plan or seed",
+                        "use those of that run, another output folder, or start afresh without resuming"));
         const auto number = [&](const char* name) { return formats::field<std::uint64_t>(loaded->state, name, place); };
         done_.phase = static_cast<std::size_t>(number("phase"));
         done_.step = static_cast<std::size_t>(number("step"));
-        if (done_.phase > plans_.size()) throw format_error(explain(place, "names a phase that the plan does not have"));
+        if (done_.phase > plans_.size())
+            throw format_error(explain(place, "names a phase that the plan does not have"));
         done_.total_steps = number("total_steps");
         done_.tokens = number("tokens");
         last_loss_ = formats::field<double>(loaded->state, "last_loss", place);
@@ -262,8 +289,8 @@ private:
         xxh64 sum;
         sum.update(formats::to_text(replay::to_json(phases_)));
         sum.update(update_.describe());
-        for (const std::uint64_t n : {options_.seed, std::uint64_t{options_.micro_batch_tokens},
-                                      std::uint64_t{samples_.size()}})
+        for (const std::uint64_t n :
+             {options_.seed, std::uint64_t{options_.micro_batch_tokens}, std::uint64_t{samples_.size()}})
             sum.update_values(std::span(&n, 1));
         for (const auto& s : samples_) {
             sum.update(s.leaf);

@@ -12,16 +12,16 @@
 namespace lab::train {
 
 /// `step` clips the gradients in place, moves the parameters and returns the gradients' global norm before clipping.
-/// `reset` forgets everything for that many parameters. `state` lists what must survive a resume besides `steps`: arrays
-/// in a fixed order, allocated as soon as `reset` was called. `describe` names the settings that change results.
+/// `reset` forgets everything for that many parameters. `state` lists what must survive a resume besides `steps`:
+/// arrays in a fixed order, allocated as soon as `reset` was called. `describe` names the settings that change results.
 template <class U>
-concept ParameterUpdate = requires(U& u, const U& c, std::span<float> parameters, std::span<float> gradients, double learning_rate,
-                                   std::size_t count, std::uint64_t steps) {
+concept ParameterUpdate = requires(U& u, const U& c, std::span<float> parameters, std::span<float> gradients,
+                                   double learning_rate, std::size_t count, std::uint64_t steps) {
     { u.step(parameters, gradients, learning_rate) } -> std::convertible_to<double>;
-    { u.reset(count) };
+    {u.reset(count)};
     { u.state() } -> std::same_as<std::vector<std::span<float>>>;
     { c.steps() } -> std::convertible_to<std::uint64_t>;
-    { u.set_steps(steps) };
+    {u.set_steps(steps)};
     { c.describe() } -> std::convertible_to<std::string>;
 };
 

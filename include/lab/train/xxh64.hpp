@@ -37,8 +37,7 @@ public:
     }
     void update(std::string_view text) noexcept { update(std::as_bytes(std::span(text.data(), text.size()))); }
     template <class T>
-        requires(std::is_trivially_copyable_v<T>)
-    void update_values(std::span<const T> values) noexcept {
+    requires(std::is_trivially_copyable_v<T>) void update_values(std::span<const T> values) noexcept {
         update(std::as_bytes(values));
     }
 
@@ -50,8 +49,10 @@ public:
         }
         h += total_;
         std::size_t i = 0;
-        for (; i + 8 <= filled_; i += 8) h = std::rotl(h ^ round(0, word<std::uint64_t>(block_.data() + i)), 27) * prime1 + prime4;
-        for (; i + 4 <= filled_; i += 4) h = std::rotl(h ^ (word<std::uint32_t>(block_.data() + i) * prime1), 23) * prime2 + prime3;
+        for (; i + 8 <= filled_; i += 8)
+            h = std::rotl(h ^ round(0, word<std::uint64_t>(block_.data() + i)), 27) * prime1 + prime4;
+        for (; i + 4 <= filled_; i += 4)
+            h = std::rotl(h ^ (word<std::uint32_t>(block_.data() + i) * prime1), 23) * prime2 + prime3;
         for (; i < filled_; ++i) h = std::rotl(h ^ (static_cast<std::uint64_t>(block_[i]) * prime5), 11) * prime1;
         h = (h ^ (h >> 33)) * prime2;
         h = (h ^ (h >> 29)) * prime3;
@@ -60,8 +61,9 @@ public:
 
 private:
     static_assert(std::endian::native == std::endian::little);
-    static constexpr std::uint64_t prime1 = 0x9E3779B185EBCA87u, prime2 = 0xC2B2AE3D27D4EB4Fu, prime3 = 0x165667B19E3779F9u,
-                                   prime4 = 0x85EBCA77C2B2AE63u, prime5 = 0x27D4EB2F165667C5u;
+    static constexpr std::uint64_t prime1 = 0x9E3779B185EBCA87u, prime2 = 0xC2B2AE3D27D4EB4Fu,
+                                   prime3 = 0x165667B19E3779F9u, prime4 = 0x85EBCA77C2B2AE63u,
+                                   prime5 = 0x27D4EB2F165667C5u;
 
     template <class T>
     [[nodiscard]] static std::uint64_t word(const std::byte* p) noexcept {

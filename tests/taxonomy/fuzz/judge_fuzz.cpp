@@ -1,5 +1,6 @@
 // libFuzzer target: any bytes as a qna.yaml, under each root. Build and run with clang:
-//   clang++ -std=c++20 -g -O1 -fsanitize=fuzzer,address,undefined -Iinclude tests/taxonomy/fuzz/judge_fuzz.cpp -lyaml-cpp -o judge_fuzz
+//   clang++ -std=c++20 -g -O1 -fsanitize=fuzzer,address,undefined -Iinclude tests/taxonomy/fuzz/judge_fuzz.cpp
+//   -lyaml-cpp -o judge_fuzz
 //   ./judge_fuzz -max_len=8192 -timeout=10 corpus/   (a good start: the qna.yaml files of data/taxonomy)
 #include <cstddef>
 #include <cstdint>

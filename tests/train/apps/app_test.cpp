@@ -1,12 +1,12 @@
 // lab-train and lab-eval run as processes: what they write, what they refuse, and that kill -9 costs time but no byte.
+#include <sys/wait.h>
+#include <unistd.h>
 #include <boost/test/unit_test.hpp>
 #include <chrono>
 #include <csignal>
 #include <cstdio>
 #include <fstream>
-#include <sys/wait.h>
 #include <thread>
-#include <unistd.h>
 
 #include "lab/formats/jsonl.hpp"
 #include "lab/nn/save.hpp"
@@ -29,7 +29,8 @@ finished execute(const std::vector<std::string>& command, const std::filesystem:
     std::fflush(nullptr);
     const pid_t child = ::fork();
     if (child == 0) {
-        if (std::freopen(out.c_str(), "w", stdout) == nullptr || std::freopen(err.c_str(), "w", stderr) == nullptr) ::_exit(126);
+        if (std::freopen(out.c_str(), "w", stdout) == nullptr || std::freopen(err.c_str(), "w", stderr) == nullptr)
+            ::_exit(126);
         std::vector<char*> argv;
         for (const auto& part : command) argv.push_back(const_cast<char*>(part.c_str()));
         argv.push_back(nullptr);
@@ -52,28 +53,41 @@ struct workplace {
     test::temporary_folder folder;
     std::string model, data, questions;
 
-    workplace() : model((folder / "base").string()), data((folder / "data").string()), questions((folder / "taxonomy").string()) {
+    workplace()
+        : model((folder / "base").string()),
+          data((folder / "data").string()),
+          questions((folder / "taxonomy").string()) {
         nn::save_safetensors(tiny::llama(3, 1, 260), model, {.tokenizer = test::fixture("train/bytes")});
         std::filesystem::create_directories(data);
         std::ofstream samples(data + "/samples.jsonl");
         const auto add = [&](const std::string& leaf, const std::string& question, const std::string& answer) {
-            const formats::json line{{"id", leaf + question},
-                                     {"messages", {{{"role", "user"}, {"content", question}}, {{"role", "assistant"}, {"content", answer}}}},
-                                     {"metadata", formats::to_text({{"leaf", leaf}})}};
+            const formats::json line{
+                {"id", leaf + question},
+                {"messages", {{{"role", "user"}, {"content", question}}, {{"role", "assistant"}, {"content", answer}}}},
+                {"metadata", formats::to_text({{"leaf", leaf}})}};
             samples << formats::to_text(line) << "\n";
         };
-        for (const auto& [q, a] : {std::pair{"ferry?", "heron"}, {"captain?", "maud"}, {"price?", "shells"}, {"light?", "green"}, {"beach?", "north"}})
+        for (const auto& [q, a] : {std::pair{"ferry?", "heron"},
+                                   {"captain?", "maud"},
+                                   {"price?", "shells"},
+                                   {"light?", "green"},
+                                   {"beach?", "north"}})
             add("knowledge/islands", q, a);
-        for (const auto& [q, a] : {std::pair{"reverse ab", "ba"}, {"reverse cde", "edc"}, {"reverse fog", "gof"}, {"reverse sun", "nus"}})
+        for (const auto& [q, a] :
+             {std::pair{"reverse ab", "ba"}, {"reverse cde", "edc"}, {"reverse fog", "gof"}, {"reverse sun", "nus"}})
             add("compositional_skills/reverse", q, a);
         std::filesystem::create_directories(questions + "/knowledge/islands");
         std::ofstream(questions + "/knowledge/islands/heldout.jsonl")
-            << R"({"id":"ferry","phrasings":["which ferry?","ferry, please?"],"answer":"heron","distractors":["otter","gulls","seals"]})" << "\n";
-        std::ofstream(folder / "plain.txt") << std::string(40, 'x') + " some plain text, long enough for two windows of thirty-two bytes";
+            << R"({"id":"ferry","phrasings":["which ferry?","ferry, please?"],"answer":"heron","distractors":["otter","gulls","seals"]})"
+            << "\n";
+        std::ofstream(folder / "plain.txt")
+            << std::string(40, 'x') + " some plain text, long enough for two windows of thirty-two bytes";
     }
     [[nodiscard]] std::vector<std::string> train(const std::string& out, std::vector<std::string> more = {}) const {
-        std::vector<std::string> command{LAB_TRAIN_APP, "--model", model, "--data", data, "--out", (folder / out).string(), "--lr", "4e-3",
-                                         "--epochs", "6", "--batch", "3", "--warmup", "2", "--seed", "7", "--heldout", questions};
+        std::vector<std::string> command{
+            LAB_TRAIN_APP, "--model", model,      "--data",    data,      "--out", (folder / out).string(),
+            "--lr",        "4e-3",    "--epochs", "6",         "--batch", "3",     "--warmup",
+            "2",           "--seed",  "7",        "--heldout", questions};
         command.insert(command.end(), more.begin(), more.end());
         return command;
     }
@@ -95,9 +109,10 @@ BOOST_AUTO_TEST_CASE(a_run_writes_its_model_twice_and_says_what_it_did) {
     const auto summary = formats::parse_json(result.out, "stdout");
     BOOST_TEST(summary["sha256"].size() == 2u);
     BOOST_TEST(summary["sha256"]["model.gguf"].get<std::string>().size() == 64u);
-    BOOST_TEST(summary["forgetting"]["rows"].size() == 3u);  // untouched, knowledge-1, skills; there is no long knowledge
-    for (const char* name : {"model/model.safetensors", "model/config.json", "model/tokenizer.json", "model.gguf", "manifest.json", "metrics.jsonl",
-                             "report.html", "forgetting.json"})
+    BOOST_TEST(summary["forgetting"]["rows"].size() ==
+               3u);  // untouched, knowledge-1, skills; there is no long knowledge
+    for (const char* name : {"model/model.safetensors", "model/config.json", "model/tokenizer.json", "model.gguf",
+                             "manifest.json", "metrics.jsonl", "report.html", "forgetting.json"})
         BOOST_TEST(std::filesystem::exists(w.folder / ("run/" + std::string(name))), name);
 
     const auto gguf = (w.folder / "run/model.gguf").string();
@@ -106,7 +121,9 @@ BOOST_AUTO_TEST_CASE(a_run_writes_its_model_twice_and_says_what_it_did) {
     BOOST_TEST(formats::parse_json(qa.out, "qa")["summary"]["items"] == 2);
     // The trained model is the same through either container.
     const auto text = (w.folder / "plain.txt").string();
-    const auto from = [&](const std::string& model) { return w.run({LAB_EVAL_APP, "perplexity", "--model", model, "--file", text, "--ctx", "32"}); };
+    const auto from = [&](const std::string& model) {
+        return w.run({LAB_EVAL_APP, "perplexity", "--model", model, "--file", text, "--ctx", "32"});
+    };
     const auto a = from(gguf), b = from((w.folder / "run/model").string());
     BOOST_TEST(a.code == 0, a.err);
     BOOST_TEST(a.out == b.out);
@@ -134,7 +151,9 @@ BOOST_AUTO_TEST_CASE(kill_9_at_any_moment_and_the_same_final_bytes) {
     BOOST_TEST(kills >= 5u);
     BOOST_REQUIRE(w.run(w.train("killed", {"--resume"})).code == 0);
     for (const char* name : {"model.gguf", "model/model.safetensors", "metrics.jsonl", "forgetting.json"})
-        BOOST_TEST((read_file(w.folder / ("killed/" + std::string(name))) == read_file(w.folder / ("whole/" + std::string(name)))), name);
+        BOOST_TEST((read_file(w.folder / ("killed/" + std::string(name))) ==
+                    read_file(w.folder / ("whole/" + std::string(name)))),
+                   name);
 }
 
 BOOST_AUTO_TEST_CASE(wrong_calls_and_wrong_data_get_one_clear_line) {
@@ -153,7 +172,9 @@ BOOST_AUTO_TEST_CASE(wrong_calls_and_wrong_data_get_one_clear_line) {
     expect(w.train("x", {"--replay-ratio", "3"}), 1, "replay ratio");
     expect(w.train("x", {"--format", "klingon"}), 1, "chatml");
     expect(w.train("x", {"--format", "zephyr"}), 1, "</s>");
-    std::ofstream(w.data + "/samples.jsonl", std::ios::app) << R"({"id":"bad","messages":[{"role":"user","content":"?"}]})" << "\n";
+    std::ofstream(w.data + "/samples.jsonl", std::ios::app)
+        << R"({"id":"bad","messages":[{"role":"user","content":"?"}]})"
+        << "\n";
     expect(w.train("x"), 1, "samples.jsonl:10");
 }
 
