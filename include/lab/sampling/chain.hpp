@@ -33,13 +33,31 @@ consteval bool ends_in_selector() {
 }
 }  // namespace detail
 
+/// What a chain offers on top of its own `apply` and `draw`.
+template <class Chain>
+class sampling_chain {
+public:
+    /// apply, then draw.
+    [[nodiscard]] token pick(candidates& c, std::span<const token> history) const {
+        const auto& self = static_cast<const Chain&>(*this);
+        self.apply(c, history);
+        return self.draw(c, history);
+    }
+    /// The next token for raw logits [vocabulary]. `scratch` keeps its memory between steps.
+    [[nodiscard]] token sample(std::span<const float> logits, std::span<const token> history,
+                               candidates& scratch) const {
+        scratch.assign(logits);
+        return pick(scratch, history);
+    }
+};
+
 /// Every element is a Sampler, the last one a Sampler or a Selector.
 template <class... S>
 concept SamplersThenSelector = detail::samplers_then_selector<S...>();
 
 template <class... S>
 requires SamplersThenSelector<S...>
-class chain {
+class chain : public sampling_chain<chain<S...>> {
 public:
     explicit constexpr chain(S... samplers) : samplers_(std::move(samplers)...) {}
 
@@ -57,24 +75,13 @@ public:
         else
             return multinomial{}.select(c, history);
     }
-    /// apply, then draw.
-    [[nodiscard]] token pick(candidates& c, std::span<const token> history) const {
-        apply(c, history);
-        return draw(c, history);
-    }
-    /// The next token for raw logits [vocabulary]. `scratch` keeps its memory between steps.
-    [[nodiscard]] token sample(std::span<const float> logits, std::span<const token> history,
-                               candidates& scratch) const {
-        scratch.assign(logits);
-        return pick(scratch, history);
-    }
 
 private:
     std::tuple<S...> samplers_;
 };
 
 /// Any chain, for choices made at run time. Copies share the chain, which has no state.
-class any_chain {
+class any_chain : public sampling_chain<any_chain> {
 public:
     template <class... S>
     any_chain(chain<S...> samplers)  // NOLINT: implicit
@@ -82,15 +89,6 @@ public:
 
     void apply(candidates& c, std::span<const token> history) const { self_->apply(c, history); }
     [[nodiscard]] token draw(candidates& c, std::span<const token> history) const { return self_->draw(c, history); }
-    [[nodiscard]] token pick(candidates& c, std::span<const token> history) const {
-        apply(c, history);
-        return draw(c, history);
-    }
-    [[nodiscard]] token sample(std::span<const float> logits, std::span<const token> history,
-                               candidates& scratch) const {
-        scratch.assign(logits);
-        return pick(scratch, history);
-    }
 
 private:
     struct base {
