@@ -38,6 +38,16 @@ BOOST_AUTO_TEST_CASE(seeds_must_share_the_rule) {
     BOOST_TEST(!sdg::shared_pattern(std::span(sources).first(2), std::span(reversed).first(2)).has_value());
 }
 
+BOOST_AUTO_TEST_CASE(words_of_every_answer_may_be_form) {
+    const list sources{"A kite at Marl.", "Tom saw a bell in Holm.", "A drum lies at Kettle Bay."};
+    const list answers{"kite at Marl", "bell at Holm", "drum at Kettle Bay"};
+    const auto pattern = sdg::shared_pattern(sources, answers);
+    BOOST_TEST_REQUIRE(pattern.has_value());
+    BOOST_TEST(pattern->answer.literals == (list{"", " at ", ""}));
+    BOOST_TEST(pattern->examples(1) == (list{"Marl", "Holm", "Kettle Bay"}));
+    BOOST_TEST(pattern->seeds[2].source.fill(list{"hat", "Low Pier"}) == "A hat lies at Low Pier.");
+}
+
 BOOST_AUTO_TEST_CASE(shapes_know_their_kind) {
     const auto hour = sdg::slot_shape::of(list{"07", "21", "12"});
     BOOST_TEST((hour.number && hour.least == 7 && hour.most == 21));

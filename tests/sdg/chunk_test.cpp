@@ -81,4 +81,16 @@ BOOST_AUTO_TEST_CASE(refuses_sizes_that_cannot_work) {
                       config_error);
 }
 
+BOOST_AUTO_TEST_CASE(plain_text_has_headings_too) {
+    const auto blocks =
+        sdg::markdown_blocks("HARBOUR\n\nA game for two.\n\nA turn\n\nSail first. Then trade.\n\nThe end\n");
+    BOOST_TEST_REQUIRE(blocks.size() == 5u);
+    BOOST_TEST((blocks[0].kind == sdg::block_kind::heading));
+    BOOST_TEST(blocks[1].headings == std::vector<std::string>{"HARBOUR"});
+    BOOST_TEST(blocks[3].headings == (std::vector<std::string>{"HARBOUR", "A turn"}));
+    BOOST_TEST((blocks[4].kind == sdg::block_kind::paragraph));  // nothing follows it
+    for (const auto& b : sdg::markdown_blocks("# Real\n\nShort line\n\nText here.\n"))
+        BOOST_TEST(b.headings == std::vector<std::string>{"Real"});
+}
+
 BOOST_AUTO_TEST_SUITE_END()

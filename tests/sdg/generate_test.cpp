@@ -177,7 +177,41 @@ BOOST_AUTO_TEST_CASE(good_samples_are_kept_and_the_rest_says_why) {
 
     const auto& poem = run.leaves[2];  // no rule, no judge: nothing is taken on trust
     BOOST_TEST(poem.kept.size() == 3u);
-    BOOST_TEST(poem.shortfall.find("refused by") != std::string::npos);
+    BOOST_TEST(poem.proposed == 0u);
+    BOOST_TEST(poem.shortfall.find("stronger teacher") != std::string::npos);
+}
+
+BOOST_AUTO_TEST_CASE(a_teacher_that_answers_the_seeds_wrong_writes_no_samples) {
+    taxonomy::leaf sums;
+    sums.id = "foundational_skills->sums";
+    sums.kind = taxonomy::root::foundational;
+    sums.task_description = "Add.";
+    for (const auto& [q, a] : std::vector<std::pair<const char*, const char*>>{
+             {"One and two", "three"}, {"Two and two", "four"}, {"Five and one", "six"}, {"Six and one", "seven"}})
+        sums.seeds.push_back({"", {{q, a}}, {}});
+    const std::vector<taxonomy::leaf> leaves{sums};
+    for (const bool able : {false, true}) {
+        std::size_t written = 0;
+        const sdg::scripted_teacher script(
+            [&](const text::request& r) {
+                text::completion c;
+                c.text = r.constraint.choices.empty() ? "no idea" : r.constraint.choices[0];
+                c.choice_probabilities.assign(r.constraint.choices.size(), 1.0);
+                const auto& asked = r.messages.back().content;
+                for (const auto& seed : sums.seeds)
+                    if (able && seed.questions_and_answers[0].question == asked)
+                        c.text = seed.questions_and_answers[0].answer;
+                written += asked.find("new exercise") != std::string::npos;
+                return c;
+            },
+            [](const text::score_request&) {
+                return text::score{-1.0, 1};
+            });
+        sdg::any_teacher teacher{script};
+        const auto run = sdg::generate(leaves, teacher, {.samples_per_leaf = 3}, count);
+        BOOST_TEST((written > 0) == able);
+        if (!able) BOOST_TEST(run.leaves[0].shortfall.find("only 0 of 4 of the seeds") != std::string::npos);
+    }
 }
 
 BOOST_AUTO_TEST_CASE(private_data_never_becomes_a_sample) {

@@ -44,6 +44,39 @@ BOOST_AUTO_TEST_CASE(sentences_become_questions) {
     BOOST_TEST(forms("The market is held on Thursday.") == list{"When is the market held? [on Thursday]"});
 }
 
+BOOST_AUTO_TEST_CASE(common_verbs_numbers_and_times) {
+    BOOST_TEST(forms("The board shows 37 squares.") ==
+               (list{"How many squares does the board show? [37]", "What does the board show? [37 squares]"}));
+    BOOST_TEST(forms("An extra bag for paper costs 25 crowns and can be bought in the library.") ==
+               (list{"How many crowns does an extra bag for paper cost? [25]",
+                     "What does an extra bag for paper cost? [25 crowns]"}));
+    BOOST_TEST(forms("A ship can carry three cubes.") ==
+               (list{"How many cubes can a ship carry? [three]", "What can a ship carry? [three cubes]"}));
+    BOOST_TEST(forms("A game lasts about 75 minutes.") == list{"How long does a game last? [about 75 minutes]"});
+    BOOST_TEST(forms("The goblets are 8 to 15 mm tall.") == list{"How tall are the goblets? [8 to 15 mm]"});
+    BOOST_TEST(forms("The annual fee is 1,240 crowns per year.") ==
+               list{"What is the annual fee? [1,240 crowns per year]"});
+    BOOST_TEST(forms("The club was founded in 1887.") == list{"When was the club founded? [in 1887]"});
+    BOOST_TEST(forms("The plants are dried for three days.") ==
+               list{"How long are the plants dried? [for three days]"});
+    BOOST_TEST(forms("The green bin is for food waste.") == list{"What is the green bin for? [food waste]"});
+    BOOST_TEST(forms("The copper map grows on slate.") == list{"Where does the copper map grow? [on slate]"});
+    BOOST_TEST(forms("Agnes Thorwald founded the club.") == list{"Who founded the club? [Agnes Thorwald]"});
+    for (const char* sentence : {"The thallus grows about 4 mm.", "The boats in the harbour leave early.",
+                                 "Each player takes one ship, six cubes and nine coins."})
+        BOOST_TEST(forms(sentence).empty(), sentence);
+}
+
+BOOST_AUTO_TEST_CASE(pronouns_mean_the_subject_before) {
+    BOOST_TEST(sdg::antecedent_of("The green bin is for food waste.", "It") == "The green bin");
+    BOOST_TEST(sdg::antecedent_of("The harbour of the islands has a crane.", "It") == "The harbour of the islands");
+    BOOST_TEST(sdg::antecedent_of("Maud Tansley is the captain.", "She") == "Maud Tansley");
+    BOOST_TEST(sdg::antecedent_of("The captain is tired.", "She").empty());
+    for (const char* many : {"The ferries land at Port Ellory.", "The ferries must land at Port Ellory.",
+                             "Next to the pier is the inn.", "It is late.", "No."})
+        BOOST_TEST(sdg::antecedent_of(many, "It").empty(), many);
+}
+
 BOOST_AUTO_TEST_CASE(what_fits_no_rule_gives_nothing) {
     for (const char* sentence :
          {"", "No.", "It serves hot plum soup.", "There is no bridge and no airport.",

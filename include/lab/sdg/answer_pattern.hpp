@@ -74,13 +74,21 @@ namespace detail {
 }  // namespace detail
 
 /// Takes a seed apart by the longest copied stretches, from the left of the answer; nothing when no word is copied.
-[[nodiscard]] inline std::optional<copied_answer> take_apart(std::string_view source, std::string_view answer) {
+/// @param fixed words that belong to the form of the answer, though they may stand in the source as well
+[[nodiscard]] inline std::optional<copied_answer> take_apart(std::string_view source, std::string_view answer,
+                                                             std::span<const std::string> fixed = {}) {
     using namespace detail;
+    const auto is_fixed = [&](std::size_t at) {
+        std::size_t end = at;
+        while (end < answer.size() && in_word(answer, end)) ++end;
+        return std::find(fixed.begin(), fixed.end(), answer.substr(at, end - at)) != fixed.end();
+    };
     copied_answer out;
     for (std::size_t at = 0; at < answer.size();) {
         std::size_t best = 0;
         if (starts_word(answer, at))
             for (std::size_t end = at + 1; end <= answer.size(); ++end) {
+                if (starts_word(answer, end - 1) && is_fixed(end - 1)) break;
                 if (!ends_word(answer, end)) continue;
                 if (whole_word_places(source, answer.substr(at, end - at)).empty()) break;
                 best = end;
@@ -127,19 +135,44 @@ struct answer_pattern {
     [[nodiscard]] std::size_t slots() const { return seeds.front().slots.size(); }
 };
 
-/// @param sources, answers of the seeds
-/// @return nothing unless there are at least three seeds and every one has the same answer form
-[[nodiscard]] inline std::optional<answer_pattern> shared_pattern(std::span<const std::string> sources,
-                                                                  std::span<const std::string> answers) {
-    if (sources.size() < 3 || sources.size() != answers.size()) return std::nullopt;
+namespace detail {
+[[nodiscard]] inline std::optional<answer_pattern> pattern_with(std::span<const std::string> sources,
+                                                                std::span<const std::string> answers,
+                                                                std::span<const std::string> fixed) {
     answer_pattern pattern;
     for (std::size_t i = 0; i < sources.size(); ++i) {
-        auto seed = take_apart(sources[i], answers[i]);
+        auto seed = take_apart(sources[i], answers[i], fixed);
         if (!seed || (i > 0 && seed->answer != pattern.answer)) return std::nullopt;
         if (i == 0) pattern.answer = seed->answer;
         pattern.seeds.push_back(std::move(*seed));
     }
     return pattern;
+}
+/// Words that stand in every one of the texts.
+[[nodiscard]] inline std::vector<std::string> common_words(std::span<const std::string> texts) {
+    std::vector<std::string> common;
+    for (std::size_t at = 0; at < texts[0].size(); ++at) {
+        if (!starts_word(texts[0], at)) continue;
+        std::size_t end = at;
+        while (end < texts[0].size() && in_word(texts[0], end)) ++end;
+        const std::string word = texts[0].substr(at, end - at);
+        if (std::all_of(texts.begin(), texts.end(), [&](const auto& t) { return !whole_word_places(t, word).empty(); }))
+            common.push_back(word);
+    }
+    return common;
+}
+}  // namespace detail
+
+/// Words that all answers share may be form rather than copy ("X at Y", where some sources happen to say "at Y"): they
+/// are tried as such when the longest copies do not agree.
+/// @param sources, answers of the seeds
+/// @return nothing unless there are at least three seeds and every one has the same answer form
+[[nodiscard]] inline std::optional<answer_pattern> shared_pattern(std::span<const std::string> sources,
+                                                                  std::span<const std::string> answers) {
+    if (sources.size() < 3 || sources.size() != answers.size()) return std::nullopt;
+    if (auto pattern = detail::pattern_with(sources, answers, {})) return pattern;
+    const auto fixed = detail::common_words(answers);
+    return fixed.empty() ? std::nullopt : detail::pattern_with(sources, answers, fixed);
 }
 
 /// What the fillers of a slot have in common, as far as it can be seen from outside.

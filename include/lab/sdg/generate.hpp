@@ -88,11 +88,15 @@ private:
         if (leaf.kind == taxonomy::root::knowledge) {
             const knowledge_source source(leaf, options_, count_);
             fill(run, r, source, knowledge_pipeline(), 8, source.items() * options_.budget / 2);
-            if (leaf.documents.empty() && !r.shortfall.empty())
-                r.shortfall += "; the leaf has no document to ask about";
+            if (!r.shortfall.empty())
+                r.shortfall += leaf.documents.empty()
+                                   ? "; the leaf has no document to ask about: give its folder with --documents"
+                                   : "; add documents in plain sentences, or seeds, or ask for fewer samples";
         } else {
             skill_source source(leaf);
-            fill(run, r, source, skill_pipeline(), 16, r.wanted * options_.budget);
+            r.shortfall = source.obstacle(run);
+            if (r.shortfall.empty()) fill(run, r, source, skill_pipeline(), 16, r.wanted * options_.budget);
+            report(leaf.id);
         }
         result_.leaves.push_back(std::move(r));
     }

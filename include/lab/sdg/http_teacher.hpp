@@ -72,7 +72,10 @@ public:
             sink);
     }
     [[nodiscard]] bool can_score() const noexcept { return state_->options.dialect != http_dialect::plain; }
-    [[nodiscard]] std::string identity() const { return "http:" + state_->options.model + state_->details; }
+    [[nodiscard]] std::string identity() const {
+        const std::string& name = state_->options.model;  // llama-server's is a path, which differs between machines
+        return "http:" + (name.starts_with('/') ? name.substr(name.rfind('/') + 1) : name) + state_->details;
+    }
     [[nodiscard]] std::vector<std::string> notes() const {
         const std::lock_guard lock(state_->mutex);
         return {state_->notes.begin(), state_->notes.end()};

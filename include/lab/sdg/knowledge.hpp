@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "lab/sdg/knowledge_checks.hpp"
+#include "lab/sdg/language.hpp"
 
 namespace lab::sdg {
 
@@ -53,7 +54,7 @@ class knowledge_source {
 public:
     /// @param count tokens of a text, for the chunks
     knowledge_source(const taxonomy::leaf& leaf, const pipeline_options& options, token_counter count)
-        : leaf_(leaf), topic_(topic_of(leaf)) {
+        : leaf_(leaf), language_(language_in(leaf)), topic_(language_ == language::english ? topic_of(leaf) : "") {
         std::vector<item> facts, seeds, completions, sections;
         for (const auto& document : leaf.documents)
             for (auto& piece : chunks_of(document.text, options.chunks, count))
@@ -127,8 +128,51 @@ private:
         kind what;
         std::string sentence;
         question_form form;
-        std::size_t a, b;  // seed: context, question; else a: index of the place
+        std::size_t a, b;       // seed: context, question; else a: index of the place
+        bool resolved = false;  // the sentence's pronoun was replaced by what it means: to be confirmed
     };
+
+    [[nodiscard]] static language language_in(const taxonomy::leaf& leaf) {
+        std::string text;
+        for (const auto& seed : leaf.seeds) {
+            text += seed.context + " ";
+            for (const auto& qa : seed.questions_and_answers) text += qa.question + " ";
+        }
+        return language_of(text);
+    }
+    /// Numbering says nothing in a question: "§ 2 Putting out", "3.1 Bins".
+    [[nodiscard]] static std::string without_numbering(std::string_view heading) {
+        std::size_t at = 0;
+        const auto numbering = [](char c) {
+            return detail::is_digit(c) || detail::is_space(c) || c == '.' || c == ')';
+        };
+        if (heading.starts_with("\xc2\xa7")) at = 2;
+        while (at < heading.size() && numbering(heading[at])) ++at;
+        return std::string(at == heading.size() ? heading : heading.substr(at));
+    }
+    /// A sentence to complete where no rule of grammar applies: it ends in a number with its unit, else in what stands
+    /// behind the last preposition or article, else in its last two words. @return where the answer begins; 0: nowhere
+    [[nodiscard]] static std::size_t gap_of(const std::string& sentence) {
+        const auto w = detail::split_words(sentence);
+        if (w.size() < 5 || w.size() > 25 || !sentence.ends_with('.') || sentence.find('|') != sentence.npos ||
+            sentence.find('\"') != sentence.npos || !detail::is_name(w[0]) ||
+            detail::one_of(detail::lower(w[0]), detail::unclear_openings))
+            return 0;
+        std::size_t first = w.size() - 2;
+        for (std::size_t i = w.size() - 1; i > std::max<std::size_t>(3, w.size() - std::min<std::size_t>(w.size(), 5));
+             --i) {
+            if (detail::is_number(w[i]) || detail::one_of(w[i], detail::determiners)) {
+                first = i;
+                break;
+            }
+            if (detail::one_of(w[i], detail::prepositions) && w[i] != "of" && i + 1 < w.size()) {
+                first = i + 1;
+                break;
+            }
+        }
+        const auto place = sentence.rfind(detail::join(w, first, w.size()));
+        return place == sentence.npos ? 0 : place;
+    }
 
     void read(const std::string& path, const chunk& piece, std::vector<item>& facts, std::vector<item>& completions,
               std::vector<item>& sections) {
@@ -136,20 +180,46 @@ private:
                            piece.headings.size() < 2 ? "" : piece.headings.back(), piece.span, flat(piece.text),
                            sha256_hex(piece.text)});
         const std::size_t at = places_.size() - 1;
+        std::string subject;  // of the sentence before: what "it" means
         for (const auto& s : sentences_of(piece.text)) {
-            const std::string sentence = flat(s.of(piece.text));
-            std::map<std::string, bool> answers;
-            bool completed = false;
-            for (auto& form : questions_from(sentence)) {
+            std::string sentence = flat(s.of(piece.text));
+            if (sentence.find('|') != sentence.npos) continue;  // a table's row is no sentence
+            const std::string opening = sentence.substr(0, sentence.find(' '));
+            bool resolved = false;
+            if (language_ == language::english && (opening == "It" || opening == "He" || opening == "She")) {
+                const auto meant = antecedent_of(subject, opening);
+                if (!meant.empty()) sentence = meant + sentence.substr(opening.size());
+                resolved = !meant.empty();
+            } else {
+                subject = sentence;
+            }
+            std::vector<std::string> answers;
+            bool completed = resolved;
+            for (auto& form : questions_of(sentence)) {
                 const auto end = sentence.rfind(form.answer);
                 if (end != sentence.npos && end > 10 && end + form.answer.size() + 1 >= sentence.size() && !completed)
                     completions.push_back({kind::completion, sentence, form, at, end}), completed = true;
-                if (answers.emplace(form.answer, true).second) facts.push_back({kind::fact, sentence, form, at, 0});
+                const bool told = std::any_of(answers.begin(), answers.end(), [&](const std::string& a) {
+                    return a == form.answer || form.answer.starts_with(a + " ");  // "three", "three cubes"
+                });
+                if (told) continue;
+                answers.push_back(form.answer);
+                facts.push_back({kind::fact, sentence, form, at, 0, resolved});
             }
+            if (const auto gap = completed ? 0 : gap_of(sentence); gap > 10)
+                completions.push_back({kind::completion,
+                                       sentence,
+                                       {{}, sentence.substr(gap, sentence.size() - gap - 1), "last-words"},
+                                       at,
+                                       gap});
         }
         if (!places_[at].section.empty()) sections.push_back({kind::section, {}, {}, at, 0});
     }
 
+    /// The rules for questions are English.
+    [[nodiscard]] std::vector<question_form> questions_of(const std::string& sentence) const {
+        return language_ == language::english ? questions_from(sentence) : std::vector<question_form>{};
+    }
     [[nodiscard]] candidate start(std::uint64_t n, const char* origin, const place& where) const {
         candidate c;
         c.number = n;
@@ -160,9 +230,14 @@ private:
         return c;
     }
     /// Named topic: a question must make sense by itself.
-    [[nodiscard]] std::string with_topic(const question_form& form) const {
+    [[nodiscard]] std::string with_topic(const question_form& form, const place& where) const {
         const auto asked = content_set(form.question);
-        return topic_.empty() || detail::subset(content_set(topic_), asked) ? form.question : about_topic(form, topic_);
+        if (!topic_.empty())
+            return detail::subset(content_set(topic_), asked) ? form.question : about_topic(form, topic_);
+        const std::string subject = without_numbering(where.section.empty() ? where.document : where.section);
+        for (const auto& stem : content_set(subject))
+            if (asked.contains(stem)) return form.question;
+        return about_topic({form.question, form.answer, {}}, subject);
     }
     /// The first line up to its question mark.
     static std::string as_question(std::string text) {
@@ -202,11 +277,11 @@ private:
         base.answer = it.form.answer;
         base.provenance["asks"] = it.sentence;
         if (pass == 0)
-            for (const auto& form : questions_from(it.sentence)) {
+            for (const auto& form : questions_of(it.sentence)) {
                 if (form.answer != it.form.answer) continue;
                 candidate c = base;
-                c.question = with_topic(form);
-                c.sure = true;
+                c.question = with_topic(form, where);
+                c.sure = !it.resolved;
                 c.provenance["rule"] = form.rule;
                 batch.push_back(std::move(c));
             }
@@ -233,6 +308,14 @@ private:
         base.answer = qa.answer;
         base.group = "seed " + qa.question;
         base.provenance = {{"seed", {it.a, it.b}}, {"asks", qa.question}};
+        if (pass == 0 && language_ != language::english && !few_words_in(language_).empty()) {
+            candidate c = base;
+            c.question = std::string(few_words_in(language_)) + qa.question;
+            c.sure = c.plain = true;
+            c.provenance["rule"] = "few-words";
+            batch.push_back(std::move(c));
+        }
+        if (language_ != language::english) return;  // openings and examples of rephrasing are English
         if (pass == 0)
             for (const auto& form : other_forms(qa.question, topic_)) {
                 candidate c = base;
@@ -247,6 +330,10 @@ private:
             add_turn(examples, prompts::rephrase::render(text::field<"question">(from)), std::string(to));
         for (const char* opening : {"Which", "What is the name of", "Tell me"}) {
             if (qa.question.starts_with(opening)) continue;
+            if (qa.question.starts_with("How") && opening == std::string_view("Which")) continue;
+            const auto answer = detail::split_words(qa.answer);
+            if (opening == std::string_view("What is the name of") && !detail::all_names(answer, 0, answer.size()))
+                continue;  // only a name has one
             requests.push_back(open(examples, prompts::rephrase::render(text::field<"question">(qa.question)), opening,
                                     pass, run.stream(opening, n)));
             requests.back().stop = {"\n"};
@@ -261,8 +348,7 @@ private:
         candidate c = start(n, "completion", where);
         std::string beginning = it.sentence.substr(0, it.b);
         while (!beginning.empty() && beginning.back() == ' ') beginning.pop_back();
-        c.question = prompts::complete_sentence::render(text::field<"document">(where.document),
-                                                        text::field<"beginning">(beginning));
+        c.question = complete_in(language_, where.document, beginning);
         c.answer = it.form.answer;
         c.sure = true;
         c.provenance["prompt"] = "complete_sentence " + prompts::version_of<prompts::complete_sentence>();
@@ -273,10 +359,10 @@ private:
     [[nodiscard]] candidate section(const item& it, std::uint64_t n) const {
         const place& where = places_[it.a];
         candidate c = start(n, "section", where);
-        c.question = prompts::recall_section::render(text::field<"document">(where.document),
-                                                     text::field<"section">(where.section));
+        c.question = recall_in(language_, where.document, where.section);
         std::size_t words = 0;
         for (const auto& s : sentences_of(where.text)) {
+            if (s.of(where.text).find('|') != std::string_view::npos) continue;
             words += loose_words(s.of(where.text)).size();
             if (words > 80 && !c.answer.empty()) break;
             c.answer.append(c.answer.empty() ? "" : " ").append(s.of(where.text));
@@ -287,6 +373,7 @@ private:
     }
 
     const taxonomy::leaf& leaf_;
+    language language_;
     std::string topic_;
     std::vector<place> places_;
     std::vector<item> items_;

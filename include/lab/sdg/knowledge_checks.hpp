@@ -254,7 +254,8 @@ struct relevant {
     static constexpr std::string_view name = "relevant";
     void operator()(leaf_run& run, std::vector<candidate>& batch) const {
         const auto* judge = run.trusted(std::string(name));
-        const auto asked = alive_in(batch);
+        const auto asked = alive_in(  // it was measured on questions: what is to be completed or recalled is none
+            batch, [](const candidate& c) { return c.origin == "document" || c.origin == "variation"; });
         if (judge == nullptr || asked.empty()) return;
         std::vector<text::request> requests;
         for (const std::size_t i : asked)

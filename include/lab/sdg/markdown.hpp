@@ -59,6 +59,31 @@ struct parser_deleter {
     return out;
 }
 
+/// Whether a document without a Markdown heading has this line as one: short, by itself, without a full stop.
+[[nodiscard]] inline bool looks_like_heading(std::string_view line) {
+    if (line.empty() || line.size() > 60 || line.find('\n') != line.npos) return false;
+    if (is_lower(line[0]) || std::string_view("-*|>\"'").find(line[0]) != std::string_view::npos) return false;
+    return std::string_view(".,;:!?|").find(line.back()) == std::string_view::npos;
+}
+/// Headings of plain text: the first line by itself is the title, later ones open sections; a line that nothing
+/// follows is none.
+inline void find_plain_headings(std::vector<markdown_block>& blocks, std::string_view text) {
+    for (const auto& b : blocks)
+        if (b.kind == block_kind::heading) return;
+    std::string title, section;
+    for (std::size_t i = 0; i < blocks.size(); ++i) {
+        auto& b = blocks[i];
+        const auto line = b.span.of(text);
+        const bool follows = i + 1 < blocks.size() && !looks_like_heading(blocks[i + 1].span.of(text));
+        if (b.kind == block_kind::paragraph && looks_like_heading(line) && (follows || i == 0)) {
+            b.kind = block_kind::heading;
+            (i == 0 ? title : section) = std::string(line);
+        }
+        if (!title.empty()) b.headings.push_back(title);
+        if (!section.empty()) b.headings.push_back(section);
+    }
+}
+
 }  // namespace detail
 
 /// Top-level blocks in order. @throws error when cmark-gfm cannot be set up
@@ -118,6 +143,7 @@ struct parser_deleter {
         }
         if (b.span.size() > 0) blocks.push_back(std::move(b));
     }
+    detail::find_plain_headings(blocks, text);
     return blocks;
 }
 

@@ -24,6 +24,10 @@ using new_exercise = text::prompt<"{{task}}\nWrite a new exercise of this kind."
 using one_more = text::prompt<"One more of this kind: {{list}}">;
 using recall_section = text::prompt<"What does \"{{document}}\" say about \"{{section}}\"?">;
 using complete_sentence = text::prompt<"Complete this sentence from \"{{document}}\": {{beginning}} ...">;
+using recall_section_german = text::prompt<"Was steht in „{{document}}“ über „{{section}}“?">;
+using recall_section_french = text::prompt<"Que dit « {{document}} » au sujet de « {{section}} » ?">;
+using complete_sentence_german = text::prompt<"Ergänze diesen Satz aus „{{document}}“: {{beginning}} ...">;
+using complete_sentence_french = text::prompt<"Complète cette phrase de « {{document}} » : {{beginning}} ...">;
 
 /// Judges: answered by constrained choice, the probabilities are kept.
 using is_grounded = text::prompt<
@@ -54,9 +58,11 @@ inline constexpr std::array<std::pair<std::string_view, std::string_view>, 4> re
 /// One number for all wordings above: a journal or a sample tells by it which edition of the prompts was used.
 inline constexpr std::uint64_t edition = [] {
     std::uint64_t h = 0xcbf29ce484222325u;
-    for (const auto part : {open_book::text, ask_about::text, rephrase::text, new_exercise::text, one_more::text,
-                            recall_section::text, complete_sentence::text, is_grounded::text, is_clear_question::text,
-                            rate_pair::text, is_safe::text, precise_persona, creative_persona})
+    for (const auto part :
+         {open_book::text, ask_about::text, rephrase::text, new_exercise::text, one_more::text, recall_section::text,
+          complete_sentence::text, recall_section_german::text, recall_section_french::text,
+          complete_sentence_german::text, complete_sentence_french::text, is_grounded::text, is_clear_question::text,
+          rate_pair::text, is_safe::text, precise_persona, creative_persona})
         h = hash64(part, h);
     for (const auto& [from, to] : rephrasings) h = hash64(to, hash64(from, h));
     return h;

@@ -51,6 +51,24 @@ inline constexpr std::array<std::string_view, 27> time_words{
     "night",   "noon",     "midnight",  "sunrise",  "sunset", "spring",   "summer", "autumn",    "winter",
     "january", "february", "march",     "april",    "june",   "july",     "august", "september", "december"};
 
+/// Verbs that tell something of a thing. A closed list is surer than an ending: "boats" is none.
+inline constexpr std::array<std::string_view, 64> telling_verbs{
+    "accepts",  "begins",   "belongs", "bears",   "breaks", "carries", "closes", "collects", "comes",    "consists",
+    "contains", "costs",    "covers",  "doubles", "eats",   "ends",    "enters", "faces",    "feeds",    "flies",
+    "flows",    "forms",    "gets",    "gives",   "goes",   "grows",   "hangs",  "holds",    "includes", "keeps",
+    "lasts",    "lays",     "leads",   "leaves",  "lies",   "lives",   "loses",  "makes",    "means",    "measures",
+    "meets",    "moves",    "needs",   "opens",   "owns",   "pays",    "plays",  "points",   "produces", "reaches",
+    "receives", "requires", "returns", "runs",    "sells",  "serves",  "shows",  "sits",     "sleeps",   "stands",
+    "starts",   "takes",    "turns",   "weighs"};
+inline constexpr std::array<std::string_view, 12> time_units{
+    "second", "seconds", "minute", "minutes", "hour", "hours", "day", "days", "week", "weeks", "months", "years"};
+/// Of the telling verbs, those without an object: a number behind them is a measure, not a thing.
+inline constexpr std::array<std::string_view, 12> objectless{"grows", "goes", "comes",  "lives", "stands", "sits",
+                                                             "hangs", "lies", "sleeps", "runs",  "flies",  "moves"};
+/// What is measured: "is 12 metres long" answers "how long".
+inline constexpr std::array<std::string_view, 9> measured{"long", "tall",  "high",  "wide", "deep",
+                                                          "old",  "heavy", "thick", "large"};
+
 [[nodiscard]] inline std::string lower(std::string_view text) {
     std::string out(text);
     std::transform(out.begin(), out.end(), out.begin(), to_lower);
@@ -82,9 +100,18 @@ inline constexpr std::array<std::string_view, 27> time_words{
         text[0] = to_lower(text[0]);
     return text;
 }
+[[nodiscard]] inline bool is_number(std::string_view word) {
+    return one_of(word, number_words) || word == "one" || (!word.empty() && is_digit(word[0]));
+}
+/// "1887": four digits that are likelier a year than a count.
+[[nodiscard]] inline bool is_year(std::string_view word) {
+    return word.size() == 4 && std::all_of(word.begin(), word.end(), is_digit) && (word[0] == '1' || word[0] == '2');
+}
 [[nodiscard]] inline bool tells_time(const word_list& words, std::size_t begin, std::size_t end) {
+    if (end == begin + 1 && is_year(words[begin])) return true;
     for (std::size_t i = begin; i < end; ++i) {
         std::string word = lower(words[i]);
+        if (word == "a.m" || word == "p.m" || word == "a.m." || word == "p.m.") return true;
         if (one_of(word, time_words) ||
             (word.ends_with('s') && one_of(std::string_view(word).substr(0, word.size() - 1), time_words)))
             return true;
@@ -118,7 +145,8 @@ inline constexpr std::array<std::string_view, 27> time_words{
         const std::string next = lower(words[std::min(i + (joined ? 1 : 0), words.size() - 1)]);
         if (!stop && !joined && !opens_clause(next)) continue;
         if (!stop && !joined && one_of(next, pronouns)) continue;  // an object, no new clause
-        if (!opens_clause(next)) return {};
+        const bool predicate = joined && !stop && (one_of(next, be_words) || one_of(next, telling_verbs));
+        if (!opens_clause(next) && !predicate) return {};  // "costs five crowns and can be bought": a second predicate
         words.resize(i);
         if (stop) words.back().pop_back();
         break;
@@ -130,7 +158,51 @@ inline constexpr std::array<std::string_view, 27> time_words{
     return words;
 }
 
+/// "stands" to "stand", "carries" to "carry", "reaches" to "reach".
+[[nodiscard]] inline std::string base_form(std::string verb) {
+    verb.pop_back();
+    if (verb.ends_with("she") || verb.ends_with("che") || verb.ends_with("sse") || verb.ends_with("xe") ||
+        verb == "goe")
+        verb.pop_back();
+    if (verb.ends_with("ie") && verb.size() > 3) verb.replace(verb.size() - 2, 2, "y");
+    return verb;
+}
+/// Where the first verb that these rules know stands; words.size() when there is none among the first eight.
+[[nodiscard]] inline std::size_t known_verb(const word_list& w) {
+    for (std::size_t i = 1; i < std::min<std::size_t>(w.size(), 8); ++i)
+        if (one_of(w[i], be_words) || one_of(w[i], modal_words) || w[i] == "has" || one_of(w[i], telling_verbs))
+            return i;
+    return w.size();
+}
+/// A phrase that can be a verb's subject: an article and its noun, or names; no clause, no list.
+[[nodiscard]] inline bool is_subject(const word_list& w, std::size_t end) {
+    if (end == 0 || (end == 1 && !is_year(w[0]))) return false;
+    if (!one_of(lower(w[0]), determiners) && !is_name(w[0])) return false;
+    for (std::size_t i = 0; i < end; ++i)
+        if (opens_clause(lower(w[i])) || w[i].ends_with(',') || w[i] == "and" || w[i] == "or" || w[i].ends_with(')'))
+            return false;
+    return true;
+}
+
 }  // namespace detail
+
+/// Whom "it", "he" or "she" at the start of the next sentence means: this sentence's subject, when it is one thing or
+/// one person; else nothing.
+[[nodiscard]] inline std::string antecedent_of(std::string_view sentence, std::string_view pronoun) {
+    using namespace detail;
+    const word_list w = split_words(sentence);
+    if (w.size() < 3 || one_of(lower(w[0]), unclear_openings)) return {};
+    const std::size_t verb = known_verb(w);
+    if (verb >= w.size() || !is_subject(w, verb) || w[verb] == "are" || w[verb] == "were") return {};
+    const bool names = all_names(w, 0, verb) && !one_of(lower(w[0]), determiners);
+    if (lower(pronoun) != "it" && !names) return {};
+    const std::string first = lower(w[0]);
+    if (one_of(first, determiners) && first != "the" && first != "a" && first != "an") return {};
+    std::size_t head = 0;  // the noun before "of" or "in" says whether it is one or many
+    while (head + 1 < verb && !one_of(w[head + 1], prepositions)) ++head;
+    if (!names && w[head].ends_with('s') && !w[head].ends_with("ss") && !w[head].ends_with("us")) return {};
+    return join(w, 0, verb);
+}
 
 /// Questions that the sentence answers.
 [[nodiscard]] inline std::vector<question_form> questions_from(std::string_view sentence) {
@@ -159,9 +231,13 @@ inline constexpr std::array<std::string_view, 27> time_words{
             const std::string asked = opening + (middle.empty() ? "" : " ") + middle;
             const bool place = w[p] == "in" || w[p] == "on" || w[p] == "at" || w[p] == "behind" || w[p] == "beside" ||
                                w[p] == "under" || w[p] == "near";
-            if (tells_time(w, p + 1, w.size())) {
+            if (w[p] == "for" && p + 2 < w.size() && is_number(w[p + 1]) && one_of(w[p + 2], time_units)) {
+                add("how long " + asked, join(w, p, p + 3), "how-long");
+            } else if (w[p] == "for" && p == from && opening.starts_with("is ")) {
+                add("what " + asked + " for", inner, "is-for");
+            } else if (tells_time(w, p + 1, w.size())) {
                 add("when " + asked, phrase, rule.data());
-            } else if (place && !all_names(w, p + 1, w.size())) {
+            } else if (place && (!all_names(w, p + 1, w.size()) || w[p] == "in" || w[p] == "near")) {
                 add("where " + asked, phrase, rule.data());
             } else if (w[p] == "by" && all_names(w, p + 1, w.size())) {
                 add("who " + asked + " by", inner, rule.data());
@@ -184,6 +260,18 @@ inline constexpr std::array<std::string_view, 27> time_words{
             const std::string rest = join(w, after, w.size());
             add(std::string(person_after ? "who " : "what ") + w[verb] + " " + subject, rest, "is-what");
             if (w[after] == "the") add(std::string("what ") + w[verb] + " " + rest, subject, "what-is");
+        } else if (!modal && is_number(w[after]) && !is_year(w[after]) && after + 1 < w.size() &&
+                   w.size() - after <= 6) {
+            const bool size = one_of(w.back(), measured);
+            add((size ? "how " + w.back() + " " : std::string("what ")) + w[verb] + " " + subject,
+                join(w, after, w.size() - (size ? 1 : 0)), size ? "how-big" : "is-number");
+        } else if (modal && after + 2 < w.size() && w.size() - after <= 6 && is_number(w[after + 1]) &&
+                   std::none_of(w.begin() + static_cast<std::ptrdiff_t>(after), w.end(),
+                                [](const std::string& x) { return one_of(x, prepositions); })) {
+            if (w.back().ends_with('s'))
+                add("how many " + join(w, after + 2, w.size()) + " " + w[verb] + " " + subject + " " + w[after],
+                    w[after + 1], "how-many");
+            add("what " + w[verb] + " " + subject + " " + w[after], join(w, after + 1, w.size()), "modal-object");
         } else if (w[after] == "made" && after + 2 < w.size() && w[after + 1] == "of") {
             add("what " + w[verb] + " " + subject + " made of", join(w, after + 2, w.size()), "made-of");
         } else {
@@ -222,15 +310,42 @@ inline constexpr std::array<std::string_view, 27> time_words{
     std::size_t name_end = one_of(lower(w[0]), determiners) ? 1 : 0;
     while (name_end < w.size() && is_name(w[name_end])) ++name_end;
     const std::size_t names = name_end - (one_of(lower(w[0]), determiners) ? 1 : 0);
-    if (names < 2 || name_end >= w.size()) return forms;  // one capital may only open the sentence
-    std::string base = w[name_end];
-    if (base.size() < 4 || !base.ends_with('s') || base.ends_with("ss")) return forms;
-    base.pop_back();
-    if (base.ends_with("she") || base.ends_with("che") || base.ends_with("sse") || base.ends_with("xe"))
-        base.pop_back();
-    if (base.ends_with("ie")) base.replace(base.size() - 2, 2, "y");
-    add("what " + join(w, name_end, w.size()), join(w, 0, name_end), "name-does");
-    ask_phrases("does " + inside(w, 0, name_end) + " " + base, name_end + 1, "does-phrase");
+    // One capital may only open the sentence.
+    if (names >= 2 && name_end < w.size() && w[name_end].size() >= 4 && w[name_end].ends_with('s') &&
+        !w[name_end].ends_with("ss")) {
+        add("what " + join(w, name_end, w.size()), join(w, 0, name_end), "name-does");
+        ask_phrases("does " + inside(w, 0, name_end) + " " + base_form(w[name_end]), name_end + 1, "does-phrase");
+        return forms;
+    }
+    // "Agnes Thorwald founded the club"
+    if (names >= 2 && name_end + 1 < w.size() && w[name_end].ends_with("ed") && !one_of(lower(w[0]), determiners) &&
+        (one_of(w[name_end + 1], determiners) || is_name(w[name_end + 1]))) {
+        add("who " + join(w, name_end, w.size()), join(w, 0, name_end), "name-did");
+        return forms;
+    }
+    // "The board shows 37 spaces", "The copper map grows on slate"
+    const std::size_t tells = known_verb(w);
+    if (tells + 1 >= w.size() || !one_of(w[tells], telling_verbs) || !is_subject(w, tells)) return forms;
+    const std::string does = "does " + inside(w, 0, tells) + " " + base_form(w[tells]);
+    std::size_t object = tells + 1, phrase = object;
+    while (phrase < w.size() && !one_of(w[phrase], prepositions)) ++phrase;
+    if (phrase == object || one_of(w[tells], objectless)) {
+        if (phrase == object) ask_phrases(does, object, "does-phrase");
+    } else if (phrase == w.size() && phrase - object <= 6 && !is_year(w[object])) {
+        const bool about = w[object] == "about" || w[object] == "only";
+        const std::size_t number = object + (about ? 1 : 0);
+        if (number + 1 < w.size() && is_number(w[number]) && one_of(w[number + 1], time_units)) {
+            add("how long " + does, join(w, object, w.size()), "how-long");
+        } else if (number + 1 < w.size() && is_number(w[number]) && w[number + 1].ends_with('s') &&
+                   number + 2 == w.size()) {
+            add("how many " + w[number + 1] + " " + does, join(w, object, number + 1), "how-many");
+            add("what " + does, join(w, object, w.size()), "does-what");
+        } else {
+            add("what " + does, join(w, object, w.size()), "does-what");
+        }
+    } else if (phrase < w.size() && phrase - object <= 4) {
+        ask_phrases(does + " " + join(w, object, phrase), phrase, "does-phrase");
+    }
     return forms;
 }
 

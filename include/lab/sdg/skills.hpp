@@ -1,7 +1,7 @@
 // Skill leaves, foundational and compositional, with or without a context. Where all seeds share one copying rule
 // (answer_pattern.hpp), new exercises are the seeds' frames with fillers that the teacher invents, and the rule gives
 // the answer (the teacher's own is compared and the agreement recorded). Elsewhere the teacher writes question and
-// answer by example, and the pair check decides.
+// answer by example, if it has shown on the seeds that it can or that it can judge, and the pair check decides.
 #pragma once
 
 #include <algorithm>
@@ -40,6 +40,12 @@ namespace detail {
 [[nodiscard]] inline std::string_view persona(const taxonomy::leaf& leaf) {
     return is_creative(leaf) ? prompts::creative_persona : prompts::precise_persona;
 }
+/// Short answers are right or wrong by themselves; there are many good long ones.
+[[nodiscard]] inline bool has_short_answers(const taxonomy::leaf& leaf) {
+    std::size_t words = 0;
+    for (const auto& seed : leaf.seeds) words += loose_words(seed.questions_and_answers[0].answer).size();
+    return words <= 6 * leaf.seeds.size();
+}
 
 }  // namespace detail
 
@@ -66,6 +72,34 @@ public:
         pattern_ = shared_pattern(sources, answers);
     }
     [[nodiscard]] bool has_pattern() const noexcept { return pattern_.has_value(); }
+
+    /// Whether samples of the teacher's own can be trusted: a shared rule gives the answers, or its marks are trusted,
+    /// or it answers four of five seeds right, each with the others as examples.
+    /// @return empty, else what is missing and what to do
+    [[nodiscard]] std::string obstacle(leaf_run& run) const {
+        if (pattern_ || run.trusted("mark") != nullptr) return {};
+        const std::string stronger =
+            "take a stronger teacher, or write the leaf so that the answers copy words of the questions in one form";
+        if (detail::is_creative(leaf_) || !detail::has_short_answers(leaf_))
+            return "long answers need a judge, and this teacher's marks do not tell right seeds from wrong ones; " +
+                   stronger;
+        std::vector<text::request> requests;
+        for (std::size_t s = 0; s < leaf_.seeds.size(); ++s) {
+            text::request r;
+            r.messages = exercise_examples(leaf_, s, 0, 10);
+            r.messages.push_back({"user", detail::exercise(leaf_.seeds[s])});
+            r.max_tokens = leaf_.seeds[s].questions_and_answers[0].answer.size() + 8;
+            requests.push_back(std::move(r));
+        }
+        const auto answers = run.teacher.complete(requests);
+        std::size_t right = 0;
+        for (std::size_t s = 0; s < answers.size(); ++s)
+            right += loose_words(answers[s].text) == loose_words(leaf_.seeds[s].questions_and_answers[0].answer);
+        if (5 * right >= 4 * answers.size()) return {};
+        return "the teacher answers only " + std::to_string(right) + " of " + std::to_string(answers.size()) +
+               " of the seeds right with the others as examples, so its answers to new questions are not taken; " +
+               stronger;
+    }
 
     [[nodiscard]] std::vector<candidate> propose(leaf_run& run, std::uint64_t first, std::size_t count) {
         auto batch = pattern_ ? from_frames(run, first, count) : from_teacher(run, first, count);
