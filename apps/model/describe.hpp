@@ -130,8 +130,9 @@ inline void describe_tensors(formats::json& out, std::span<const formats::stored
 
 /// One value on one line; long texts (chat templates) are cut unless `whole`.
 [[nodiscard]] inline std::string one_line(const formats::json& value, bool whole) {
-    if (value.is_object() && value.contains("count"))
-        return "[" + value["count"].dump() + " x " + value["type"].get<std::string>() + "]";
+    if (value.is_object() && value.size() == 2 && value.contains("count") && value.contains("type"))
+        return "[" + formats::to_text(value["count"]) + " x " +
+               (value["type"].is_string() ? value["type"].get<std::string>() : formats::to_text(value["type"])) + "]";
     std::string text = formats::to_text(value);
     constexpr std::size_t limit = 100;
     if (whole || text.size() <= limit) return text;

@@ -57,6 +57,15 @@ BOOST_AUTO_TEST_CASE(paths_that_hold_no_tokenizer) {
     refuses<lab::io_error>([&] { (void)load_tokenizer_file(folder / "absent.gguf"); }, "absent.gguf");
     lab::write_file_atomically(folder / "x.model", "not a model");
     refuses<lab::format_error>([&] { (void)load_tokenizer_file(folder / "x.model"); }, "x.model");
+    for (const auto& [name, text] : {std::pair{"notes.txt", "Ferries leave at nine.\n"},
+                                     {"lines.txt", "\n\n"},
+                                     {"tokenizer.model", ""},
+                                     {"model.gguf", "GG"}}) {
+        lab::write_file_atomically(folder / name, text);
+        refuses<lab::format_error>([&] { (void)load_tokenizer_file(folder / name); }, "is of no known kind");
+        refuses<lab::format_error>([&] { (void)load_tokenizer_file(folder / name); }, "GGUF");
+    }
+    std::filesystem::remove(folder / "tokenizer.model");
     lab::write_file_atomically(folder / "empty.gguf", "");
     refuses<lab::format_error>([&] { (void)load_tokenizer_file(folder / "empty.gguf"); }, "empty.gguf");
     refuses<lab::config_error>(

@@ -103,6 +103,21 @@ inline void apply_settings(vocabulary& v, const std::filesystem::path& folder) {
     }
 }
 
+/// The pieces of a tokenizer.model. SentencePiece's files have no magic number: what is no such file, and is not called
+/// one either, is of no known kind.
+inline formats::sentencepiece_model read_pieces(const std::filesystem::path& path) {
+    const mapped_file file(path);
+    try {
+        return formats::parse_sentencepiece(file.bytes(), path.string());
+    } catch (const format_error&) {
+        if (path.extension() == ".model" && !file.bytes().empty()) throw;
+        throw format_error(explain(path.string(),
+                                   file.bytes().empty() ? "is empty, so it is of no known kind" : "is of no known kind",
+                                   "a tokenizer is read from a GGUF file, a tokenizer.json, a SentencePiece "
+                                   "tokenizer.model, or a folder with one of the last two"));
+    }
+}
+
 }  // namespace folder_files
 
 /// The vocabulary behind `path`. @throws io_error, format_error, config_error, each naming the file.
@@ -125,7 +140,7 @@ inline void apply_settings(vocabulary& v, const std::filesystem::path& folder) {
     if (path.extension() == ".json") {
         v = tokenizer_json_reader::read(formats::parse_json(read_file(path), path.string()), path.string());
     } else {
-        v = make_vocabulary(formats::load_sentencepiece(path), path.string());
+        v = make_vocabulary(folder_files::read_pieces(path), path.string());
         folder_files::apply_added_tokens(v, folder / "added_tokens.json");
     }
     folder_files::apply_settings(v, folder);

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cmath>
 #include <concepts>
 #include <cstddef>
 #include <memory>
@@ -218,6 +219,8 @@ private:
         state_ = std::make_shared<state_of<encoder>>(std::move(v), make);
     }
 
+    static constexpr std::size_t longest_text = std::size_t{1} << 14;
+
     static void check(const vocabulary& v) {
         constexpr std::string_view place = "vocabulary";
         if (v.texts.empty()) throw format_error(explain(place, "has no tokens"));
@@ -225,6 +228,13 @@ private:
         if (v.kinds.size() != v.texts.size())
             throw format_error(explain(place, std::to_string(v.texts.size()) + " tokens but " +
                                                   std::to_string(v.kinds.size()) + " token types"));
+        for (std::size_t i = 0; i < v.texts.size(); ++i)
+            if (v.texts[i].size() > longest_text)  // building the tables takes the square of a text's length
+                throw format_error(explain(place, "token " + std::to_string(i) + " is " +
+                                                      std::to_string(v.texts[i].size()) + " bytes long, at most " +
+                                                      std::to_string(longest_text) + " are read"));
+        if (std::any_of(v.scores.begin(), v.scores.end(), [](float score) { return std::isnan(score); }))
+            throw format_error(explain(place, "a token's score is not a number"));
         if (v.merges.size() > 0x10000000) throw format_error(explain(place, "has more than 268 million merges"));
         const auto in_range = [&](token id) { return id >= 0 && static_cast<std::size_t>(id) < v.texts.size(); };
         for (const token id : {v.bos, v.eos, v.unknown, v.padding})
