@@ -49,7 +49,7 @@ cxxopts::Options command_line() {
 }
 
 /// The format named, else the checkpoint's own template, else the known format that the template resembles.
-text::any_chat_format choose_format(const std::string& name, const tokenizer::tokenizer& tokens) {
+text::any_chat_format choose_format(const std::string& name, const lab::tokenizer::tokenizer& tokens) {
     if (name.empty() && !tokens.chat_template().empty()) {
         try {
             return text::checkpoint_format(tokens);
@@ -108,7 +108,7 @@ int run(int argc, char** argv) {
     (void)sampling::make_chain(sampling);  // a wrong option is told before the model is loaded
 
     const std::string path = text_of("model");
-    auto tokens = tokenizer::load_tokenizer(path);
+    auto tokens = lab::tokenizer::load_tokenizer(path);
     auto format = choose_format(text_of("format"), tokens);
     infer::engine engine(nn::load_model(path, {.threads = args["threads"].as<std::size_t>()}), std::move(tokens));
     reseeding_chat chat(engine, std::move(format), sampling,

@@ -73,8 +73,8 @@ struct setting {
 
 std::vector<problem> problems() {
     std::vector<problem> all;
-    for (const std::size_t dim : {4, 16, 20, 64, 80})
-        for (const std::size_t window : {0, 5, 70})
+    for (const std::size_t dim : {4u, 16u, 20u, 64u, 80u})
+        for (const std::size_t window : {0u, 5u, 70u})
             all.push_back({{0, 0, 60}, {1, 200, 131}, {6, 2, dim, window, 0.3}});
     all.push_back({{0}, {513}, {9, 3, 64, 0, 0.125}});
     all.push_back({{63, 64, 65, 127}, {64, 65, 66, 130}, {4, 4, 32, 64, 0.2}});
@@ -134,13 +134,13 @@ BOOST_AUTO_TEST_CASE(gradients_match_the_twin) {
 
 BOOST_AUTO_TEST_CASE(a_token_is_the_same_bits_alone_and_in_any_batch) {
     thread_pool one(1), three(3);
-    for (const std::size_t window : {0, 50}) {
+    for (const std::size_t window : {0u, 50u}) {
         const problem whole{{0}, {300}, {6, 2, 24, window, 0.3}};
         const setting<float> all(whole);
         const auto q = random<3>({300, 6, 24}, 3);
         tensor<float, 3> expected(q.shape()), y(q.shape());
         native_cpu(one).attention(q, all.batch(), all.kv_views, whole.options, expected);
-        for (const std::size_t step : {1, 7, 64, 100}) {
+        for (const std::size_t step : {1u, 7u, 64u, 100u}) {
             for (std::size_t first = 0; first < 300; first += step) {
                 // The cache ends where this piece ends, as it does while generating.
                 const std::size_t last = std::min<std::size_t>(300, first + step);
@@ -160,7 +160,7 @@ BOOST_AUTO_TEST_CASE(a_token_is_the_same_bits_alone_and_in_any_batch) {
 BOOST_AUTO_TEST_CASE(gradients_do_not_depend_on_threads) {
     const problem p{{0, 0}, {150, 90}, {6, 3, 32, 0, 0.3}};
     std::optional<std::vector<float>> first;
-    for (const std::size_t threads : {1, 2, 3}) {
+    for (const std::size_t threads : {1u, 2u, 3u}) {
         thread_pool pool(threads);
         const setting<float> f(p);
         const extents<3> shape{f.tokens.size(), 6, 32};

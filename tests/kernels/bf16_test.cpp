@@ -34,9 +34,9 @@ BOOST_AUTO_TEST_CASE(products_are_those_of_the_rounded_operands) {
     thread_pool pool(2);
     const native_cpu cpu(pool, bf16);
     const kernels::reference<double> reference;
-    for (const std::size_t m : {1, 7, 65})
-        for (const std::size_t in : {1, 33, 300})
-            for (const std::size_t out : {1, 48, 101}) {
+    for (const std::size_t m : {1u, 7u, 65u})
+        for (const std::size_t in : {1u, 33u, 300u})
+            for (const std::size_t out : {1u, 48u, 101u}) {
                 const auto x = random<2>({m, in}, 1), w = random<2>({out, in}, 2), dy = random<2>({m, out}, 3);
                 const auto xd = in_double(rounded(x)), wd = in_double(rounded(w)), dyd = in_double(rounded(dy));
                 tensor<float> y({m, out}), dx({m, in}), dw({out, in});
@@ -62,7 +62,7 @@ BOOST_AUTO_TEST_CASE(a_row_does_not_depend_on_the_others_nor_on_threads) {
     const auto x = random<2>({64, 301}, 1), w = random<2>({150, 301}, 2), dy = random<2>({64, 150}, 3);
     tensor<float> whole({64, 150}), dw1({150, 301}), dw3({150, 301});
     native_cpu(one, bf16).matmul(x, weight(w), whole);
-    for (const std::size_t rows : {1, 3, 8, 20}) {
+    for (const std::size_t rows : {1u, 3u, 8u, 20u}) {
         tensor<float> part({rows, 150});
         native_cpu(three, bf16).matmul(x.get().slice(5, 5 + rows), weight(w), part);
         BOOST_TEST(same_bits<float>(part.get(), whole.get().slice(5, 5 + rows)));

@@ -29,9 +29,9 @@ const std::size_t sizes[] = {0, 1, 2, 7, 8, 9, 15, 16, 17, 47, 48, 49, 151};
 BOOST_AUTO_TEST_CASE(product_is_its_definition_bit_for_bit) {
     thread_pool pool(2);
     const native_cpu cpu(pool);
-    for (const std::size_t k : {1, 3, 16, 255, 256, 257, 775})
+    for (const std::size_t k : {1u, 3u, 16u, 255u, 256u, 257u, 775u})
         for (const std::size_t m : sizes)
-            for (const std::size_t n : {1, 15, 16, 31, 33, 48, 101}) {
+            for (const std::size_t n : {1u, 15u, 16u, 31u, 33u, 48u, 101u}) {
                 const auto x = random<2>({m, k}, m + k), w = random<2>({n, k}, n + k);
                 tensor<float> y({m, n});
                 cpu.matmul(x, weight(w), y);
@@ -48,9 +48,9 @@ BOOST_AUTO_TEST_CASE(product_is_its_definition_bit_for_bit) {
 BOOST_AUTO_TEST_CASE(gradients_are_their_definitions_bit_for_bit) {
     thread_pool pool(2);
     const native_cpu cpu(pool);
-    for (const std::size_t m : {1, 7, 64, 300})
-        for (const std::size_t out : {1, 48, 259})
-            for (const std::size_t in : {1, 31, 80}) {
+    for (const std::size_t m : {1u, 7u, 64u, 300u})
+        for (const std::size_t out : {1u, 48u, 259u})
+            for (const std::size_t in : {1u, 31u, 80u}) {
                 const auto dy = random<2>({m, out}, m), x = random<2>({m, in}, in), w = random<2>({out, in}, out);
                 const auto dx0 = random<2>({m, in}, 5), dw0 = random<2>({out, in}, 6);
                 auto dx = dx0.clone(), dw = dw0.clone();
@@ -105,7 +105,7 @@ BOOST_AUTO_TEST_CASE(a_row_does_not_depend_on_the_others_nor_on_threads) {
         tensor<float> whole({m, out});
         thread_pool one(1), three(3);
         native_cpu(one).matmul(x, w, whole);
-        for (const std::size_t rows : {1, 2, 5, 8, 9, 64}) {
+        for (const std::size_t rows : {1u, 2u, 5u, 8u, 9u, 64u}) {
             tensor<float> part({rows, out});
             native_cpu(three).matmul(x.get().slice(3, 3 + rows), w, part);
             BOOST_TEST(same_bits<float>(part.get(), whole.get().slice(3, 3 + rows)), name_of(type)
@@ -118,13 +118,13 @@ BOOST_AUTO_TEST_CASE(weights_are_decoded_exactly_in_every_format) {
     thread_pool pool(2);
     const native_cpu cpu(pool);
     for (const dtype type : all_dtypes)
-        for (const std::size_t out : {1, 15, 16, 17, 32, 33, 48, 151})
-            for (const std::size_t blocks : {1, 3}) {
+        for (const std::size_t out : {1u, 15u, 16u, 17u, 32u, 33u, 48u, 151u})
+            for (const std::size_t blocks : {1u, 3u}) {
                 const std::size_t in = blocks * std::max<std::size_t>(block_size(type), 32);
                 const auto bytes = random_weights(type, out, in, out + blocks);
                 const auto expanded = decoded(type, bytes, out, in);
                 const matrix_view w{bytes.data(), type, out, in};
-                for (const std::size_t m : {1, 4}) {
+                for (const std::size_t m : {1u, 4u}) {
                     const auto x = random<2>({m, in}, 9), dy = random<2>({m, out}, 10);
                     tensor<float> y({m, out}), expected({m, out}), dx({m, in}), dx_expected({m, in}), row({1, in});
                     cpu.matmul(x, w, y);

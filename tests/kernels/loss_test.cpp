@@ -11,7 +11,7 @@ BOOST_AUTO_TEST_CASE(cross_entropy_and_its_gradient_match_the_twin) {
     thread_pool pool(2);
     const native_cpu cpu(pool);
     const kernels::reference<double> reference;
-    for (const std::size_t vocab : {1, 15, 16, 17, 1023, 1024, 1025, 5000}) {
+    for (const std::size_t vocab : {1u, 15u, 16u, 17u, 1023u, 1024u, 1025u, 5000u}) {
         auto logits = random<2>({5, vocab}, vocab, 5.0);
         std::vector<token> targets;
         for (std::size_t i = 0; i < 5; ++i) targets.push_back(static_cast<token>(i * 7 % vocab));

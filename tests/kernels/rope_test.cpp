@@ -12,7 +12,7 @@ BOOST_AUTO_TEST_CASE(matches_the_twin_and_its_inverse_undoes_it) {
     const native_cpu cpu(pool);
     const kernels::reference<double> reference;
     const std::int32_t positions[] = {0, 1, 63, 64, 700, 16383, 16384, 100000};
-    for (const std::size_t dim : {2, 4, 30, 32, 64, 80, 128})
+    for (const std::size_t dim : {2u, 4u, 30u, 32u, 64u, 80u, 128u})
         for (const bool half_split : {false, true}) {
             const rope_options options{.theta = 10000.0, .half_split = half_split};
             const auto x = random<3>({8, 3, dim}, dim);

@@ -40,7 +40,7 @@ BOOST_AUTO_TEST_CASE(swiglu_matches_the_twin_even_far_out) {
     thread_pool pool(2);
     const native_cpu cpu(pool);
     const kernels::reference<double> reference;
-    for (const std::size_t n : {1, 16, 33, 5000}) {
+    for (const std::size_t n : {1u, 16u, 33u, 5000u}) {
         auto gate = random<2>({3, n}, 1, 4.0);
         gate(0, 0) = 200.0f, gate(1, 0) = -200.0f;
         const auto up = random<2>({3, n}, 2), dy = random<2>({3, n}, 3);

@@ -11,9 +11,9 @@ using lab::thread_pool;
 BOOST_AUTO_TEST_SUITE(pool)
 
 BOOST_AUTO_TEST_CASE(every_item_is_done_once_and_parts_are_multiples_of_the_grain) {
-    for (const std::size_t threads : {1, 2, 3, 5}) {
+    for (const std::size_t threads : {1u, 2u, 3u, 5u}) {
         thread_pool pool(threads);
-        for (const std::size_t grain : {1, 3, 16})
+        for (const std::size_t grain : {1u, 3u, 16u})
             for (std::size_t count = 0; count < 70; ++count) {
                 std::vector<int> done(count, 0);
                 std::atomic<bool> aligned = true;

@@ -45,7 +45,7 @@ BOOST_AUTO_TEST_CASE(a_row_does_not_depend_on_its_batch_or_the_threads) {
     const auto d = nn::to_runtime(nn::static_dims<odd_sizes>{});
     const auto tokens = test::random_tokens(130, d.vocab, 1), other = test::random_tokens(3, d.vocab, 2);
     std::vector<float> expected;
-    for (const std::size_t threads : {1, 2, 3}) {
+    for (const std::size_t threads : {1u, 2u, 3u}) {
         thread_pool pool(threads);
         auto m = test::random_model<nn::arch::mistral>(d, cpu(pool));
         for (const std::vector<std::size_t>& pieces :

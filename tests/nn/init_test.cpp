@@ -23,7 +23,7 @@ BOOST_AUTO_TEST_CASE(values_come_from_the_seed_and_the_tensors_name_alone) {
     BOOST_TEST(a.get().layers[1].q(3, 4) == larger.get().layers[1].q(3, 4));
     BOOST_TEST(a.get().norm(0) == 1.0f);
     d.kv_heads = 3;
-    BOOST_CHECK_THROW((nn::make_parameters<nn::arch::llama, float>(d, nn::init::normal{})), config_error);
+    BOOST_CHECK_THROW((void(nn::make_parameters<nn::arch::llama, float>(d, nn::init::normal{}))), config_error);
 }
 
 BOOST_AUTO_TEST_CASE(a_fresh_model_starts_at_the_uniform_loss_and_learns) {

@@ -173,7 +173,7 @@ BOOST_AUTO_TEST_CASE(training_gives_the_same_bytes_on_any_thread_count) {
     const golden g("llama");
     const training_data data(g);
     std::vector<std::vector<float>> results;
-    for (const std::size_t threads : {1, 2, 3}) {
+    for (const std::size_t threads : {1u, 2u, 3u}) {
         auto model = nn::load_model(g.folder, {.expand = dtype::f32, .threads = threads});
         optim::adamw optimizer({}, {}, &model.pool());
         for (int step = 0; step < 3; ++step) {

@@ -43,7 +43,7 @@ BOOST_AUTO_TEST_CASE(follows_the_formula) {
 BOOST_AUTO_TEST_CASE(gives_the_same_bytes_on_any_thread_count) {
     const std::size_t count = 100'003;
     std::vector<std::vector<float>> results;
-    for (const std::size_t threads : {0, 1, 2, 5}) {
+    for (const std::size_t threads : {0u, 1u, 2u, 5u}) {
         thread_pool pool(threads == 0 ? 1 : threads);
         optim::adamw optimizer({.weight_decay = 0.1}, {{0, 70'000, true}, {70'000, count, false}},
                                threads == 0 ? nullptr : &pool);

@@ -10,7 +10,7 @@ using namespace lab;
 BOOST_AUTO_TEST_SUITE(clip)
 
 BOOST_AUTO_TEST_CASE(the_norm_is_euclidean_for_every_size) {
-    for (const std::size_t count : {0, 1, 7, 8, 9, 4095, 4096, 4097, 3 * 4096 + 5, 8 * 4096, 100'001}) {
+    for (const std::size_t count : {0u, 1u, 7u, 8u, 9u, 4095u, 4096u, 4097u, 3u * 4096u + 5u, 8u * 4096u, 100'001u}) {
         counter_rng rng(count);
         std::vector<float> g(count);
         double sum = 0;
@@ -19,7 +19,7 @@ BOOST_AUTO_TEST_CASE(the_norm_is_euclidean_for_every_size) {
             sum += static_cast<double>(x) * static_cast<double>(x);
         }
         BOOST_TEST(optim::global_norm(g) == std::sqrt(sum), boost::test_tools::tolerance(1e-12));
-        for (const std::size_t threads : {1, 2, 3}) {
+        for (const std::size_t threads : {1u, 2u, 3u}) {
             thread_pool pool(threads);
             BOOST_TEST(optim::global_norm(g, &pool) == optim::global_norm(g));
         }

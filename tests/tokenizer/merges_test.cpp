@@ -48,7 +48,7 @@ BOOST_AUTO_TEST_CASE(both_loops_equal_the_definition) {
             rules.push_back({draw(static_cast<std::uint64_t>(fresh)), draw(static_cast<std::uint64_t>(fresh)), fresh,
                              static_cast<std::uint32_t>(random.below(ranks))});
         const lt::merge_table table(rules);
-        for (const std::uint64_t size : {0, 1, 2, 3, 17, 63, 64, 65, 66, 200}) {
+        for (const std::uint64_t size : {0u, 1u, 2u, 3u, 17u, 63u, 64u, 65u, 66u, 200u}) {
             lt::merge_scratch scratch;
             for (std::uint64_t i = 0; i < size; ++i) scratch.symbols.push_back(draw(round % 2 == 0 ? 4 : 2));
             const auto expected = naive(scratch.symbols, rules);
