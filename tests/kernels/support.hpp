@@ -12,6 +12,8 @@
 #include "lab/kernels/cpu.hpp"
 #include "lab/kernels/reference.hpp"
 
+extern template class lab::kernels::cpu<lab::kernels::arch::native>;  // in kernels/cpu.cpp
+
 namespace lab::test {
 
 using native_cpu = kernels::cpu<kernels::arch::native>;
