@@ -8,12 +8,11 @@
 #include <string>
 
 #include "chat/line_editor.hpp"
-#include "common/chat_format.hpp"
 #include "common/cli.hpp"
 #include "common/repl.hpp"
 #include "lab/infer/chat.hpp"
 #include "lab/nn/load.hpp"
-#include "lab/text/template_format.hpp"
+#include "lab/text/choose_format.hpp"
 #include "lab/tokenizer/load.hpp"
 
 namespace {
@@ -46,17 +45,6 @@ cxxopts::Options command_line() {
         "max-tokens", "of one answer", cxxopts::value<std::size_t>()->default_value("512"))(
         "threads", "0: one per processor", cxxopts::value<std::size_t>()->default_value("0"))("h,help", "this text");
     return spec;
-}
-
-/// The format named, else the checkpoint's own template, else the known format that the template resembles.
-text::any_chat_format choose_format(const std::string& name, const lab::tokenizer::tokenizer& tokens) {
-    if (name.empty() && !tokens.chat_template().empty()) {
-        try {
-            return text::checkpoint_format(tokens);
-        } catch (const format_error&) {  // it uses what the Jinja subset lacks
-        }
-    }
-    return apps::chat_format_of(name, tokens);
 }
 
 /// infer::chat whose /regen draws anew: the same seed at the same place would give the same answer.
@@ -109,7 +97,7 @@ int run(int argc, char** argv) {
 
     const std::string path = text_of("model");
     auto tokens = lab::tokenizer::load_tokenizer(path);
-    auto format = choose_format(text_of("format"), tokens);
+    auto format = text::chat_format_of(text_of("format"), tokens);
     infer::engine engine(nn::load_model(path, {.threads = args["threads"].as<std::size_t>()}), std::move(tokens));
     reseeding_chat chat(engine, std::move(format), sampling,
                         {.system = text_of("system"), .max_tokens = args["max-tokens"].as<std::size_t>()});

@@ -1,14 +1,15 @@
 // lab-eval: perplexity of plain text, held-out questions, and the forgetting matrix of several models or of a lab-train
 // run.
-#include <algorithm>
 #include <cxxopts.hpp>
 #include <iostream>
 
-#include "common/chat_format.hpp"
+#include "common/answers.hpp"
 #include "common/cli.hpp"
-#include "common/measure.hpp"
+#include "common/run_progress.hpp"
 #include "lab/eval/report.hpp"
 #include "lab/nn/load.hpp"
+#include "lab/run/matrix_keeper.hpp"
+#include "lab/text/choose_format.hpp"
 #include "lab/tokenizer/load.hpp"
 
 namespace {
@@ -79,22 +80,23 @@ struct opened {
 };
 opened open(const std::string& path, const options& o) {
     auto tokens = tokenizer::load_tokenizer(path);
-    auto format = apps::chat_format_of(o.format, tokens);
+    auto format = text::chat_format_of(o.format, tokens);
     return {std::move(tokens), std::move(format), nn::load_model(path, {.threads = o.threads})};
 }
 
-apps::measuring what_to_measure(const options& o) {
-    return {.qa = {.max_phrasings = o.phrasings, .max_tokens = o.max_tokens, .system = o.system},
-            .context = o.context,
-            .style = o.json ? apps::progress::style::quiet : apps::progress::style::automatic};
+run::measuring what_to_measure(const options& o) {
+    return {
+        .qa = {.max_phrasings = o.phrasings, .max_tokens = o.max_tokens, .system = o.system},
+        .context = o.context,
+        .progress = apps::measure_progress(o.json ? apps::progress::style::quiet : apps::progress::style::automatic)};
 }
 
 int perplexity(const options& o) {
     if (o.models.size() != 1 || o.file.empty()) throw usage_error("perplexity needs --model and --file");
     auto m = open(o.models[0], o);
     auto what = what_to_measure(o);
-    what.text = apps::read_text_tokens(o.file, m.tokens);
-    const auto result = apps::measure_text(m.model, m.tokens, what, "reading");
+    what.text = run::read_text_tokens(o.file, m.tokens);
+    const auto result = run::measure_text(m.model, m.tokens, what, o.models[0]);
     if (o.json)
         std::cout << formats::to_text(eval::to_json(result)) << '\n';
     else
@@ -103,24 +105,12 @@ int perplexity(const options& o) {
     return 0;
 }
 
-/// `count` indices spread evenly over `size` items, so that the examples shown are of different leaves.
-std::vector<std::size_t> spread(std::size_t size, std::size_t count) {
-    std::vector<std::size_t> chosen;
-    for (std::size_t i = 0; i < std::min(size, count); ++i)
-        chosen.push_back((2 * i + 1) * size / (2 * std::min(size, count)));
-    return chosen;
-}
-std::string one_line(std::string text) {
-    std::replace(text.begin(), text.end(), '\n', ' ');
-    return text;
-}
-
 int qa(const options& o) {
     if (o.models.size() != 1 || o.questions.empty()) throw usage_error("qa needs --model and --questions");
     auto m = open(o.models[0], o);
     auto what = what_to_measure(o);
     what.questions = eval::read_questions(o.questions);
-    const eval::matrix_row row{o.models[0], apps::measure_answers(m.model, m.tokens, m.format, what, "asking"), {}};
+    const eval::matrix_row row{o.models[0], run::measure_answers(m.model, m.tokens, m.format, what, o.models[0]), {}};
     if (!o.out.empty()) write_file_atomically(o.out, formats::to_text(eval::to_json(row), 1) + "\n");
     std::vector<eval::qa_item> before;
     std::optional<eval::qa_change> change;
@@ -139,11 +129,7 @@ int qa(const options& o) {
         std::cout << formats::to_text(all) << '\n';
         return 0;
     }
-    for (const std::size_t i : spread(row.items.size(), o.show)) {
-        std::cout << "Q         " << row.items[i].asked << "\n  expected " << row.items[i].answer << "\n";
-        if (!before.empty()) std::cout << "  before   " << one_line(before[i].answered) << "\n";
-        std::cout << (before.empty() ? "  answered " : "  now      ") << one_line(row.items[i].answered) << "\n\n";
-    }
+    apps::show_answers(std::cout, row.items, before, o.show);
     std::cout << eval::to_text(row.items);
     if (change)
         std::cout << "\nchange: choice " << eval::to_text(change->choice_by_sum) << ", exact "
@@ -155,7 +141,7 @@ int qa(const options& o) {
 int forgetting(const options& o) {
     eval::forgetting_matrix matrix;
     if (!o.run.empty()) {
-        std::cout << (o.json ? read_file(o.run / "forgetting.json") : eval::to_text(apps::stored_matrix(o.run)));
+        std::cout << (o.json ? read_file(o.run / "forgetting.json") : eval::to_text(run::stored_matrix(o.run)));
         return 0;
     }
     if (o.models.size() < 2 || o.questions.empty())
@@ -165,8 +151,8 @@ int forgetting(const options& o) {
     matrix.columns = eval::columns_of(what.questions, {}, std::vector<replay::training_sample>{});
     for (const auto& path : o.models) {
         auto m = open(path, o);
-        if (!o.file.empty()) what.text = apps::read_text_tokens(o.file, m.tokens);
-        matrix.rows.push_back(apps::measure(m.model, m.tokens, m.format, what, path));
+        if (!o.file.empty()) what.text = run::read_text_tokens(o.file, m.tokens);
+        matrix.rows.push_back(run::measure(m.model, m.tokens, m.format, what, path));
     }
     std::cout << (o.json ? formats::to_text(eval::to_json(matrix)) + "\n" : eval::to_text(matrix));
     return 0;

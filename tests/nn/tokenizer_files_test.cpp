@@ -134,11 +134,11 @@ BOOST_AUTO_TEST_CASE(special_tokens_are_appended_in_every_form) {
             nn::model_info info;
             info.dims.vocab = size + 2;
             formats::gguf_writer writer;
-            nn::write_tokenizer_metadata(source, info, writer, special);
+            nn::write_tokenizer_metadata(source, info, writer, {.special_tokens = special});
             writer.write(file);
             check(file);
             fs::create_directory(folder);
-            nn::write_tokenizer_folder(source, folder, special);
+            nn::write_tokenizer_folder(source, folder, {.special_tokens = special});
             check(folder);
         }
     }

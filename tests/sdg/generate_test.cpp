@@ -250,13 +250,13 @@ BOOST_AUTO_TEST_CASE(files_are_what_trainers_read) {
             const auto& text = leaves[0].documents[0].text;
             const auto piece = text.substr(p["span"][0].get<std::size_t>(),
                                            p["span"][1].get<std::size_t>() - p["span"][0].get<std::size_t>());
-            BOOST_TEST(p["chunk_sha256"] == sdg::sha256_hex(piece));
+            BOOST_TEST(p["chunk_sha256"] == sha256_hex(piece));
         }
     }
     BOOST_TEST(ids.size() == lines.size());
     BOOST_TEST(by_kind == formats::read_jsonl(folder / "out" / "knowledge.jsonl").size());
     for (const auto& [name, about] : manifest["outputs"].items())
-        BOOST_TEST(about["sha256"] == sdg::sha256_of_file(folder / "out" / name));
+        BOOST_TEST(about["sha256"] == sha256_of_file(folder / "out" / name));
     BOOST_TEST(read_file(folder / "out" / "manifest.json").find(folder.path().string()) == std::string::npos);
 }
 

@@ -119,8 +119,4 @@ BOOST_AUTO_TEST_CASE(an_answer_cut_inside_a_character_is_the_same_after_reading)
     }
 }
 
-BOOST_AUTO_TEST_CASE(sha256_is_sha256) {
-    BOOST_TEST(sdg::sha256_hex("abc") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
-}
-
 BOOST_AUTO_TEST_SUITE_END()

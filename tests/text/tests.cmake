@@ -11,7 +11,7 @@ lab_compile_fail(prompt_repeated text/compile_fail/prompt_repeated.cpp "repeated
 lab_compile_fail(prompt_malformed text/compile_fail/prompt_malformed.cpp "malformed_prompt<")
 
 # A third of the build time for templates is optimisation that a test has no use for.
-set_source_files_properties(text/jinja_test.cpp text/jinja_limits_test.cpp text/template_format_test.cpp PROPERTIES COMPILE_OPTIONS "-O1")
+set_source_files_properties(text/choose_format_test.cpp text/jinja_test.cpp text/jinja_limits_test.cpp text/template_format_test.cpp PROPERTIES COMPILE_OPTIONS "-O1")
 
 # The loop of lab-chat, without terminal and model.
 find_package(cxxopts QUIET)

@@ -38,7 +38,7 @@ inline lab::nn::any_model llama(std::uint64_t seed = 3, std::size_t threads = 1,
     nn::model_info info;
     info.family = "llama";
     info.dims = d;
-    info.context_length = 256;
+    info.context_length = 2048;
     return nn::any_model(std::make_shared<nn::erased_model<architecture, backend>>(
         info, std::move(w), backend(*storage->pool), storage, true));
 }

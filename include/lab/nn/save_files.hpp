@@ -99,8 +99,7 @@ inline void write_safetensors(const any_model& model, const std::filesystem::pat
         writer.add(std::move(tensor));
     writer.write_folder(folder, options.max_shard_bytes);
     write_file_atomically(folder / "config.json", formats::to_text(formats::to_json(config), 2) + "\n");
-    write_tokenizer_folder(options.tokenizer.empty() ? model.info().source : options.tokenizer, folder,
-                           options.special_tokens);
+    write_tokenizer_folder(options.tokenizer.empty() ? model.info().source : options.tokenizer, folder, options);
 }
 
 /// What `save_gguf` does.
@@ -109,7 +108,7 @@ inline void write_gguf(const any_model& model, const std::filesystem::path& path
     write_info(model.info(), writer);
     writer.set("general.name", options.name.empty() ? path.stem().string() : options.name);
     write_tokenizer_metadata(options.tokenizer.empty() ? model.info().source : options.tokenizer, model.info(), writer,
-                             options.special_tokens);
+                             options);
     const auto choose = [&](const tensor_info& info, dtype held) {
         if (info.rank == 1 || info.role == "router") return dtype::f32;
         const dtype wanted = options.type.value_or(held);

@@ -19,6 +19,9 @@ struct save_options {
     std::filesystem::path tokenizer{};
     /// Special tokens to append to the tokenizer, in the order of their ids (see load_options::extra_tokens).
     std::vector<std::string> special_tokens{};
+    /// Chat template to write in place of the tokenizer's own, and the token that ends an answer in it; empty: as it
+    /// is.
+    std::string chat_template{}, end_of_turn{};
     std::uint64_t max_shard_bytes = 5'000'000'000;  // safetensors
     std::string name{};                             // GGUF's general.name; empty: the target's file name
 };

@@ -22,6 +22,7 @@
 #include "lab/formats/gguf_writer.hpp"
 #include "lab/formats/json.hpp"
 #include "lab/nn/any_model.hpp"
+#include "lab/nn/save_options.hpp"
 #include "lab/tokenizer/load.hpp"
 #include "lab/tokenizer/vocabulary.hpp"
 
@@ -124,24 +125,25 @@ inline constexpr std::string_view tokenizer_file_names[] = {"tokenizer.json",
     return scores;
 }
 
-/// Appends special tokens to a vocabulary.
-inline void append_special(vocabulary& v, std::span<const std::string> texts) {
-    for (const std::string& text : texts) {
-        v.added.push_back({.text = text, .id = static_cast<token>(v.texts.size())});
-        v.texts.push_back(text);
-        v.kinds.push_back(token_kind::control);
-        if (!v.scores.empty()) v.scores.push_back(0.0f);
-    }
+/// What the options change in a vocabulary. @throws config_error where the end of turn is no token.
+inline void apply_options(vocabulary& v, const save_options& options) {
+    tokenizer::append_special_tokens(v, options.special_tokens);
+    if (!options.chat_template.empty()) v.chat_template = options.chat_template;
+    if (options.end_of_turn.empty()) return;
+    v.eos = tokenizer::folder_files::find_token(v, options.end_of_turn);
+    if (v.eos == no_token)
+        throw config_error("save_options: the tokenizer has no token '" + options.end_of_turn + "' to end a turn with");
 }
 /// Copies a tokenizer's files; special tokens are appended to tokenizer.json or, beside a tokenizer.model, to
 /// added_tokens.json.
 inline void copy_folder(const std::filesystem::path& from, const std::filesystem::path& to,
-                        std::span<const std::string> special) {
+                        const save_options& options) {
     namespace fs = std::filesystem;
     if (!fs::equivalent(from, to))
         for (const auto name : tokenizer_file_names)
             if (fs::is_regular_file(from / name)) write_file_atomically(to / name, read_file(from / name));
-    if (special.empty()) return;
+    const auto& special = options.special_tokens;
+    if (special.empty() && options.chat_template.empty() && options.end_of_turn.empty()) return;
     const bool has_json = fs::is_regular_file(from / "tokenizer.json");
     if (!has_json && !fs::is_regular_file(from / "tokenizer.model")) return;
     const auto read = [&](const char* name) {
@@ -149,8 +151,28 @@ inline void copy_folder(const std::filesystem::path& from, const std::filesystem
                                                 : json::object();
     };
     const char* target = has_json ? "tokenizer.json" : "added_tokens.json";
+    vocabulary v = tokenizer::load_vocabulary(from);
+    std::size_t next = v.texts.size();
+    apply_options(v, options);
+    const auto write = [&](const char* name, const json& content) {
+        write_file_atomically(to / name, formats::to_text(content, 2) + "\n");
+    };
+    if (!options.chat_template.empty()) fs::remove(to / "chat_template.jinja");  // it would go before the config's
+    if (!options.chat_template.empty() || !options.end_of_turn.empty()) {
+        json config = read("tokenizer_config.json"), generation = read("generation_config.json");
+        config["chat_template"] = v.chat_template;
+        if (!options.end_of_turn.empty()) config["eos_token"] = options.end_of_turn;
+        if (v.eos != no_token) generation["eos_token_id"] = v.eos;
+        write("tokenizer_config.json", config);
+        write("generation_config.json", generation);
+        if (fs::is_regular_file(to / "special_tokens_map.json") && !options.end_of_turn.empty()) {
+            json map = read("special_tokens_map.json");
+            map["eos_token"] = options.end_of_turn;
+            write("special_tokens_map.json", map);
+        }
+    }
+    if (special.empty()) return;
     json content = read(target);
-    std::size_t next = tokenizer::load_vocabulary(from).texts.size();
     for (const std::string& text : special) {
         if (has_json)
             content["added_tokens"].push_back({{"id", next},
@@ -164,7 +186,7 @@ inline void copy_folder(const std::filesystem::path& from, const std::filesystem
             content[text] = next;
         ++next;
     }
-    write_file_atomically(to / target, formats::to_text(content, 1) + "\n");
+    write(target, content);
 }
 
 [[nodiscard]] inline json tokenizer_json(const vocabulary& v, const std::string& place) {
@@ -249,14 +271,14 @@ inline void copy_folder(const std::filesystem::path& from, const std::filesystem
 
 /// Puts the tokenizer of `source` (GGUF file or folder; may be empty or without one) into a Hugging Face folder.
 inline void write_tokenizer_folder(const std::filesystem::path& source, const std::filesystem::path& folder,
-                                   std::span<const std::string> special = {}) {
+                                   const save_options& options = {}) {
     namespace fs = std::filesystem;
     using namespace tokenizer_files_detail;
     if (source.empty()) return;
-    if (!is_gguf(source)) return copy_folder(folder_of(source), folder, special);
+    if (!is_gguf(source)) return copy_folder(folder_of(source), folder, options);
     if (!formats::gguf_file(source).contains("tokenizer.ggml.model")) return;
     vocabulary v = tokenizer::load_vocabulary(source);
-    append_special(v, special);
+    apply_options(v, options);
     write_file_atomically(folder / "tokenizer.json", formats::to_text(tokenizer_json(v, source.string()), 1) + "\n");
     json config{{"tokenizer_class", "PreTrainedTokenizerFast"},
                 {"clean_up_tokenization_spaces", false},
@@ -282,7 +304,7 @@ inline void write_tokenizer_folder(const std::filesystem::path& source, const st
 /// Sets the tokenizer.* keys of a GGUF file from `source`. The token list is filled up to the model's vocabulary.
 /// @throws config_error when the tokenizer has more tokens than the model.
 inline void write_tokenizer_metadata(const std::filesystem::path& source, const model_info& info,
-                                     formats::gguf_writer& out, std::span<const std::string> special = {}) {
+                                     formats::gguf_writer& out, const save_options& options = {}) {
     using namespace tokenizer_files_detail;
     namespace fs = std::filesystem;
     if (source.empty()) return;
@@ -290,7 +312,15 @@ inline void write_tokenizer_metadata(const std::filesystem::path& source, const 
         const formats::gguf_file from(source);
         for (const auto& entry : from.metadata())
             if (entry.key.starts_with("tokenizer.")) out.set(entry.key, entry.value);
-        if (special.empty() || !from.contains("tokenizer.ggml.tokens")) return;
+        const auto& special = options.special_tokens;
+        if (!from.contains("tokenizer.ggml.tokens")) return;
+        if (!options.chat_template.empty()) out.set("tokenizer.chat_template", options.chat_template);
+        if (!options.end_of_turn.empty()) {
+            vocabulary v = tokenizer::load_vocabulary(source);
+            apply_options(v, options);
+            out.set("tokenizer.ggml.eos_token_id", static_cast<std::uint32_t>(v.eos));
+        }
+        if (special.empty()) return;
         auto texts = from.strings("tokenizer.ggml.tokens");
         std::vector<std::int32_t> kinds(texts.size(), static_cast<std::int32_t>(token_kind::normal));
         std::vector<float> scores;
@@ -312,7 +342,7 @@ inline void write_tokenizer_metadata(const std::filesystem::path& source, const 
     const bool pieces = fs::is_regular_file(folder / "tokenizer.model");
     if (!pieces && !fs::is_regular_file(folder / "tokenizer.json")) return;
     vocabulary v = tokenizer::load_vocabulary(folder / (pieces ? "tokenizer.model" : "tokenizer.json"));
-    append_special(v, special);
+    apply_options(v, options);
     if (v.texts.size() > info.dims.vocab)
         throw config_error(explain(source.string(), "its tokenizer has " + std::to_string(v.texts.size()) +
                                                         " tokens, the model's vocabulary " +

@@ -71,18 +71,24 @@ inline void only_fields(const formats::json& object, const std::string& where,
 
 }  // namespace phase_detail
 
+/// Phases from the parsed form. `place_of(i)` names phase i in messages.
 /// @throws format_error naming place, phase and field; config_error for phases that contradict each other.
-[[nodiscard]] inline std::vector<phase> parse_phases(std::string_view text, const std::string& place) {
-    const formats::json root = formats::parse_json(text, place);
+template <class PlaceOf>
+[[nodiscard]] std::vector<phase> phases_from(const formats::json& root, const std::string& place, PlaceOf place_of) {
     phase_detail::only_fields(root, place, {"phases"});
     std::vector<phase> phases;
     for (const auto& object : formats::field<std::vector<formats::json>>(root, "phases", place)) {
         if (phases.size() == 32) throw format_error(explain(place, "has more than 32 phases"));
-        phases.push_back(
-            phase_detail::parse_phase(object, place + ": phases[" + std::to_string(phases.size()) + "]", phases));
+        const std::string where = place_of(phases.size()) + ": phases[" + std::to_string(phases.size()) + "]";
+        phases.push_back(phase_detail::parse_phase(object, where, phases));
     }
     check_phases(phases);
     return phases;
+}
+
+/// Phases from JSON text. @throws as phases_from, and for faults of the JSON with line and column
+[[nodiscard]] inline std::vector<phase> parse_phases(std::string_view text, const std::string& place) {
+    return phases_from(formats::parse_json(text, place), place, [&](std::size_t) { return place; });
 }
 
 [[nodiscard]] inline std::vector<phase> read_phases(const std::filesystem::path& path) {

@@ -44,6 +44,9 @@ struct run_progress {
     std::string leaf;                               // id, or what is being done
     std::size_t kept = 0, wanted = 0, refused = 0;  // of the whole run
 };
+/// Leaves whose samples are there already, by id: they are taken as they are.
+using known_leaves = std::map<std::string, leaf_result>;
+
 /// Called after each batch; false stops the run with `interrupted`.
 using run_observer = std::function<bool(const run_progress&)>;
 
@@ -59,7 +62,7 @@ public:
     whole_run(any_teacher& teacher, const pipeline_options& options, token_counter count, const run_observer& observer)
         : teacher_(teacher), options_(options), count_(count), observer_(observer), seen_(options.near_duplicate) {}
 
-    run_result operator()(std::span<const taxonomy::leaf> leaves) {
+    run_result operator()(std::span<const taxonomy::leaf> leaves, const known_leaves& known) {
         result_.teacher = teacher_.identity();
         std::vector<const taxonomy::leaf*> knowledge, skills;
         for (const auto& leaf : leaves) (leaf.kind == taxonomy::root::knowledge ? knowledge : skills).push_back(&leaf);
@@ -67,7 +70,13 @@ public:
         if (!knowledge.empty()) calibrate_knowledge(teacher_, knowledge, options_, result_.judges);
         if (!skills.empty()) calibrate_skills(teacher_, skills, options_, result_.judges);
         progress_.wanted = leaves.size() * options_.samples_per_leaf;
-        for (const auto& leaf : leaves) work_on(leaf);
+        for (const auto& leaf : leaves)  // new samples must not repeat any of them
+            if (const auto at = known.find(leaf.id); at != known.end()) remember(leaf, at->second);
+        for (const auto& leaf : leaves)
+            if (const auto at = known.find(leaf.id); at != known.end())
+                take(leaf, at->second);
+            else
+                work_on(leaf);
         result_.notes = teacher_.notes();
         return std::move(result_);
     }
@@ -77,6 +86,19 @@ private:
         progress_.leaf = what;
         if (observer_ && !observer_(progress_))
             throw interrupted("interrupted: run the same command again to go on where it stopped");
+    }
+
+    void remember(const taxonomy::leaf& leaf, const leaf_result& known) {
+        leaf_run run{teacher_, leaf, options_, seen_, result_.judges};
+        leaf_result seeds;
+        add_seeds(run, seeds);
+        for (std::size_t i = known.seeds; i < known.kept.size(); ++i) seen_.add(leaf, known.kept[i]);
+    }
+    void take(const taxonomy::leaf& leaf, const leaf_result& known) {
+        result_.leaves.push_back(known);
+        result_.leaves.back().leaf = &leaf;
+        progress_.kept += known.kept.size() - known.seeds;
+        progress_.refused += known.refused.size();
     }
 
     void work_on(const taxonomy::leaf& leaf) {
@@ -188,8 +210,8 @@ private:
 /// @throws io_error when the teacher is gone for good, interrupted when the observer says so
 [[nodiscard]] inline run_result generate(std::span<const taxonomy::leaf> leaves, any_teacher& teacher,
                                          const pipeline_options& options, token_counter count,
-                                         const run_observer& observer = {}) {
-    return detail::whole_run(teacher, options, count, observer)(leaves);
+                                         const run_observer& observer = {}, const known_leaves& known = {}) {
+    return detail::whole_run(teacher, options, count, observer)(leaves, known);
 }
 
 /// A count of tokens where no tokenizer is at hand: four bytes a token, at least one a word.

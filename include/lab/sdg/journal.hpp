@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "lab/formats/jsonl.hpp"
-#include "lab/sdg/digest.hpp"
+#include "lab/core/sha256.hpp"
 #include "lab/sdg/request_json.hpp"
 #include "lab/sdg/teacher.hpp"
 

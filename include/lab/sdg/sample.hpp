@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "lab/formats/json.hpp"
-#include "lab/sdg/digest.hpp"
+#include "lab/core/sha256.hpp"
 #include "lab/sdg/prompts.hpp"
 #include "lab/taxonomy/leaf.hpp"
 

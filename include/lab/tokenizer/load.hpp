@@ -7,6 +7,7 @@
 #include <array>
 #include <cstdint>
 #include <filesystem>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -146,6 +147,17 @@ inline formats::sentencepiece_model read_pieces(const std::filesystem::path& pat
     folder_files::apply_settings(v, folder);
     collect_end_of_generation(v);
     return v;
+}
+
+/// Appends control tokens, which get the next ids: for a chat format that the checkpoint does not know.
+inline void append_special_tokens(vocabulary& v, std::span<const std::string> texts) {
+    for (const std::string& text : texts) {
+        v.added.push_back({.text = text, .id = static_cast<token>(v.texts.size())});
+        v.texts.push_back(text);
+        v.kinds.push_back(token_kind::control);
+        if (!v.scores.empty()) v.scores.push_back(0.0f);
+    }
+    collect_end_of_generation(v);
 }
 
 [[nodiscard]] inline tokenizer load_tokenizer(const std::filesystem::path& path) {

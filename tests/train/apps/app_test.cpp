@@ -1,53 +1,23 @@
 // lab-train and lab-eval run as processes: what they write, what they refuse, and that kill -9 costs time but no byte.
-#include <sys/wait.h>
-#include <unistd.h>
 #include <boost/test/unit_test.hpp>
-#include <chrono>
 #include <csignal>
-#include <cstdio>
 #include <fstream>
-#include <thread>
 
 #include "lab/formats/jsonl.hpp"
+#include "lab/nn/load.hpp"
 #include "lab/nn/save.hpp"
+#include "lab/text/choose_format.hpp"
+#include "lab/tokenizer/load.hpp"
 #include "support/data.hpp"
+#include "support/process.hpp"
 #include "train/tiny_llama.hpp"
 
 using namespace lab;
 
 namespace {
 
-struct finished {
-    int code = -1;
-    std::string out, err;
-};
-
-/// Runs a program to its end, or kills it with SIGKILL once `kill_when()` holds.
-template <class F>
-finished execute(const std::vector<std::string>& command, const std::filesystem::path& scratch, F kill_when) {
-    const auto out = scratch / "stdout", err = scratch / "stderr";
-    std::fflush(nullptr);
-    const pid_t child = ::fork();
-    if (child == 0) {
-        if (std::freopen(out.c_str(), "w", stdout) == nullptr || std::freopen(err.c_str(), "w", stderr) == nullptr)
-            ::_exit(126);
-        std::vector<char*> argv;
-        for (const auto& part : command) argv.push_back(const_cast<char*>(part.c_str()));
-        argv.push_back(nullptr);
-        ::execv(argv[0], argv.data());
-        ::_exit(127);
-    }
-    int status = 0;
-    while (::waitpid(child, &status, WNOHANG) == 0) {
-        if (kill_when()) {
-            ::kill(child, SIGKILL);
-            ::waitpid(child, &status, 0);
-            break;
-        }
-        std::this_thread::sleep_for(std::chrono::milliseconds(1));
-    }
-    return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, read_file(out), read_file(err)};
-}
+using test::execute;
+using test::finished;
 
 struct workplace {
     test::temporary_folder folder;
@@ -156,6 +126,68 @@ BOOST_AUTO_TEST_CASE(kill_9_at_any_moment_and_the_same_final_bytes) {
                    name);
 }
 
+BOOST_AUTO_TEST_CASE(a_signal_ends_the_run_with_a_checkpoint) {
+    const workplace w;
+    BOOST_REQUIRE(w.run(w.train("whole")).code == 0);
+    const auto size = std::filesystem::file_size(w.folder / "whole/metrics.jsonl");
+    for (const auto& [signal, code] : {std::pair{SIGINT, 130}, {SIGTERM, 143}}) {
+        const auto metrics = w.folder / "stopped/metrics.jsonl";
+        std::filesystem::remove_all(w.folder / "stopped");
+        const auto stopped = execute(
+            w.train("stopped"), w.folder.path(),
+            [&] {
+                std::error_code none;
+                const auto now = std::filesystem::file_size(metrics, none);
+                return !none && now >= size / 8;
+            },
+            signal);
+        BOOST_TEST(stopped.code == code, stopped.err);
+        BOOST_TEST(mentions(stopped.err, "--resume"), stopped.err);
+        BOOST_TEST(!std::filesystem::is_empty(w.folder / "stopped/checkpoints"));
+        BOOST_TEST(!std::filesystem::exists(w.folder / "stopped/model.gguf"));
+    }
+    BOOST_REQUIRE(w.run(w.train("stopped", {"--resume"})).code == 0);
+    for (const char* name : {"model.gguf", "metrics.jsonl", "forgetting.json"})
+        BOOST_TEST((read_file(w.folder / ("stopped/" + std::string(name))) ==
+                    read_file(w.folder / ("whole/" + std::string(name)))),
+                   name);
+}
+
+BOOST_AUTO_TEST_CASE(a_base_model_learns_a_format_with_its_control_tokens) {
+    const workplace w;
+    const auto base = tokenizer::load_tokenizer(w.model);
+    BOOST_REQUIRE(!base.find("<|assistant|>"));
+    const auto result = w.run(w.train("lab", {"--format", "granite_lab", "--json", "--max-tokens", "512"}));
+    BOOST_REQUIRE_MESSAGE(result.code == 0, result.err);
+    const auto summary = formats::parse_json(result.out, "stdout");
+    const auto added = summary["added_tokens"].get<std::vector<std::string>>();
+    BOOST_TEST(added.size() >= 3u);
+    const auto known = text::formats::granite_lab{};
+    const text::messages chat{{"user", "ferry?"}, {"assistant", "heron"}, {"user", "<|user|> price?"}};
+    for (const char* name : {"model", "model.gguf"}) {
+        const auto path = w.folder / "lab" / name;
+        const auto tokens = tokenizer::load_tokenizer(path);
+        BOOST_TEST(nn::load_model(path, {.threads = 1}).dims().vocab == tokens.size());
+        const auto id = tokens.find("<|assistant|>");
+        BOOST_REQUIRE(id);
+        BOOST_TEST(tokens.is_special(*id));
+        BOOST_TEST(static_cast<std::size_t>(*id) >= base.size());
+        BOOST_TEST(tokens.is_end_of_generation(*tokens.find("<|endoftext|>")));
+        // Unasked, the result is taken to speak the format it was trained in.
+        const auto own = text::chat_format_of({}, tokens);
+        BOOST_TEST(own.name() == "granite_lab");
+        const auto ids = [&](const auto& format) {
+            return text::encode_chat(tokens, format, chat, text::render_options{.add_generation_prompt = true}).tokens;
+        };
+        BOOST_TEST(ids(own) == ids(known), boost::test_tools::per_element());
+        const auto shown = ids(own);
+        BOOST_TEST(std::count(shown.begin(), shown.end(), *id) == 2);
+    }
+    const auto qa = w.run(
+        {LAB_EVAL_APP, "qa", "--model", (w.folder / "lab/model.gguf").string(), "--questions", w.questions, "--json"});
+    BOOST_TEST(qa.code == 0, qa.err);
+}
+
 BOOST_AUTO_TEST_CASE(wrong_calls_and_wrong_data_get_one_clear_line) {
     const workplace w;
     BOOST_TEST(w.run({LAB_TRAIN_APP, "--help"}).code == 0);
@@ -171,7 +203,9 @@ BOOST_AUTO_TEST_CASE(wrong_calls_and_wrong_data_get_one_clear_line) {
     expect(w.train("x", {"--phases", "none-such"}), 2, "lab-paper");
     expect(w.train("x", {"--replay-ratio", "3"}), 1, "replay ratio");
     expect(w.train("x", {"--format", "klingon"}), 1, "chatml");
-    expect(w.train("x", {"--format", "zephyr"}), 1, "</s>");
+    std::ofstream(w.folder / "plan.yaml")
+        << "phases:\n  - name: a\n    data: [all]\n  - name: b\n    data: [none-such]\n";
+    expect(w.train("x", {"--phases", (w.folder / "plan.yaml").string()}), 1, "plan.yaml:4:5: phases[1]");
     std::ofstream(w.data + "/samples.jsonl", std::ios::app)
         << R"({"id":"bad","messages":[{"role":"user","content":"?"}]})"
         << "\n";

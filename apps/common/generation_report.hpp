@@ -1,4 +1,4 @@
-// What lab-generate tells people at the end: kept and refused by leaf and reason, how far the judges were trusted, two
+// What generation tells people at the end: kept and refused by leaf and reason, how far the judges were trusted, two
 // samples.
 #pragma once
 

@@ -1,0 +1,45 @@
+// What a training tells people while it runs, the same in every app that trains.
+#pragma once
+
+#include <iostream>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "common/run_progress.hpp"
+#include "common/stop.hpp"
+#include "lab/run/train_run.hpp"
+
+namespace lab::apps {
+
+/// Fills in a listener: progress and notices on standard error (nothing where `quiet`), and signals as `stop`.
+inline void show_training(run::listener& on, bool quiet) {
+    const auto style = quiet ? progress::style::quiet : progress::style::automatic;
+    const auto say = [quiet](const std::string& line) {
+        if (!quiet) std::cerr << line << '\n';
+    };
+    const auto phases = std::make_shared<phase_progress>(style);
+    on.data = [say](const replay::encoded_dataset& data) {
+        std::vector<std::vector<std::string>> rows{{"leaf", "samples", "tokens", "learnt", "longest", "dropped"}};
+        for (const auto& [leaf, r] : data.leaves)
+            rows.push_back({leaf.empty() ? "(no leaf)" : leaf, std::to_string(r.kept + r.split),
+                            std::to_string(r.tokens), std::to_string(r.trained_tokens), std::to_string(r.longest),
+                            std::to_string(r.dropped)});
+        say(eval::table(rows));
+    };
+    on.loaded = [say](const nn::any_model& model, const run::student& who) {
+        std::string line = model.info().family + " with " + std::to_string(model.parameter_count() / 1000000) +
+                           " million parameters, chat format " + who.format.name();
+        for (const auto& token : who.added) line += (token == who.added.front() ? ", new tokens " : " ") + token;
+        say(line);
+    };
+    on.measured = measure_progress(style);
+    on.phase_begin = [phases](const train::phase_event& e) { phases->begin(e); };
+    on.step = [phases](const train::step_event& e) { phases->step(e); };
+    on.phase_end = [phases](const train::phase_event&) { phases->end(); };
+    on.notice = say;
+    on.saving = [say] { say("writing the model as a safetensors folder and as GGUF"); };
+    on.stop = stop_asked;
+}
+
+}  // namespace lab::apps

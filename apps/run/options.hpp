@@ -1,0 +1,104 @@
+// lab-run's command line.
+#pragma once
+
+#include <cstdint>
+#include <cxxopts.hpp>
+#include <filesystem>
+#include <iostream>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "common/cli.hpp"
+#include "common/phases.hpp"
+#include "lab/run/lab_run.hpp"
+
+namespace lab::apps {
+
+struct run_options {
+    std::filesystem::path taxonomy, documents, model, out;
+    std::string teacher, teacher_model, key_variable;
+    run::lab_run_options run;
+    std::size_t show = 3;
+    bool keep_going = false, json = false;
+
+    [[nodiscard]] bool remote() const { return teacher.starts_with("http://") || teacher.starts_with("https://"); }
+};
+
+inline constexpr const char* run_examples = R"(
+Examples:
+  lab-run --taxonomy taxonomy/ --model smollm2.gguf --out out/
+  lab-run --taxonomy taxonomy/ --model base/ --teacher http://localhost:8080/v1 --out out/ --samples-per-leaf 100
+  lab-run --taxonomy taxonomy/ --model base/ --format granite_lab --phases plan.yaml --out out/
+Stopped or killed, the same command goes on where it was. After a leaf was added or changed it generates what is missing
+for that leaf, keeps all other samples, and trains anew from the model over all of them.
+)";
+
+/// Nothing where only help was asked for. @throws usage_error, config_error
+[[nodiscard]] inline std::optional<run_options> parse_run_options(int argc, char** argv) {
+    cxxopts::Options spec("lab-run",
+                          "LAB from end to end: asks a model what it does not know, generates samples from a taxonomy, "
+                          "trains in phases with replay, asks again.");
+    const auto text = [](const char* fallback = "") { return cxxopts::value<std::string>()->default_value(fallback); };
+    const auto count = [](const char* fallback) { return cxxopts::value<std::size_t>()->default_value(fallback); };
+    spec.add_options("What")("taxonomy", "folder with qna.yaml files, held-out questions beside them", text())(
+        "model", "GGUF file or safetensors folder to train", text())(
+        "teacher", "a model or the base URL of an OpenAI-compatible server; default: the model itself", text())(
+        "out", "folder for samples (data/), the trained model (run/) and all between", text())(
+        "documents", "folder with checkouts of the leaves' document repositories", text())(
+        "text", "plain text whose perplexity is watched beside the questions", text())(
+        "format", "chat format of the trained model; default: the model's own", text())(
+        "keep-going", "use the valid leaves although others have errors");
+    spec.add_options("How")("samples-per-leaf", "samples wanted of each leaf, seeds not counted", count("24"))(
+        "seed", "of everything random", cxxopts::value<std::uint64_t>()->default_value("0"))(
+        "max-tokens", "longest sample, in tokens", count("1024"))(
+        "short-tokens", "knowledge answers up to this many tokens are short", count("48"))(
+        "micro-batch", "tokens computed at once; bounds memory", count("1024"))(
+        "phrasings", "asked of each held-out question, 0: all", count("1"))(
+        "checkpoint-minutes", "between checkpoints inside a phase", cxxopts::value<double>()->default_value("5"))(
+        "threads", "0: one per processor", count("0"))("teacher-model",
+                                                       "name of the server's model; default: its first", text())(
+        "key-variable", "environment variable with the server's key", text("OPENAI_API_KEY"));
+    add_phase_options(spec);
+    spec.add_options("Output")("show", "answers shown before and after", count("3"))(
+        "json", "end with one JSON object on standard output, no progress")("help", "this text");
+    const auto args = spec.parse(argc, argv);
+    if (args.count("help") != 0) {
+        std::cout << spec.help() << run_examples;
+        return std::nullopt;
+    }
+    if (!args.unmatched().empty()) throw usage_error("unexpected argument '" + args.unmatched().front() + "'");
+    run_options o;
+    auto& g = o.run.generation;
+    auto& t = o.run.training;
+    for (const auto& [name, path] : {std::pair{"taxonomy", &o.taxonomy},
+                                     {"model", &o.model},
+                                     {"out", &o.out},
+                                     {"documents", &o.documents},
+                                     {"text", &t.text}})
+        *path = args[name].as<std::string>();
+    if (o.taxonomy.empty() || o.model.empty() || o.out.empty())
+        throw usage_error("--taxonomy, --model and --out are needed");
+    o.teacher = args["teacher"].as<std::string>();
+    if (o.teacher.empty()) o.teacher = o.model.string();
+    o.teacher_model = args["teacher-model"].as<std::string>();
+    o.key_variable = args["key-variable"].as<std::string>();
+    t.format = args["format"].as<std::string>();
+    t.phases = chosen_phases(args);
+    for (const auto& [name, value] : {std::pair{"samples-per-leaf", &g.samples_per_leaf},
+                                      {"max-tokens", &t.encode.max_tokens},
+                                      {"short-tokens", &t.trainer.buckets.short_tokens},
+                                      {"micro-batch", &t.trainer.micro_batch_tokens},
+                                      {"phrasings", &t.phrasings},
+                                      {"threads", &t.threads},
+                                      {"show", &o.show}})
+        *value = args[name].as<std::size_t>();
+    t.trainer.seed = g.seed = args["seed"].as<std::uint64_t>();
+    t.trainer.checkpoint_seconds = 60 * args["checkpoint-minutes"].as<double>();
+    o.run.taxonomy = o.taxonomy;
+    o.keep_going = args.count("keep-going") != 0;
+    o.json = args.count("json") != 0;
+    return o;
+}
+
+}  // namespace lab::apps

@@ -1,0 +1,219 @@
+// LAB from end to end: taxonomy, teacher, phases and replay in; `execute(student, out)` asks the untouched model,
+// generates into out/data, trains into out/run and measures after every phase. Called again it goes on where it was
+// stopped or killed and ends in the same bytes; when leaves were added or changed it generates what is missing for
+// them, leaves every other sample as it is, and trains anew from the base.
+#pragma once
+
+#include <cstddef>
+#include <filesystem>
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "lab/run/teacher_source.hpp"
+#include "lab/run/train_run.hpp"
+#include "lab/sdg/fact_table.hpp"
+#include "lab/sdg/leaf_store.hpp"
+#include "lab/taxonomy/load.hpp"
+
+namespace lab::run {
+
+struct lab_run_options {
+    sdg::pipeline_options generation{};
+    train_run_options training{};      // model, data, out, phases and resumption are the run's own
+    std::filesystem::path taxonomy{};  // where the tree was read: manifests name files below it
+};
+
+/// What generation made, for a report.
+struct generated_event {
+    const sdg::run_result& run;
+    sdg::fact_score facts;
+    std::map<std::string, sdg::overlap_report> overlap;
+};
+
+/// The training's events, and what surrounds it. All optional.
+struct lab_listener : listener {
+    std::function<void(std::size_t missing, std::size_t leaves)> generating{};
+    std::function<void(const sdg::run_progress&)> generation{};
+    std::function<void(const generated_event&)> generated{};
+};
+
+struct lab_run_result {
+    bool finished = false;   // false: `stop` was heard
+    bool generated = false;  // something was left to generate
+    bool trained = false;    // something was left to train
+    eval::forgetting_matrix matrix{};
+    formats::json manifest{};  // of the training, also where it was finished before
+};
+
+template <replay::ReplayBuffer Buffer = replay::stratified>
+class lab_run {
+public:
+    /// The buffer's own settings must follow from `options.training.trainer.seed` to be told apart by a later call.
+    lab_run(taxonomy::tree tree, teacher_source teacher, std::vector<replay::phase> phases, Buffer buffer,
+            lab_run_options options)
+        : tree_(std::move(tree)),
+          teacher_(std::move(teacher)),
+          buffer_(std::move(buffer)),
+          options_(std::move(options)) {
+        options_.training.phases = std::move(phases);
+        if (tree_.leaves.empty()) throw config_error("the taxonomy has no leaf to learn");
+    }
+
+    /// @throws io_error, format_error, config_error as the parts do
+    [[nodiscard]] lab_run_result execute(const std::filesystem::path& student, const std::filesystem::path& out,
+                                         const lab_listener& on = {}) {
+        train_run_options t = options_.training;
+        t.model = student;
+        t.data = out / "data" / "samples.jsonl";
+        t.out = out / "run";
+        t.trainer.resume = true;
+        std::filesystem::create_directories(out / "data");
+        std::filesystem::create_directories(t.out);
+        lab_run_result result;
+        const std::string base = base_key(t);
+        const auto state = read_state(t.out);
+        if (state.value("base", "") != base) {
+            forget_training(t.out, true);
+            write_state(t.out, base, "");
+        }
+        if (!measure_untouched(t, on)) return result;
+        if (!generate(out / "data", on, result.generated)) return result;
+
+        const std::string key = training_key(t, base);
+        const std::string before = read_state(t.out).value("training", "");
+        if (before == key)
+            if (const auto manifest = finished(t.out)) {
+                result.finished = true;
+                result.manifest = *manifest;
+                if (std::filesystem::exists(t.out / "forgetting.json")) result.matrix = stored_matrix(t.out);
+                return result;
+            }
+        if (before != key) {
+            if (!before.empty() && on.notice)
+                on.notice(
+                    "the samples or the settings are not those of the earlier training: training anew from the "
+                    "base, over all samples");
+            forget_training(t.out, false);
+            write_state(t.out, base, key);
+        }
+        result.trained = true;
+        const auto trained = train_run(t, buffer_, on);
+        result.finished = trained.finished;
+        result.matrix = trained.matrix;
+        result.manifest = trained.manifest;
+        return result;
+    }
+
+private:
+    using json = formats::json;
+
+    [[nodiscard]] static bool stopped(const lab_listener& on) { return on.stop && on.stop(); }
+
+    /// Everything the untouched model's answers depend on.
+    [[nodiscard]] static std::string base_key(const train_run_options& t) {
+        json key{{"model", model_digest(t.model)}, {"format", t.format}, {"phrasings", t.phrasings}};
+        if (!t.heldout.empty())
+            for (const auto& q : eval::read_questions(t.heldout))
+                key["questions"].push_back({q.id, q.leaf, q.context, q.phrasings, q.answer, q.aliases, q.distractors});
+        if (!t.text.empty()) key["text"] = sha256_of_file(t.text);
+        return sha256_hex(formats::to_text(key));
+    }
+    /// Everything the trained model and its measuring depend on; threads and checkpoints' times do not matter.
+    [[nodiscard]] static std::string training_key(const train_run_options& t, const std::string& base) {
+        return sha256_hex(formats::to_text({{"base", base},
+                                            {"samples", sha256_of_file(t.data)},
+                                            {"phases", replay::to_json(t.phases)},
+                                            {"max_tokens", t.encode.max_tokens},
+                                            {"split", t.encode.too_long == replay::over_long::split},
+                                            {"update", train::adamw_update(t.update).describe()},
+                                            {"seed", t.trainer.seed},
+                                            {"micro_batch", t.trainer.micro_batch_tokens},
+                                            {"short_tokens", t.trainer.buckets.short_tokens},
+                                            {"heldout_every", t.trainer.heldout_every},
+                                            {"type", name_of(t.type)}}));
+    }
+
+    [[nodiscard]] static json read_state(const std::filesystem::path& folder) {
+        const auto path = folder / "state.json";
+        return std::filesystem::exists(path) ? formats::parse_json(read_file(path), path.string()) : json::object();
+    }
+    static void write_state(const std::filesystem::path& folder, const std::string& base, const std::string& training) {
+        write_file_atomically(folder / "state.json",
+                              formats::to_text({{"base", base}, {"training", training}}, 1) + "\n");
+    }
+    /// Removes what a training left; the untouched model's answers only where they are no longer its own.
+    static void forget_training(const std::filesystem::path& folder, bool untouched_too) {
+        namespace fs = std::filesystem;
+        for (const char* name : {"manifest.json", "forgetting.json", "report.html", "metrics.jsonl"})
+            fs::remove(folder / name);
+        fs::remove_all(folder / "checkpoints");
+        if (!fs::is_directory(folder / "eval")) return;
+        std::vector<fs::path> rows;
+        for (const auto& entry : fs::directory_iterator(folder / "eval")) rows.push_back(entry.path());
+        for (const auto& row : rows)
+            if (untouched_too || row.filename() != "0-untouched.json") fs::remove(row);
+    }
+    /// The manifest of a training whose files are all there.
+    [[nodiscard]] static std::optional<json> finished(const std::filesystem::path& folder) {
+        const auto path = folder / "manifest.json";
+        if (!std::filesystem::exists(path)) return std::nullopt;
+        json manifest = formats::parse_json(read_file(path), path.string());
+        const auto files = formats::field<json>(manifest, "sha256", path.string());
+        for (const auto& [name, digest] : files.items())
+            if (!std::filesystem::exists(folder / name)) return std::nullopt;
+        return manifest;
+    }
+
+    [[nodiscard]] bool measure_untouched(const train_run_options& t, const lab_listener& on) const {
+        if (t.heldout.empty()) return true;
+        try {
+            const auto row = measure_base(t, on);
+            if (on.row) on.row(row);
+        } catch (const train_run_detail::stopped&) {
+            return false;
+        }
+        return true;
+    }
+
+    [[nodiscard]] bool generate(const std::filesystem::path& folder, const lab_listener& on, bool& something) const {
+        const sdg::leaf_store store(folder);
+        std::vector<std::string> keys;
+        for (const auto& leaf : tree_.leaves) keys.push_back(sdg::leaf_key(leaf, options_.generation, teacher_.key));
+        if (store.complete(keys)) return true;
+        something = true;
+        const auto known = store.known(tree_.leaves, keys);
+        if (on.generating) on.generating(tree_.leaves.size() - known.size(), tree_.leaves.size());
+        sdg::journal journal(folder / "journal.jsonl");
+        auto opened = teacher_.open();
+        sdg::any_teacher asked(sdg::journaled(opened.teacher, journal));
+        try {
+            const auto run = sdg::generate(
+                tree_.leaves, asked, options_.generation, opened.count,
+                [&](const sdg::run_progress& p) {
+                    if (on.generation) on.generation(p);
+                    return !stopped(on);
+                },
+                known);
+            // The examination's questions are read only now that nothing can be generated any more.
+            auto overlap = sdg::heldout_overlap(run);
+            sdg::write_run(folder, run, options_.generation, options_.taxonomy, overlap);
+            store.save(run, keys);
+            if (on.generated) on.generated({run, sdg::score_facts(run), std::move(overlap)});
+        } catch (const error&) {
+            if (!stopped(on)) throw;
+            return false;
+        }
+        return true;
+    }
+
+    taxonomy::tree tree_;
+    teacher_source teacher_;
+    Buffer buffer_;
+    lab_run_options options_;
+};
+
+}  // namespace lab::run

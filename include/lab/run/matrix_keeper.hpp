@@ -1,0 +1,70 @@
+// The forgetting matrix of a run as files: one for each row, eval/<number>-<name>.json, so that a resumed run does not
+// measure again what it has measured, and anything may look at single answers later.
+#pragma once
+
+#include <cstdlib>
+#include <filesystem>
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "lab/core/file.hpp"
+#include "lab/eval/forgetting.hpp"
+#include "lab/formats/json.hpp"
+
+namespace lab::run {
+
+/// Measures each state of the model once; rows are kept in `folder`.
+class matrix_keeper {
+public:
+    /// Without `resume` the rows of an earlier run are removed.
+    matrix_keeper(std::filesystem::path folder, bool resume) : folder_(std::move(folder)) {
+        if (!resume) std::filesystem::remove_all(folder_);
+    }
+    /// The row of this name, measured by `measure()` unless it is kept already.
+    template <class F>
+    const eval::matrix_row& row(const std::string& name, F&& measure) {
+        for (const auto& known : matrix.rows)
+            if (known.name == name) return known;
+        std::string file = std::to_string(matrix.rows.size()) + "-" + name + ".json";
+        for (char& c : file)
+            if (c == '/') c = '_';
+        const auto path = folder_ / file;
+        if (std::filesystem::exists(path)) {
+            matrix.rows.push_back(
+                eval::matrix_row_from(formats::parse_json(read_file(path), path.string()), path.string()));
+        } else {
+            std::filesystem::create_directories(folder_);
+            matrix.rows.push_back(measure());
+            write_file_atomically(path, formats::to_text(eval::to_json(matrix.rows.back()), 1) + "\n");
+        }
+        return matrix.rows.back();
+    }
+    eval::forgetting_matrix matrix;
+
+private:
+    std::filesystem::path folder_;
+};
+
+/// The matrix that a finished run left in its folder. @throws io_error, format_error
+[[nodiscard]] inline eval::forgetting_matrix stored_matrix(const std::filesystem::path& run) {
+    const auto read = [](const std::filesystem::path& path) {
+        return formats::parse_json(read_file(path), path.string());
+    };
+    const std::string place = (run / "forgetting.json").string();
+    eval::forgetting_matrix matrix;
+    for (const auto& c : formats::field<std::vector<formats::json>>(read(place), "columns", place)) {
+        const auto name = formats::field<std::string>(c, "name", place);
+        const auto kind = replay::parse_kind(name);
+        if (!kind) throw format_error(explain(place, "column '" + name + "' is no kind of question"));
+        matrix.columns.push_back({name, *kind, formats::optional_field<std::size_t>(c, "learnt_after_row", place)});
+    }
+    std::map<std::size_t, std::filesystem::path> rows;
+    for (const auto& entry : std::filesystem::directory_iterator(run / "eval"))
+        rows.emplace(std::strtoul(entry.path().filename().c_str(), nullptr, 10), entry.path());
+    for (const auto& [number, path] : rows) matrix.rows.push_back(eval::matrix_row_from(read(path), path.string()));
+    return matrix;
+}
+
+}  // namespace lab::run

@@ -1,0 +1,66 @@
+// The model that is to be trained, with the tokenizer and chat format it is trained in. A format that is named brings
+// its control tokens along: those that the tokenizer lacks are appended to it, and the model's vocabulary grows by
+// their rows (nn/load_options.hpp), so that a base model can be taught to chat.
+#pragma once
+
+#include <cstddef>
+#include <filesystem>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "lab/nn/load.hpp"
+#include "lab/nn/save_options.hpp"
+#include "lab/text/choose_format.hpp"
+#include "lab/text/pattern_template.hpp"
+#include "lab/tokenizer/load.hpp"
+
+namespace lab::run {
+
+struct student {
+    std::filesystem::path source;
+    tokenizer::tokenizer tokens;
+    text::any_chat_format format;
+    std::vector<std::string> added{};  // control tokens that the source lacks, in the order of their ids
+    bool adopted = false;              // the format is not the source's own: what is saved must say so
+
+    /// The weights in f32, ready for training. @throws as nn::load_model
+    [[nodiscard]] nn::any_model load(std::size_t threads) const {
+        std::size_t rows = 0;
+        if (!added.empty())  // a vocabulary that is padded has room
+            if (const auto held = nn::load_model(source, {.threads = 1}).dims().vocab; tokens.size() > held)
+                rows = tokens.size() - held;
+        return nn::load_model(source, {.expand = dtype::f32, .threads = threads, .extra_tokens = rows});
+    }
+    /// How the trained model is to be written, so that other programs talk to it in the format it was trained in.
+    [[nodiscard]] nn::save_options saving(dtype type, std::string name = {}) const {
+        nn::save_options o{.type = type, .tokenizer = source, .special_tokens = added, .name = std::move(name)};
+        if (adopted) {
+            o.chat_template = text::template_of(text::chat_pattern_by_name(format.name()));
+            o.end_of_turn = format.stop().front();
+        }
+        return o;
+    }
+};
+
+/// @param format a known format's name; empty: the checkpoint's own
+/// @throws io_error, format_error; config_error where there is no such format, or none to be found
+[[nodiscard]] inline student open_student(const std::filesystem::path& source, const std::string& format = {}) {
+    auto vocabulary = tokenizer::load_vocabulary(source);
+    tokenizer::tokenizer own(vocabulary);
+    if (format.empty()) return {source, own, text::chat_format_of({}, own)};
+    std::vector<std::string> added;
+    for (const auto& token : text::chat_format_by_name(format).special_tokens())
+        if (!own.find(token)) added.push_back(token);
+    tokenizer::append_special_tokens(vocabulary, added);
+    tokenizer::tokenizer tokens(std::move(vocabulary));
+    bool same = false;
+    try {
+        same = text::chat_format_of({}, own).name() == format;
+    } catch (const error&) {  // it has no format of its own
+    }
+    auto chosen = text::chat_format_of(format, tokens);
+    return {source, std::move(tokens), std::move(chosen), std::move(added), !same};
+}
+
+}  // namespace lab::run

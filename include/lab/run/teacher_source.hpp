@@ -1,0 +1,87 @@
+// A teacher by what a user names: a model file or folder runs in this process, a URL is asked over HTTP. `key` tells
+// teachers apart without opening them, so that a run with nothing left to generate loads no model.
+#pragma once
+
+#include <cstddef>
+#include <filesystem>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "lab/core/sha256.hpp"
+#include "lab/infer/teacher.hpp"
+#include "lab/nn/load.hpp"
+#include "lab/sdg/generate.hpp"
+#include "lab/sdg/http_teacher.hpp"
+#include "lab/sdg/journal.hpp"
+#include "lab/text/choose_format.hpp"
+#include "lab/tokenizer/load.hpp"
+
+namespace lab::run {
+
+/// A teacher that answers, and how it counts tokens.
+struct opened_teacher {
+    sdg::any_teacher teacher;
+    std::function<std::size_t(std::string_view)> count = [](std::string_view t) { return sdg::estimated_tokens(t); };
+};
+
+struct teacher_source {
+    std::string key;  // part of what names a sample's origin: no address in it, a digest where there is one
+    std::function<opened_teacher()> open;
+};
+
+/// What tells models apart wherever they lie: the file's digest, or its weights' where it is a folder.
+[[nodiscard]] inline std::string model_digest(const std::filesystem::path& model) {
+    if (!std::filesystem::is_directory(model)) return sha256_of_file(model);
+    std::map<std::string, std::string> files;
+    for (const auto& entry : std::filesystem::directory_iterator(model))
+        if (entry.path().extension() == ".safetensors")
+            files[entry.path().filename().string()] = sha256_of_file(entry.path());
+    std::string digests;
+    for (const auto& [file, digest] : files) digests += digest;
+    return sha256_hex(digests);
+}
+
+/// A model in this process. @param keep_going asked between steps; false ends the work with lab::error
+[[nodiscard]] inline teacher_source local_teacher_source(const std::filesystem::path& path,
+                                                         const std::string& format = {}, std::size_t threads = 0,
+                                                         std::function<bool()> keep_going = {}) {
+    struct parts {  // live as long as the teacher
+        tokenizer::tokenizer tokens;
+        infer::engine engine;
+        infer::local_teacher teacher;
+        parts(const std::filesystem::path& from, const std::string& named, std::size_t n, std::string name)
+            : tokens(tokenizer::load_tokenizer(from)),
+              engine(nn::load_model(from, {.threads = n}), tokens),
+              teacher(engine, text::chat_format_of(named, tokens), std::move(name)) {}
+        [[nodiscard]] std::vector<text::completion> complete(std::span<const text::request> r) {
+            return teacher.complete(r);
+        }
+        [[nodiscard]] std::vector<text::score> score(std::span<const text::score_request> r) {
+            return teacher.score(r);
+        }
+        void complete_each(std::span<const text::request> r, sdg::completion_sink s) { teacher.complete_each(r, s); }
+        void score_each(std::span<const text::score_request> r, sdg::score_sink s) { teacher.score_each(r, s); }
+        [[nodiscard]] std::string identity() const { return teacher.identity(); }
+    };
+    const auto key = "local:" + path.filename().string() + " sha256=" + model_digest(path).substr(0, 16) +
+                     (format.empty() ? "" : " format=" + format);
+    return {key, [=] {
+                auto whole = std::make_unique<parts>(path, format, threads, key);
+                if (keep_going) whole->teacher.set_keep_going(keep_going);
+                auto count = [tokens = whole->tokens](std::string_view text) { return tokens.encode(text).size(); };
+                return opened_teacher{sdg::any_teacher(std::move(whole)), std::move(count)};
+            }};
+}
+
+/// A server that speaks OpenAI's API.
+[[nodiscard]] inline teacher_source remote_teacher_source(sdg::http_teacher_options options) {
+    return {"http:" + options.http.base_url + " " + options.model,
+            [=] { return opened_teacher{sdg::any_teacher(sdg::http_teacher(options))}; }};
+}
+
+}  // namespace lab::run

@@ -1,0 +1,217 @@
+// One training run from files to files: samples and a model in; phases with replay, measured before and after each;
+// the trained model twice (safetensors folder and GGUF), manifest and report out. Resumable, tells a listener what it
+// does and prints nothing. Needs nothing of taxonomy/ and sdg/ that links: for training alone.
+#pragma once
+
+#include <cstddef>
+#include <filesystem>
+#include <functional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "lab/core/file.hpp"
+#include "lab/core/sha256.hpp"
+#include "lab/core/version.hpp"
+#include "lab/eval/report.hpp"
+#include "lab/formats/jsonl.hpp"
+#include "lab/nn/save.hpp"
+#include "lab/replay/chat_encoder.hpp"
+#include "lab/replay/dataset.hpp"
+#include "lab/run/matrix_keeper.hpp"
+#include "lab/run/measure.hpp"
+#include "lab/run/student.hpp"
+#include "lab/train/adamw_update.hpp"
+#include "lab/train/trainer.hpp"
+
+namespace lab::run {
+
+struct train_run_options {
+    std::filesystem::path model{};    // GGUF file or safetensors folder
+    std::string format{};             // chat format by name; empty: the model's own
+    std::filesystem::path data{};     // messages JSON Lines, a file or a folder
+    std::filesystem::path out{};      // everything is written here
+    std::filesystem::path heldout{};  // heldout.jsonl files, asked before training and after each phase; empty: none
+    std::filesystem::path text{};     // plain text whose perplexity is watched beside them; empty: none
+    std::size_t phrasings = 1;        // asked of each question; 0: all
+    std::vector<replay::phase> phases{};
+    replay::encode_options encode{.max_tokens = 1024};
+    train::adamw_update_options update{};
+    train::trainer_options trainer{};  // its folder is `out`
+    std::size_t threads = 0;           // 0: one per processor
+    dtype type = dtype::f32;           // of the written weights
+};
+
+/// The trainer's events, and what surrounds them. All optional.
+struct listener : train::listener {
+    std::function<void(const replay::encoded_dataset&)> data{};
+    std::function<void(const nn::any_model&, const student&)> loaded{};
+    measure_observer measured{};
+    std::function<void(const eval::matrix_row&)> row{};  // of the matrix, measured now or kept from before
+    std::function<void()> saving{};
+};
+
+struct train_run_result {
+    bool finished = false;  // false: `stop` was heard; the same run goes on with trainer.resume
+    std::uint64_t steps = 0, tokens = 0;
+    eval::forgetting_matrix matrix{};
+    formats::json manifest{};  // of a finished run
+};
+
+namespace train_run_detail {
+
+/// The stop was heard while questions were asked.
+struct stopped : error {
+    using error::error;
+};
+
+/// The held-out questions' answers, as samples whose loss is watched.
+template <class Encoder>
+[[nodiscard]] std::vector<replay::training_sample> heldout_samples(const std::vector<eval::question>& questions,
+                                                                   const Encoder& encoder, std::size_t max_tokens) {
+    std::vector<replay::sample> samples;
+    for (const auto& q : questions) {
+        replay::sample s{.id = q.id,
+                         .messages = eval::ask(q, 0),
+                         .leaf = q.leaf,
+                         .kind = q.kind,
+                         .place = "held-out question '" + q.id + "'"};
+        s.messages.push_back({"assistant", q.answer});
+        samples.push_back(std::move(s));
+    }
+    return samples.empty() ? std::vector<replay::training_sample>{}
+                           : replay::encode_samples(samples, encoder, {.max_tokens = max_tokens}).samples;
+}
+
+/// Writes the model twice and returns its files with their digests.
+[[nodiscard]] inline formats::json save_result(const nn::any_model& model, const student& who,
+                                               const train_run_options& o) {
+    nn::save_safetensors(model, o.out / "model", who.saving(o.type));
+    nn::save_gguf(model, o.out / "model.gguf", who.saving(o.type, "lab"));
+    formats::json files = formats::json::object();
+    for (const auto& entry : std::filesystem::directory_iterator(o.out / "model"))
+        if (entry.path().extension() == ".safetensors")
+            files["model/" + entry.path().filename().string()] = sha256_of_file(entry.path());
+    files["model.gguf"] = sha256_of_file(o.out / "model.gguf");
+    return files;
+}
+
+[[nodiscard]] inline formats::json leaves_json(const replay::encoded_dataset& data) {
+    formats::json leaves = formats::json::object();
+    for (const auto& [leaf, r] : data.leaves)
+        leaves[leaf] = {{"kept", r.kept},
+                        {"split", r.split},
+                        {"dropped", r.dropped},
+                        {"tokens", r.tokens},
+                        {"trained_tokens", r.trained_tokens},
+                        {"longest", r.longest}};
+    return leaves;
+}
+
+}  // namespace train_run_detail
+
+/// Loss curves from a run's metrics.jsonl: one of training, one of the held-out answers.
+[[nodiscard]] inline std::vector<eval::curve> loss_curves(const std::filesystem::path& metrics) {
+    std::vector<eval::curve> curves{{"training", "#2b6cb0", {}}, {"held-out", "#c05621", {}}};
+    formats::for_each_json_line(metrics, [&](const formats::json& line, std::size_t number) {
+        const std::string place = metrics.string() + ":" + std::to_string(number);
+        const auto event = formats::field<std::string>(line, "event", place);
+        if (event != "step" && event != "heldout") return;
+        curves[event == "heldout"].points.push_back(
+            {static_cast<double>(formats::field<std::uint64_t>(line, "total_step", place)),
+             formats::field<double>(line, "loss", place)});
+    });
+    std::erase_if(curves, [](const eval::curve& c) { return c.points.empty(); });
+    return curves;
+}
+
+namespace train_run_detail {
+[[nodiscard]] inline measuring what_to_measure(const train_run_options& o, const student& who, const listener& on) {
+    measuring what{.qa = {.max_phrasings = o.phrasings}};
+    if (!o.heldout.empty()) what.questions = eval::read_questions(o.heldout);
+    if (!o.text.empty()) what.text = read_text_tokens(o.text, who.tokens);
+    what.progress = [&on](const measure_event& e) {
+        if (on.measured) on.measured(e);
+        if (on.stop && on.stop()) throw stopped("stopped while questions were asked");
+    };
+    return what;
+}
+inline constexpr const char* untouched = "untouched";
+}  // namespace train_run_detail
+
+/// The row of the untouched model, measured where `out` does not hold it yet: what train_run would begin with.
+[[nodiscard]] inline eval::matrix_row measure_base(const train_run_options& o, const listener& on = {}) {
+    namespace detail = train_run_detail;
+    matrix_keeper keeper(o.out / "eval", true);
+    return keeper.row(detail::untouched, [&] {
+        const student who = open_student(o.model, o.format);
+        const auto model = who.load(o.threads);
+        return measure(model, who.tokens, who.format, detail::what_to_measure(o, who, on), detail::untouched);
+    });
+}
+
+/// Runs to the end, or until `on.stop`. With `trainer.resume` it goes on where an earlier call was stopped or killed,
+/// and ends in the same bytes. @throws io_error, format_error; config_error where the parts do not fit
+template <replay::ReplayBuffer Buffer = replay::stratified>
+[[nodiscard]] train_run_result train_run(const train_run_options& o, Buffer buffer, const listener& on = {}) {
+    namespace detail = train_run_detail;
+    std::filesystem::create_directories(o.out);
+    const student who = open_student(o.model, o.format);
+    const replay::chat_encoder encoder(who.tokens, who.format);
+    const auto data = replay::encode_samples(replay::read_samples(o.data), encoder, o.encode);
+    if (on.data) on.data(data);
+    auto model = who.load(o.threads);
+    if (on.loaded) on.loaded(model, who);
+
+    auto settings = o.trainer;
+    settings.folder = o.out;
+    train::trainer trainer(model, train::adamw_update(o.update, optim::decay_ranges(model.weights()), &model.pool()),
+                           data.samples, o.phases, std::move(buffer), settings);
+    const measuring what = detail::what_to_measure(o, who, on);
+    trainer.set_heldout(detail::heldout_samples(what.questions, encoder, o.encode.max_tokens));
+    matrix_keeper keeper(o.out / "eval", settings.resume);
+    keeper.matrix.columns = eval::columns_of(what.questions, trainer.plans(), data.samples);
+    const auto measure_now = [&](const std::string& name) {
+        if (what.questions.empty()) return;
+        const auto& row = keeper.row(name, [&] { return measure(model, who.tokens, who.format, what, name); });
+        if (on.row) on.row(row);
+    };
+
+    std::size_t measured = 0;  // rows of phases before a resume point are read from their files, in order
+    train::listener inner = on;
+    inner.phase_end = [&](const train::phase_event& e) {
+        if (on.phase_end) on.phase_end(e);
+        for (; measured <= e.index; ++measured)
+            if (!trainer.plans()[measured].skipped()) measure_now(std::string(o.phases[measured].name.view()));
+    };
+    train_run_result result;
+    try {
+        measure_now(detail::untouched);
+        const auto trained = trainer.run(inner);
+        result = {trained.finished, trained.steps, trainer.total_tokens(), keeper.matrix, {}};
+        if (!trained.finished) return result;
+        result.manifest["final_loss"] = trained.last_loss;
+    } catch (const detail::stopped&) {
+        return result;
+    }
+
+    if (on.saving) on.saving();
+    result.manifest.update({{"lab", std::string(lab::version)},
+                            {"base_model", o.model.string()},
+                            {"chat_format", who.format.name()},
+                            {"added_tokens", who.added},
+                            {"seed", settings.seed},
+                            {"plan", replay::to_json(o.phases)},
+                            {"leaves", detail::leaves_json(data)},
+                            {"steps", result.steps},
+                            {"tokens", result.tokens},
+                            {"sha256", detail::save_result(model, who, o)}});
+    write_file_atomically(o.out / "report.html",
+                          eval::html_report("lab-train", loss_curves(o.out / "metrics.jsonl"), keeper.matrix));
+    if (!keeper.matrix.rows.empty())
+        write_file_atomically(o.out / "forgetting.json", formats::to_text(eval::to_json(keeper.matrix), 1) + "\n");
+    write_file_atomically(o.out / "manifest.json", formats::to_text(result.manifest, 1) + "\n");
+    return result;
+}
+
+}  // namespace lab::run
