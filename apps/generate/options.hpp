@@ -62,8 +62,9 @@ A run that was stopped goes on where it stopped when the same command is typed a
         "threads", "of a local model; 0: one per processor", count("0"))(
         "model", "name of the server's model; default: its first", text())(
         "key-variable", "environment variable with the server's key", text("OPENAI_API_KEY"))(
-        "concurrency", "requests to the server at once", count("4"))("timeout", "seconds for one answer", real("300"))(
-        "retries", "after a failed attempt", cxxopts::value<unsigned>()->default_value("6"))(
+        "concurrency", "requests to the server at once; 1 makes llama-server repeat itself exactly", count("4"))(
+        "timeout", "seconds for one answer", real("300"))("retries", "after a failed attempt",
+                                                          cxxopts::value<unsigned>()->default_value("6"))(
         "ca-file", "more trusted certificates (PEM)", text());
     spec.add_options("Output")("fresh", "forget what an earlier run learnt from the teacher")(
         "json", "machine-readable output on standard output, no progress")("help", "this text");

@@ -183,6 +183,47 @@ BOOST_AUTO_TEST_CASE(odd_answers_are_errors_not_crashes) {
     }
 }
 
+BOOST_AUTO_TEST_CASE(errors_say_what_to_do) {
+    const auto complaint = [](int status, const char* body, const char* type) {
+        fake_server server([&](const httplib::Request&, httplib::Response& r) {
+            r.status = status;
+            r.set_content(body, type);
+        });
+        patience p;
+        sdg::http_teacher teacher(p.options(server.url()));
+        const std::vector<text::request> one{ask("q")};
+        try {
+            (void)teacher.complete(one);
+        } catch (const io_error& e) {
+            return std::string(e.what());
+        }
+        return std::string();
+    };
+    const auto page = complaint(200, "<html>Welcome</html>", "text/html");
+    BOOST_TEST(page.find("no JSON (text/html): <html>") != std::string::npos, page);
+    BOOST_TEST(page.find("/v1") != std::string::npos);
+    BOOST_TEST(complaint(404, "{}", "application/json").find("usually ends in /v1") != std::string::npos);
+    BOOST_TEST(complaint(401, "{}", "application/json").find("no key, or a wrong one, in ") != std::string::npos);
+}
+
+BOOST_AUTO_TEST_CASE(one_request_at_a_time_asks_llama_server_for_a_fresh_cache) {
+    for (const std::size_t concurrency : {1u, 4u}) {
+        json seen;
+        fake_server server([&](const httplib::Request& q, httplib::Response& r) {
+            seen = json::parse(q.body);
+            send(r, reply("x"));
+        });
+        patience p;
+        auto options = p.options(server.url());
+        options.dialect = sdg::http_dialect::llama_cpp;
+        options.concurrency = concurrency;
+        sdg::http_teacher teacher(std::move(options));
+        const std::vector<text::request> one{ask("q")};
+        (void)teacher.complete(one);
+        BOOST_TEST(seen.contains("cache_prompt") == (concurrency == 1));
+    }
+}
+
 BOOST_AUTO_TEST_CASE(llama_server_gets_grammars_and_choices_have_probabilities) {
     fake_server server([&](const httplib::Request& q, httplib::Response& r) {
         const auto body = json::parse(q.body);
@@ -324,7 +365,7 @@ BOOST_AUTO_TEST_CASE(nobody_there_is_a_clear_error) {
         url = gone.url();
     }
     BOOST_CHECK_EXCEPTION(sdg::http_teacher(p.options(url)), io_error, [](const io_error& e) {
-        return std::string(e.what()).find("no answer") != std::string::npos;
+        return std::string(e.what()).find("no server listens there") != std::string::npos;
     });
     BOOST_TEST(p.waits.size() == 3u);
 }

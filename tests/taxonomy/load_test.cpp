@@ -1,5 +1,6 @@
 #include "lab/taxonomy/load.hpp"
 
+#include <sys/stat.h>
 #include <boost/test/unit_test.hpp>
 #include <fstream>
 
@@ -255,6 +256,17 @@ BOOST_AUTO_TEST_CASE(heldout_files_are_checked) {
     BOOST_TEST(facts_beside(top.path()).at(0).in_seeds);
     write(top / "facts.jsonl", R"({"fact": "a", "subject": "s"})");
     BOOST_CHECK_THROW((void)facts_beside(top.path()), lab::format_error);
+}
+
+BOOST_AUTO_TEST_CASE(a_pipe_is_refused_not_waited_for) {
+    const lab::test::temporary_folder top;
+    fs::create_directories(top / "compositional_skills");
+    const auto pipe = top / "compositional_skills" / "qna.yaml";
+    BOOST_TEST_REQUIRE(::mkfifo(pipe.c_str(), 0600) == 0);
+    const auto reports = check(top.path());
+    BOOST_TEST_REQUIRE(reports.size() == 1U);
+    BOOST_TEST(!reports[0].valid);
+    BOOST_TEST(reports[0].problems.at(0).message.find("no ordinary file") != std::string::npos);
 }
 
 BOOST_AUTO_TEST_SUITE_END()

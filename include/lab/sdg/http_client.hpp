@@ -107,7 +107,7 @@ private:
         for (unsigned attempt = 0;; ++attempt) {
             if (options_.cancelled && options_.cancelled()) throw io_error(explain(place, "cancelled"));
             const auto result = body == nullptr ? client_->Get(path) : client_->Post(path, text, "application/json");
-            if (result && result->status == 200) return formats::parse_json(result->body, place);
+            if (result && result->status == 200) return json_in(*result, place);
             const fault problem = result ? refused(*result) : unreachable(result.error());
             if (!problem.may_pass) throw io_error(explain(place, problem.what));
             if (attempt >= options_.retry.retries)
@@ -134,19 +134,37 @@ private:
         }
     }
 
-    static fault unreachable(httplib::Error error) {
+    fault unreachable(httplib::Error error) const {
         const bool certificate =
             error == httplib::Error::SSLServerVerification || error == httplib::Error::SSLLoadingCerts;
-        return {"no answer (" + httplib::to_string(error) + ")", !certificate, std::nullopt};
+        std::string what = "no answer (" + httplib::to_string(error) + ")";
+        if (error == httplib::Error::Connection) what = "no server listens there, or it refuses to talk";
+        if (error == httplib::Error::Read)
+            what = "the answer broke off or did not come within the timeout of " +
+                   formats::to_text(formats::json(options_.timeout)) + " s";
+        return {what, !certificate, std::nullopt};
     }
 
-    static fault refused(const httplib::Response& response) {
+    /// @throws io_error for a page that is no JSON: the address is likely that of something else
+    static formats::json json_in(const httplib::Response& response, const std::string& place) {
+        try {
+            return formats::parse_json(response.body, place);
+        } catch (const format_error&) {
+            const std::string type = response.get_header_value("Content-Type");
+            throw io_error(explain(place,
+                                   "the answer is no JSON (" + (type.empty() ? "no type" : type) +
+                                       "): " + formats::escape(response.body, 80),
+                                   "see that the address is an OpenAI-compatible server's; it usually ends in /v1"));
+        }
+    }
+
+    [[nodiscard]] fault refused(const httplib::Response& response) const {
         const int status = response.status;
         fault f{"HTTP status " + std::to_string(status), false, std::nullopt};
         f.may_pass = status == 408 || status == 425 || status == 429 || status == 500 || status == 502 ||
                      status == 503 || status == 504;
-        if (status == 401 || status == 403)
-            f.what += " (the key was refused: set it in the environment variable for this server)";
+        if (status == 401 || status == 403) f.what += " (no key, or a wrong one, in " + options_.key_variable + ")";
+        if (status == 404) f.what += " (the base URL usually ends in /v1)";
         if (const std::string said = message_in(response.body); !said.empty()) f.what += ": " + said;
         const std::string after = response.get_header_value("Retry-After");
         double seconds = 0;

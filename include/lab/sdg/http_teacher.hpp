@@ -104,7 +104,7 @@ private:
         const auto* models =
             listed.is_object() && listed.contains("data") && listed["data"].is_array() ? &listed["data"] : nullptr;
         if (models == nullptr || models->empty())
-            throw io_error(explain(o.http.base_url, "lists no model", "name one"));
+            throw io_error(explain(o.http.base_url, "lists no model", "name one (--model)"));
         const json* chosen = nullptr;
         for (const auto& m : *models)
             if (m.is_object() && (o.model.empty() || m.value("id", "") == o.model)) {
@@ -176,6 +176,10 @@ private:
         // 53 bits survive every JSON reader; OpenAI itself takes signed 64-bit seeds.
         body["seed"] = r.sampling.seed & 0x7fffffffu;
         if (!r.stop.empty()) body["stop"] = r.stop;
+        // What a slot has cached and what else is in its batch moves llama-server's numbers a little: one request at a
+        // time over a fresh cache gives the same answers again.
+        if (state_->options.dialect == http_dialect::llama_cpp && state_->options.concurrency == 1)
+            body["cache_prompt"] = false;
         if (state_->options.dialect != http_dialect::plain) {
             body["top_k"] =
                 state_->options.dialect == http_dialect::vllm && r.sampling.top_k == 0 ? -1 : r.sampling.top_k;

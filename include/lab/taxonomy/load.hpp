@@ -104,6 +104,11 @@ inline std::optional<leaf> judge_file(const std::filesystem::path& file, const s
     const auto where = place_of(file, top);
     std::optional<leaf> out;
     try {
+        std::error_code unknown;  // what cannot be looked at is left to the opening below, which says why
+        const auto kind = std::filesystem::status(file, unknown).type();
+        if (kind == std::filesystem::file_type::fifo || kind == std::filesystem::file_type::socket ||
+            kind == std::filesystem::file_type::character || kind == std::filesystem::file_type::block)
+            throw io_error(explain(file.string(), "is no ordinary file"));
         const mapped_file map(file);
         out = judge(formats::as_text(map.bytes()), where.kind, problems);
     } catch (const io_error& fault) {
