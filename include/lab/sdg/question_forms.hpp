@@ -237,7 +237,7 @@ inline constexpr std::array<std::string_view, 9> measured{"long", "tall",  "high
                 add("what " + asked + " for", inner, "is-for");
             } else if (tells_time(w, p + 1, w.size())) {
                 add("when " + asked, phrase, rule.data());
-            } else if (place && (!all_names(w, p + 1, w.size()) || w[p] == "in" || w[p] == "near")) {
+            } else if (place && !all_names(w, p + 1, w.size())) {
                 add("where " + asked, phrase, rule.data());
             } else if (w[p] == "by" && all_names(w, p + 1, w.size())) {
                 add("who " + asked + " by", inner, rule.data());
