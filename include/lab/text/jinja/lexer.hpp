@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "lab/core/error.hpp"
+#include "lab/formats/text_bytes.hpp"
 #include "lab/text/jinja/unicode.hpp"
 
 namespace lab::text::jinja {
@@ -37,7 +38,8 @@ struct lexeme {
 };
 
 [[noreturn]] inline void fail_at(std::size_t line, const std::string& what) {
-    throw format_error(explain("template: line " + std::to_string(line), what));
+    // What is wrong may quote the template: line breaks and broken UTF-8 in it stay out of the message.
+    throw format_error(explain("template: line " + std::to_string(line), lab::formats::escape(what, 400)));
 }
 
 class lexer {
