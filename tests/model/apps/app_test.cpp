@@ -1,0 +1,261 @@
+// lab-model, lab-chat and lab-generate run as processes: what they print, what they write, and how they refuse.
+#include <boost/test/unit_test.hpp>
+#include <cmath>
+#include <cstring>
+#include <fstream>
+
+#include "lab/formats/json.hpp"
+#include "lab/tokenizer/load.hpp"
+#include "model/small_model.hpp"
+#include "support/process.hpp"
+
+using namespace lab;
+using test::finished;
+
+namespace {
+
+bool mentions(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
+
+struct workplace {
+    test::temporary_folder folder;
+    std::string gguf, model_folder, text;
+
+    workplace()
+        : gguf((folder / "small.gguf").string()),
+          model_folder((folder / "small").string()),
+          text((folder / "text.txt").string()) {
+        const auto model = test::small_model("llama", test::byte_vocabulary);
+        nn::save_gguf(model, gguf, {.tokenizer = test::byte_tokenizer_folder()});
+        nn::save_safetensors(model, model_folder, {.tokenizer = test::byte_tokenizer_folder()});
+        std::ofstream(text) << "Ferries leave the quay at nine, and a bell is rung.";
+    }
+    finished model(std::vector<std::string> arguments) const { return run(LAB_MODEL_APP, std::move(arguments)); }
+    finished run(const char* app, std::vector<std::string> arguments) const {
+        arguments.insert(arguments.begin(), app);
+        return test::execute(arguments, folder.path(), [] { return false; });
+    }
+    /// stdout of a call that must succeed.
+    std::string output(std::vector<std::string> arguments) const {
+        const auto result = model(std::move(arguments));
+        BOOST_REQUIRE_MESSAGE(result.code == 0, result.err);
+        return result.out;
+    }
+    formats::json tokens(std::vector<std::string> arguments, const std::string& model = {}) const {
+        arguments.insert(arguments.begin(), {"tokenize", "--model", model.empty() ? gguf : model});
+        return formats::parse_json(output(std::move(arguments)), "tokenize");
+    }
+    /// What `logits` wrote: rows of `test::byte_vocabulary` floats.
+    std::vector<float> logits(const std::string& model, const std::string& tokens, std::size_t count) const {
+        const auto file = (folder / "logits.npy").string();
+        output({"logits", "--model", model, "--tokens", tokens, "--out", file, "--threads", "1"});
+        const std::string bytes = read_file(file);
+        const std::size_t data = count * test::byte_vocabulary * sizeof(float);
+        BOOST_REQUIRE(bytes.size() > data);
+        const std::string head = bytes.substr(0, bytes.size() - data);
+        BOOST_TEST(head.starts_with("\x93NUMPY"));
+        BOOST_TEST(mentions(head, "'<f4'"));
+        BOOST_TEST(mentions(head, "(" + std::to_string(count) + ", 260)"));
+        std::vector<float> values(count * test::byte_vocabulary);
+        std::memcpy(values.data(), bytes.data() + head.size(), data);
+        return values;
+    }
+    /// Whether two models mean the same: the rotary layouts of the two containers sum in different orders.
+    void expect_near(const std::vector<float>& a, const std::vector<float>& b) const {
+        BOOST_REQUIRE(a.size() == b.size());
+        float largest = 0, apart = 0;
+        for (std::size_t i = 0; i < a.size(); ++i) {
+            largest = std::max(largest, std::abs(a[i]));
+            apart = std::max(apart, std::abs(a[i] - b[i]));
+        }
+        BOOST_TEST(apart <= 1e-5f * largest);
+        BOOST_TEST(largest > 0.0f);
+    }
+    void expect(const finished& result, int code, const std::string& part) const {
+        BOOST_TEST(result.code == code, result.err);
+        BOOST_TEST(mentions(result.err, part), result.err);
+    }
+};
+
+}  // namespace
+
+BOOST_AUTO_TEST_SUITE(model_apps)
+
+BOOST_AUTO_TEST_CASE(info_describes_files_and_folders) {
+    const workplace w;
+    const auto file = formats::parse_json(w.output({"info", w.gguf, "--json"}), "info");
+    BOOST_TEST(file["format"] == "gguf");
+    BOOST_TEST(file["metadata"]["general.architecture"] == "llama");
+    BOOST_TEST(file["metadata"]["tokenizer.ggml.tokens"]["count"] == 260);
+    const auto folder = formats::parse_json(w.output({"info", w.model_folder, "--json"}), "info");
+    BOOST_TEST(folder["format"] == "safetensors");
+    BOOST_TEST(folder["metadata"]["vocab_size"] == 260);
+    BOOST_TEST(folder["parameters"] == file["parameters"]);
+    BOOST_TEST(folder["tensors"].size() == file["tensors"].size());
+    const auto text = w.output({"info", w.gguf, "--tensors"});
+    BOOST_TEST(mentions(text, "tokenizer.ggml.tokens = [260 x string]"));
+    BOOST_TEST(mentions(text, "token_embd.weight  f32 [260,"));
+    // A table that looks like the summary of a long array, but is none.
+    auto config = formats::parse_json(read_file(w.model_folder + "/config.json"), "config");
+    config["odd"] = {{"count", 1}, {"type", nullptr}};
+    config["odder"] = {{"count", 1}};
+    write_file_atomically(w.model_folder + "/config.json", formats::to_text(config));
+    BOOST_TEST(mentions(w.output({"info", w.model_folder}), "odder"));
+}
+
+BOOST_AUTO_TEST_CASE(tokenize_there_and_back) {
+    const workplace w;
+    const auto tokens = tokenizer::load_tokenizer(test::byte_tokenizer_folder());
+    const std::string text = "on the ferry <|im_end|>";
+    const auto plain = w.tokens({"--text", text});
+    BOOST_TEST(plain == formats::json(tokens.encode(text)));
+    BOOST_TEST(plain == w.tokens({"--text", text}, w.model_folder));
+    const auto special = w.tokens({"--text", text, "--parse-special"});
+    BOOST_TEST(special.back() == 259);
+    BOOST_TEST(plain.back() != 259);
+    BOOST_TEST(w.tokens({"--file", w.text}) == formats::json(tokens.encode(read_file(w.text))));
+    BOOST_TEST(w.output({"tokenize", "--model", w.gguf, "--text", formats::to_text(special), "--decode"}) == text);
+    BOOST_TEST(w.output({"tokenize", "--model", w.gguf, "--text", "68, 256", "--decode"}) ==
+               tokens.decode(std::vector<token>{68, 256}));
+
+    const auto pieces = test::fixture("tokenizer/spm_bytes.gguf").string();
+    const auto bare = w.tokens({"--text", "hi"}, pieces), framed = w.tokens({"--text", "hi", "--bos", "--eos"}, pieces);
+    BOOST_TEST(framed.size() == bare.size() + 2);
+    BOOST_TEST(framed.front() == 1);
+    BOOST_TEST(framed.back() == 2);
+}
+
+BOOST_AUTO_TEST_CASE(logits_and_perplexity_agree) {
+    const workplace w;
+    const auto ids = w.tokens({"--file", w.text}).get<std::vector<token>>();
+    BOOST_REQUIRE(ids.size() >= 32u);
+    std::string window;
+    for (std::size_t i = 0; i < 32; ++i) window += (i == 0 ? "" : ",") + std::to_string(ids[i]);
+    const auto logits = w.logits(w.gguf, window, 32);
+    w.expect_near(logits, w.logits(w.model_folder, window, 32));
+    // One window, the second half scored: row i predicts token i + 1.
+    double sum = 0;
+    std::size_t scored = 0;
+    for (std::size_t i = 16; i < 31; ++i, ++scored) {
+        const float* row = logits.data() + i * test::byte_vocabulary;
+        double total = 0;
+        for (std::size_t t = 0; t < test::byte_vocabulary; ++t) total += std::exp(static_cast<double>(row[t]));
+        sum += std::log(total) - static_cast<double>(row[static_cast<std::size_t>(ids[i + 1])]);
+    }
+    const auto said = w.output({"perplexity", "--model", w.gguf, "--file", w.text, "--ctx", "32", "--threads", "1"});
+    const auto last = said.substr(said.rfind("\nperplexity: ") + 1);
+    double value = 0, error = -1;
+    BOOST_REQUIRE(std::sscanf(last.c_str(), "perplexity: %lf +/- %lf\n", &value, &error) == 2);
+    BOOST_TEST(value == std::exp(sum / static_cast<double>(scored)), boost::test_tools::tolerance(1e-3));
+    BOOST_TEST(error > 0.0);
+    const auto json = formats::parse_json(
+        w.output({"perplexity", "--model", w.gguf, "--file", w.text, "--ctx", "32", "--threads", "1", "--json"}), "p");
+    BOOST_TEST(json["perplexity"].get<double>() == value, boost::test_tools::tolerance(1e-4));
+    BOOST_TEST(json["tokens"] == scored);
+    BOOST_TEST(json["windows"] == 1);
+}
+
+BOOST_AUTO_TEST_CASE(convert_there_and_back) {
+    const workplace w;
+    const auto folder = (w.folder / "converted").string(), back = (w.folder / "back.gguf").string();
+    w.output({"convert", w.gguf, folder});
+    w.output({"convert", folder, back});
+    for (const auto& model : {folder, back}) {
+        w.expect_near(w.logits(model, "5,6,7", 3), w.logits(w.gguf, "5,6,7", 3));
+        const auto ids = w.tokens({"--text", "on <|im_start|>er", "--parse-special"}, model);
+        BOOST_TEST(ids == w.tokens({"--text", "on <|im_start|>er", "--parse-special"}));
+    }
+    BOOST_TEST(w.logits(back, "5,6,7", 3) == w.logits(w.gguf, "5,6,7", 3));
+    const auto half = (w.folder / "half.gguf").string();
+    w.output({"convert", w.gguf, half, "--type", "bf16"});
+    BOOST_TEST(formats::parse_json(w.output({"info", half, "--json"}), "info")["types"].contains("bf16"));
+}
+
+BOOST_AUTO_TEST_CASE(wrong_calls_and_wrong_files_get_one_clear_line) {
+    const workplace w;
+    const auto out = (w.folder / "out").string(), absent = (w.folder / "absent.gguf").string();
+    BOOST_TEST(w.model({"--help"}).code == 0);
+    BOOST_TEST(w.model({"tokenize", "--help"}).code == 0);
+    w.expect(w.model({}), 2, "a command is missing");
+    w.expect(w.model({"guess"}), 2, "unknown command");
+    w.expect(w.model({"info"}), 2, "info needs one");
+    w.expect(w.model({"tokenize", "--text", "x"}), 2, "--model is missing");
+    w.expect(w.model({"tokenize", "--model", w.gguf}), 2, "--text or --file");
+    w.expect(w.model({"tokenize", "--model", w.gguf, "--wrong"}), 2, "wrong");
+    w.expect(w.model({"logits", "--model", w.gguf, "--tokens", "1,999", "--out", out}), 2, "token 999");
+    w.expect(w.model({"logits", "--model", w.gguf, "--tokens", "", "--out", out}), 2, "empty");
+    w.expect(w.model({"convert", w.gguf, out + ".safetensors"}), 2, "folder");
+    w.expect(w.model({"convert", w.gguf, out, "--type", "q4_k"}), 2, "q4_k");
+
+    w.expect(w.model({"info", absent}), 1, "absent.gguf");
+    w.expect(w.model({"tokenize", "--model", absent, "--text", "x"}), 1, "absent.gguf");
+    w.expect(w.model({"tokenize", "--model", w.text, "--text", "x"}), 1, "is of no known kind");
+    w.expect(w.model({"tokenize", "--model", w.gguf, "--text", "x", "--bos"}), 1, "beginning-of-text");
+    w.expect(w.model({"tokenize", "--model", w.gguf, "--text", "[1, x]", "--decode"}), 1, "token ids");
+    w.expect(w.model({"tokenize", "--model", w.gguf, "--text", "999", "--decode"}), 1, "token 999");
+    w.expect(w.model({"perplexity", "--model", w.gguf, "--text", "short"}), 1, "a window needs 512");
+    w.expect(w.model({"logits", "--model", w.text, "--tokens", "1", "--out", out}), 1, "not a GGUF file");
+    w.expect(w.model({"convert", w.gguf, out, "--type", "q8_0"}), 1, "safetensors cannot hold q8_0");
+    BOOST_TEST(!std::filesystem::exists(out + ".npy"));
+
+    const auto cut = (w.folder / "cut.gguf").string();
+    const std::string whole = read_file(w.gguf);
+    for (const std::size_t size :
+         {whole.size() - 1, whole.size() / 2, std::size_t{100}, std::size_t{3}, std::size_t{0}}) {
+        std::ofstream(cut, std::ios::binary).write(whole.data(), static_cast<std::streamsize>(size));
+        for (const auto& result :
+             {w.model({"info", cut}), w.model({"logits", "--model", cut, "--tokens", "1", "--out", out}),
+              w.run(LAB_CHAT_APP, {"--model", cut, "--prompt", "hi"})}) {
+            w.expect(result, 1, "cut.gguf");
+            BOOST_TEST(std::count(result.err.begin(), result.err.end(), '\n') == 1, result.err);
+        }
+    }
+}
+
+BOOST_AUTO_TEST_CASE(chat_answers_once) {
+    const workplace w;
+    const auto ask = [&](std::vector<std::string> more) {
+        more.insert(more.begin(), {"--max-tokens", "4", "--threads", "1"});
+        return w.run(LAB_CHAT_APP, std::move(more));
+    };
+    const auto answer = ask({"--model", w.gguf, "--prompt", "hi", "--seed", "5"});
+    BOOST_REQUIRE_MESSAGE(answer.code == 0, answer.err);
+    BOOST_TEST(answer.out.ends_with("\n"));
+    BOOST_TEST(answer.out.size() > 1u);
+    BOOST_TEST(ask({"--model", w.gguf, "--prompt", "hi", "--seed", "5"}).out == answer.out);
+    BOOST_TEST(ask({"--model", w.model_folder, "--prompt", "hi", "--seed", "5"}).out == answer.out);
+    BOOST_TEST(ask({"--model", w.gguf, "--prompt", "hi", "--seed", "5", "--format", "chatml"}).code == 0);
+    BOOST_TEST(ask({"--help"}).code == 0);
+    w.expect(ask({"--prompt", "hi"}), 2, "--model is missing");
+    w.expect(ask({"--model", w.gguf, "--prompt", " "}), 2, "the prompt is empty");
+    w.expect(ask({"--model", w.gguf, "--prompt", "hi", "extra"}), 2, "unexpected argument");
+    w.expect(ask({"--model", w.gguf, "--prompt", "hi", "--format", "klingon"}), 1, "chatml");
+    w.expect(ask({"--model", w.text, "--prompt", "hi"}), 1, "is of no known kind");
+}
+
+BOOST_AUTO_TEST_CASE(generate_checks_a_taxonomy) {
+    const workplace w;
+    const auto check = [&](std::vector<std::string> more) { return w.run(LAB_GENERATE_APP, std::move(more)); };
+    const std::string good = std::string(LAB_SOURCE_DIR) + "/data/taxonomy";
+    BOOST_TEST(check({"--check", "--taxonomy", good}).code == 0);
+    const auto listed = check({"--check", "--taxonomy", good, "--json"});
+    BOOST_TEST(listed.code == 0);
+    const auto first = formats::parse_json(listed.out.substr(0, listed.out.find('\n')), "line");
+    BOOST_TEST(first["valid"] == true);
+    BOOST_TEST(first["problems"].empty());
+
+    const auto leaf = w.folder / "broken/knowledge/islands";
+    std::filesystem::create_directories(leaf);
+    std::ofstream(leaf / "qna.yaml") << "version: 3\ncreated_by: someone\nseed_examples: 7\n";
+    const auto broken = (w.folder / "broken").string();
+    w.expect(check({"--check", "--taxonomy", broken}), 1, "");
+    const auto problems = check({"--check", "--taxonomy", broken, "--json"});
+    BOOST_TEST(problems.code == 1);
+    const auto found = formats::parse_json(problems.out.substr(0, problems.out.find('\n')), "line");
+    BOOST_TEST(found["valid"] == false);
+    BOOST_TEST(found["problems"].size() >= 1u);
+    w.expect(check({"--check"}), 2, "--taxonomy is needed");
+    w.expect(check({"--taxonomy", good}), 2, "--teacher and --out are needed");
+    BOOST_TEST(check({"--check", "--taxonomy", (w.folder / "absent").string()}).code != 0);
+}
+
+BOOST_AUTO_TEST_SUITE_END()
