@@ -11,8 +11,8 @@
 #include <utility>
 #include <vector>
 
-#include "lab/formats/jsonl.hpp"
 #include "lab/core/sha256.hpp"
+#include "lab/formats/jsonl.hpp"
 #include "lab/sdg/request_json.hpp"
 #include "lab/sdg/teacher.hpp"
 

@@ -10,8 +10,8 @@
 #include <utility>
 #include <vector>
 
-#include "lab/formats/json.hpp"
 #include "lab/core/sha256.hpp"
+#include "lab/formats/json.hpp"
 #include "lab/sdg/prompts.hpp"
 #include "lab/taxonomy/leaf.hpp"
 
