@@ -77,12 +77,17 @@ int tokenize(const cxxopts::ParseResult& args) {
     return 0;
 }
 
+nn::any_model load(const std::filesystem::path& path, const cxxopts::ParseResult& args) {
+    return nn::load_model(path, {.threads = args["threads"].as<std::size_t>(),
+                                 .compute = compute_from_name(args["compute"].as<std::string>())});
+}
+
 int perplexity(const cxxopts::ParseResult& args) {
     const auto path = required(args, "model");
     const auto text = read_input(args);
     const auto tokenizer = tokenizer::load_tokenizer(path);
     const auto tokens = tokenizer.encode(text, {.add_bos = tokenizer.adds_bos()});
-    eval::model_window_scorer scorer(nn::load_model(path, {.threads = args["threads"].as<std::size_t>()}));
+    eval::model_window_scorer scorer(load(path, args));
     const auto context = args["ctx"].as<std::size_t>();
     eval::perplexity_result result;
     {
@@ -111,7 +116,7 @@ int perplexity(const cxxopts::ParseResult& args) {
 int logits(const cxxopts::ParseResult& args) {
     const auto path = required(args, "model"), out = required(args, "out");
     const auto tokens = parse_tokens(required(args, "tokens").string());
-    auto model = nn::load_model(path, {.threads = args["threads"].as<std::size_t>()});
+    auto model = load(path, args);
     const std::size_t vocab = model.dims().vocab;
     for (const token t : tokens)
         if (t < 0 || static_cast<std::size_t>(t) >= vocab)
@@ -146,7 +151,7 @@ int convert(const cxxopts::ParseResult& args) {
     if (options.type && !can_encode(*options.type))
         throw usage_error("--type " + std::string(name_of(*options.type)) + " can be read but not written");
     if (args.count("tokenizer") != 0) options.tokenizer = args["tokenizer"].as<std::string>();
-    const auto model = nn::load_model(in, {.threads = args["threads"].as<std::size_t>()});
+    const auto model = nn::load_model(in, {.threads = args["threads"].as<std::size_t>(), .pack = false});
     if (out.extension() == ".gguf")
         nn::save_gguf(model, out, options);
     else

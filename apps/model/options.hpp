@@ -34,8 +34,8 @@ inline constexpr std::array model_commands{
     model_command{"tokenize", "text to token ids (one JSON array), or back with --decode",
                   " model text file bos eos parse-special decode "},
     model_command{"perplexity", "non-overlapping windows, the second half of each scored",
-                  " model text file ctx threads json quiet "},
-    model_command{"logits", "fp32 logits [tokens, vocab] as .npy", " model tokens out threads quiet "},
+                  " model text file ctx compute threads json quiet "},
+    model_command{"logits", "fp32 logits [tokens, vocab] as .npy", " model tokens out compute threads quiet "},
     model_command{"convert", "IN OUT: between GGUF and safetensors, to another type", " type tokenizer threads quiet "},
 };
 
@@ -62,6 +62,9 @@ inline constexpr std::array model_commands{
     add("tokenizer", "file or folder whose tokenizer goes with the model; default: IN's own", text());
     add("tensors", "list every tensor");
     add("full", "print long values in full");
+    add("compute",
+        "native: products in what the weights are stored in (8-bit activations for block formats); f32: exact",
+        cxxopts::value<std::string>()->default_value("native"));
     add("threads", "0: one per processor", count("0"));
     add("json", "one JSON object on standard output");
     add("quiet", "no progress");

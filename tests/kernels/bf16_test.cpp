@@ -8,7 +8,7 @@ using namespace lab::test;
 BOOST_AUTO_TEST_SUITE(bf16_compute)
 
 namespace {
-constexpr kernels::cpu_options bf16{.compute = kernels::compute::bf16};
+constexpr kernels::cpu_options bf16{.compute = compute::bf16};
 
 tensor<float> rounded(const tensor<float>& t) {
     auto r = t.clone();

@@ -235,7 +235,6 @@ BOOST_AUTO_TEST_CASE(matrices_can_be_held_in_another_type) {
     for (const auto& w : q8.weights())
         BOOST_TEST((w.data.type == (w.info.rank == 2 && w.info.columns % 32 == 0 ? dtype::q8_0 : dtype::f32)));
     BOOST_CHECK_THROW(void(nn::load_model(test::fixture("nn") / "llama", {.expand = dtype::q4_k})), config_error);
-    BOOST_CHECK_THROW(void(nn::load_model(test::fixture("nn") / "llama", {.compute = dtype::q8_0})), config_error);
     BOOST_CHECK_THROW(void(nn::load_model(test::fixture("nn") / "nowhere")), io_error);
 }
 

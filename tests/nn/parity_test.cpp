@@ -86,7 +86,8 @@ BOOST_AUTO_TEST_CASE(logits_match_transformers) {
         BOOST_TEST_CONTEXT(name) {
             const golden g(std::string(name) == "mixtral_stacked" ? "mixtral" : name);
             const auto folder = test::fixture("nn") / name;
-            check_logits(nn::load_model(folder, {.threads = 2}), g);
+            check_logits(nn::load_model(folder, {.threads = 2, .compute = compute::f32}), g);
+            check_logits(nn::load_model(folder, {.threads = 2, .compute = compute::f32, .pack = false}), g);
             check_logits(nn::load_model(folder, {.expand = dtype::f32, .threads = 1}), g);
         }
     }
@@ -99,7 +100,7 @@ BOOST_AUTO_TEST_CASE(logits_survive_every_container) {
             const test::temporary_folder folder;
             const auto source = nn::load_model(test::fixture("nn") / name, {.threads = 2});
             nn::save_gguf(source, folder / "a.gguf");
-            const auto gguf = nn::load_model(folder / "a.gguf", {.threads = 2});
+            const auto gguf = nn::load_model(folder / "a.gguf", {.threads = 2, .compute = compute::f32});
             BOOST_TEST(!gguf.info().half_split);
             BOOST_TEST((gguf.dims() == source.dims()));
             BOOST_TEST(gguf.info().family == source.info().family);

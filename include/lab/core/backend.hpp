@@ -8,9 +8,12 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <string>
+#include <string_view>
 
 #include "lab/core/batch.hpp"
 #include "lab/core/dtype.hpp"
+#include "lab/core/error.hpp"
 #include "lab/core/tensor.hpp"
 
 namespace lab {
@@ -20,8 +23,33 @@ struct matrix_view {
     const std::byte* data = nullptr;
     dtype type = dtype::f32;
     std::size_t rows = 0, columns = 0;
+    const std::byte* panels = nullptr;  // the same once more, in the order of the processor's kernels, or none
 
     [[nodiscard]] std::size_t row_stride() const { return row_bytes(type, columns); }
+};
+
+/// Operands of matrix products; sums are always in float (of integers, exact until then).
+enum class compute {
+    f32,     // floats
+    bf16,    // rounded to bfloat16: for training on processors with the instruction
+    native,  // forward, what the weight is stored in: block formats multiply activations quantised to 8 bits in blocks
+             // of 32, bf16 weights activations rounded to bfloat16 where the processor can; all else as f32
+};
+
+/// The compute called `name`: "f32", "bf16" or "native".
+/// @throws config_error for any other.
+[[nodiscard]] inline compute compute_from_name(std::string_view name) {
+    if (name == "f32") return compute::f32;
+    if (name == "bf16") return compute::bf16;
+    if (name == "native") return compute::native;
+    throw config_error(explain("compute '" + std::string(name) + "'", "unknown", "one of native, f32, bf16"));
+}
+
+/// One of several products of the same x: y [m, out] = x [m, in] w^T.
+template <class Weight, class S>
+struct product {
+    Weight w;
+    view<S> y;
 };
 
 /// Rotary embedding: pair (i, i + head_dim/2) when `half_split` (HF's layout), else (2i, 2i + 1) (llama.cpp's "norm").
@@ -42,6 +70,7 @@ struct attention_options {
 /// where stated. Every op gives the same bytes per row whatever other rows are in the call, on any thread count.
 ///
 ///   matmul(x [m, in], w [out, in], y [m, out])                              y = x w^T
+///   products(x, {{w, y}, ...})                                              the same for several w, in one call
 ///   matmul_backward_input(dy [m, out], w, dx [m, in], accumulate)           dx (+)= dy w
 ///   matmul_backward_weight(dy [m, out], x [m, in], dw [out, in])            dw += dy^T x, summed in token order
 ///   embed(tokens [m], w [vocab, dim], y [m, dim])                           y_i = w[token_i]
@@ -67,6 +96,7 @@ concept backend = requires(const B& b, typename B::weight w, view<const typename
                            std::span<const kv_sequence<const typename B::scalar>> kv,
                            std::span<const kv_sequence<typename B::scalar>> dkv) {
     b.matmul(in, w, out);
+    b.products(in, {{w, out}, {w, out}});
     b.matmul_backward_input(in, w, out, true);
     b.matmul_backward_weight(in, in, out);
     b.embed(tokens, w, out);

@@ -7,9 +7,14 @@
 
 #if defined(__AVX512F__) && defined(__AVX512BW__) && defined(__AVX512DQ__) && defined(__AVX512VL__) && defined(__FMA__)
 #define LAB_AVX512 1
-#if defined(__AVX512BF16__)
+#if defined(__AVX512VNNI__)
+#define LAB_AVX512_VNNI 1
+#endif
+#if defined(__AVX512BF16__) && defined(__AVX512VNNI__)
 #define LAB_AVX512_BF16 1
 #define LAB_ISA isa_avx512_bf16
+#elif defined(__AVX512VNNI__)
+#define LAB_ISA isa_avx512_vnni
 #else
 #define LAB_ISA isa_avx512
 #endif
@@ -38,13 +43,19 @@ struct avx2 {
 struct avx512 {
     static constexpr std::string_view name = "avx512";
 };
-/// avx512 with the bfloat16 dot product.
+/// avx512 with the dot product of bytes.
+struct avx512_vnni {
+    static constexpr std::string_view name = "avx512_vnni";
+};
+/// avx512_vnni with the bfloat16 dot product.
 struct avx512_bf16 {
     static constexpr std::string_view name = "avx512_bf16";
 };
 
 #if defined(LAB_AVX512_BF16)
 using native = avx512_bf16;
+#elif defined(LAB_AVX512_VNNI)
+using native = avx512_vnni;
 #elif defined(LAB_AVX512)
 using native = avx512;
 #elif defined(LAB_AVX2)

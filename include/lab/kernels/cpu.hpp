@@ -5,6 +5,7 @@
 
 #include <cassert>
 #include <cstddef>
+#include <initializer_list>
 #include <memory>
 #include <span>
 
@@ -14,15 +15,14 @@
 #include "lab/kernels/gemm.hpp"
 #include "lab/kernels/head.hpp"
 #include "lab/kernels/loss.hpp"
+#include "lab/kernels/panel_products.hpp"
 #include "lab/kernels/rope.hpp"
 #include "lab/kernels/rows.hpp"
 
 namespace lab::kernels {
 
 struct cpu_options {
-    /// bf16: operands of matrix products, forward and backward, are rounded to bfloat16 on the way in; what is stored
-    /// stays float. Meant for training on processors with avx512_bf16; elsewhere it only costs.
-    lab::kernels::compute compute = lab::kernels::compute::f32;
+    lab::compute compute = lab::compute::f32;
 };
 
 inline namespace LAB_ISA {
@@ -40,9 +40,16 @@ public:
 
     [[nodiscard]] thread_pool& pool() const { return *pool_; }
     [[nodiscard]] const cpu_options& options() const { return options_; }
+    /// Whether products with this weight are faster when `matrix_view::panels` is set (pack_matrix in panels.hpp).
+    [[nodiscard]] static bool takes_panels(matrix_view w, lab::compute precision) {
+        w.panels = w.data;
+        return panel_operand<Arch>(w, precision).has_value();
+    }
 
     /// y [m, out] = x [m, in] w^T
     void matmul(view<const float> x, matrix_view w, view<float> y) const;
+    /// The same for several weights; x is prepared once.
+    void products(view<const float> x, std::initializer_list<product<matrix_view, float>> list) const;
     /// dx [m, in] (+)= dy [m, out] w
     void matmul_backward_input(view<const float> dy, matrix_view w, view<float> dx, bool accumulate) const;
     /// dw [out, in] += dy^T x
@@ -97,7 +104,11 @@ cpu<Arch>::cpu(thread_pool& pool, cpu_options options)
 
 template <class Arch>
 void cpu<Arch>::matmul(view<const float> x, matrix_view w, view<float> y) const {
-    kernels::matmul<Arch>(x, w, y, options_.compute, *pool_);
+    products(x, {{w, y}});
+}
+template <class Arch>
+void cpu<Arch>::products(view<const float> x, std::initializer_list<product<matrix_view, float>> list) const {
+    kernels::products<Arch>(x, {list.begin(), list.size()}, options_.compute, *pool_);
 }
 template <class Arch>
 void cpu<Arch>::matmul_backward_input(view<const float> dy, matrix_view w, view<float> dx, bool accumulate) const {

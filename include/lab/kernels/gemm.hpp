@@ -18,10 +18,6 @@
 #include "lab/kernels/pack.hpp"
 
 namespace lab::kernels {
-
-/// Precision of the operands of matrix products; sums are always in float.
-enum class compute { f32, bf16 };
-
 inline namespace LAB_ISA {
 
 /// A is a [m, k] or, transposed, stored as [k, m]; B is b [k, n] or, transposed, stored as [n, k].
@@ -187,7 +183,7 @@ void gemm(const gemm_arguments& g, thread_pool& pool) {
     if (g.k == 0 && !g.accumulate)
         for (std::size_t i = 0; i < g.m; ++i) std::fill_n(g.c + i * g.c_stride, g.n, 0.0f);
     if (g.m == 0 || g.n == 0 || g.k == 0) return;
-    if (g.m == 1 && g.b_transposed && !g.accumulate && g.precision == compute::f32)
+    if (g.m == 1 && g.b_transposed && !g.accumulate && g.precision != compute::bf16)
         pool.parallel_for(g.n, 32, [&](std::size_t begin, std::size_t end, std::size_t) {
             visit_format(g.b.type, [&](auto f) { gemv_part<Arch, decltype(f)>(g, begin, end); });
         });

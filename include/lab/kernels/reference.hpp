@@ -8,6 +8,7 @@
 #include <complex>
 #include <cstddef>
 #include <cstdint>
+#include <initializer_list>
 #include <span>
 #include <vector>
 
@@ -31,6 +32,9 @@ public:
                 for (std::size_t j = 0; j < x.extent(1); ++j) sum += x(i, j) * w(o, j);
                 y(i, o) = sum;
             }
+    }
+    void products(view<const T> x, std::initializer_list<product<weight, T>> list) const {
+        for (const auto& each : list) matmul(x, each.w, each.y);
     }
     /// y = x w^T, so dL/dx = dL/dy w.
     void matmul_backward_input(view<const T> dy, weight w, view<T> dx, bool accumulate) const {

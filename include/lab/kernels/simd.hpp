@@ -28,7 +28,9 @@ namespace lab::kernels {
 inline namespace LAB_ISA {
 
 template <class Arch>
-inline constexpr bool has_avx512 = std::is_same_v<Arch, arch::avx512> || std::is_same_v<Arch, arch::avx512_bf16>;
+inline constexpr bool has_vnni = std::is_same_v<Arch, arch::avx512_vnni> || std::is_same_v<Arch, arch::avx512_bf16>;
+template <class Arch>
+inline constexpr bool has_avx512 = std::is_same_v<Arch, arch::avx512> || has_vnni<Arch>;
 template <class Arch>
 inline constexpr bool has_avx2 = std::is_same_v<Arch, arch::avx2> || has_avx512<Arch>;
 

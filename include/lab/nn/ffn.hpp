@@ -50,8 +50,7 @@ struct swiglu {
     template <class B, class Dims, class W, class S = typename B::scalar>
     static void forward(const B& b, const Dims& d, const W& w, view<const S> x, view<S> y, workspace<S>& space) {
         const auto gate = space.gate.matrix(x.extent(0), d.hidden), up = space.up.matrix(x.extent(0), d.hidden);
-        b.matmul(x, w.gate, gate);
-        b.matmul(x, w.up, up);
+        b.products(x, {{w.gate, gate}, {w.up, up}});
         b.swiglu(gate, up, gate);
         b.matmul(gate, w.down, y);
     }

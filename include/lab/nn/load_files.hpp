@@ -16,6 +16,7 @@
 
 #include "lab/core/dtype.hpp"
 #include "lab/core/error.hpp"
+#include "lab/core/file.hpp"
 #include "lab/core/thread_pool.hpp"
 #include "lab/formats/gguf.hpp"
 #include "lab/formats/safetensors.hpp"
@@ -128,6 +129,17 @@ template <class Architecture>
     return held;
 }
 
+/// Packs a matrix for the kernels where they have use for it. `stored` is what it was made from, in the mapped file.
+template <class Architecture>
+void pack(matrix_view& held, const matrix_view& stored, const load_options& options,
+          weight_storage<Architecture>& owned) {
+    if (!options.pack || !default_backend::takes_panels(held, options.compute)) return;
+    auto& buffer = owned.buffers.emplace_back(kernels::packed_bytes(held));
+    kernels::pack_matrix<kernels::arch::native>(held, buffer.data(), *owned.pool);
+    held.panels = buffer.data();
+    forget_pages({stored.data, stored.rows * stored.row_stride()});
+}
+
 /// Fills the rows after the first `known` with the mean of those.
 inline void fill_with_mean(view<float> rows, std::size_t known) {
     std::vector<double> mean(rows.extent(1));
@@ -144,9 +156,6 @@ inline void fill_with_mean(view<float> rows, std::size_t known) {
 template <class Architecture>
 any_model load_as(model_info info, const formats::checkpoint& file, container in, const load_options& options) {
     validate(info.dims, info.source.string());
-    if (options.compute != dtype::f32 && options.compute != dtype::bf16)
-        throw config_error(
-            explain("load_options", "compute in " + std::string(name_of(options.compute)), "f32 or bf16"));
     if (options.expand && !can_encode(*options.expand))
         throw config_error(explain("load_options",
                                    std::string(name_of(*options.expand)) + " can be read but not written",
@@ -187,6 +196,7 @@ any_model load_as(model_info info, const formats::checkpoint& file, container in
                 const auto& stored = take(tensor);
                 if constexpr (std::is_same_v<std::remove_cvref_t<decltype(handle)>, matrix_view>) {
                     handle = detail::hold_matrix(stored, options, *owned);
+                    if (tensor.role != "embedding" || d.tied) detail::pack(handle, stored, options, *owned);
                 } else {
                     auto& buffer = owned->buffers.emplace_back(tensor.size() * sizeof(float));
                     convert_matrix(stored, dtype::f32, buffer.data(), *owned->pool);
@@ -196,8 +206,7 @@ any_model load_as(model_info info, const formats::checkpoint& file, container in
             w);
         if (d.tied) w.head = w.embedding;
     }
-    const kernels::cpu_options compute{options.compute == dtype::bf16 ? kernels::compute::bf16 : kernels::compute::f32};
-    default_backend backend(*owned->pool, compute);
+    default_backend backend(*owned->pool, {.compute = options.compute});
     return any_model(std::make_shared<erased_model<Architecture, default_backend>>(
         std::move(info), std::move(w), std::move(backend), std::move(owned), dense));
 }

@@ -5,6 +5,7 @@
 #include <memory>
 #include <optional>
 
+#include "lab/core/backend.hpp"
 #include "lab/core/dtype.hpp"
 #include "lab/core/thread_pool.hpp"
 
@@ -14,9 +15,10 @@ struct load_options {
     /// Type to hold the matrices in; unset: as stored, inside the mapped file. f32 decodes everything into one arena,
     /// which training needs (4 bytes a parameter).
     std::optional<dtype> expand{};
-    std::size_t threads = 0;              // 0: one per hardware thread; ignored when `pool` is given
-    std::shared_ptr<thread_pool> pool{};  // to share one pool between models
-    dtype compute = dtype::f32;           // operands of matrix products: f32, or bf16 where the processor has it
+    std::size_t threads = 0;                      // 0: one per hardware thread; ignored when `pool` is given
+    std::shared_ptr<thread_pool> pool{};          // to share one pool between models
+    lab::compute compute = lab::compute::native;  // operands of matrix products
+    bool pack = true;  // copy the matrices into the order of the kernels: faster, loads slower
     /// Rows to add to the vocabulary, in the embedding and the head, each the mean of the file's rows: for the special
     /// tokens of a chat format that the checkpoint lacks. Needs `expand` to f32; save them with
     /// save_options::special_tokens.

@@ -98,9 +98,7 @@ public:
         for (std::size_t l = 0; l < d.layers; ++l) {
             const auto& w = weights_.layers[l];
             Architecture::norm::forward(backend_, d, view<const scalar>(x), w.attention_norm, n);
-            backend_.matmul(n, w.q, q);
-            backend_.matmul(n, w.k, k);
-            backend_.matmul(n, w.v, v);
+            backend_.products(n, {{w.q, q}, {w.k, k}, {w.v, v}});
             backend_.rope(q_heads, batch.positions, rope());
             backend_.rope(k_heads, batch.positions, rope());
             point_tables(kv, sequences, l);

@@ -1,0 +1,176 @@
+// The left operand of the products over panels: rows of activations in tiles of up to 12, the tile's rows side by side
+// so that a kernel's offsets are constants. For integer products each row is quantised in cells of 32 terms:
+// d = max |x| / 127, q = round(x / d), kept with the sums that weights with an offset or a minimum need.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <limits>
+
+#include "lab/core/tensor.hpp"
+#include "lab/core/thread_pool.hpp"
+#include "lab/kernels/bf16.hpp"
+#include "lab/kernels/rows.hpp"
+
+namespace lab::kernels {
+inline namespace LAB_ISA {
+
+/// Terms that share one scale of the activations.
+inline constexpr std::size_t cell_terms = 32;
+
+/// What the operands of a product over panels are.
+enum class operand { int8, bf16, f32 };
+
+/// Rows of a tile: as many as a kernel holds in registers. A last tile is padded up to the next of `heights`.
+template <class Arch>
+struct tile_heights {
+    static constexpr std::size_t all[] = {1, 2};
+};
+template <class Arch>
+requires has_avx512<Arch>
+struct tile_heights<Arch> {
+    static constexpr std::size_t all[] = {1, 4, 8, 12};
+};
+template <class Arch>
+inline constexpr std::size_t full_height = tile_heights<Arch>::all[std::size(tile_heights<Arch>::all) - 1];
+
+template <class Arch>
+[[nodiscard]] std::size_t height_for(std::size_t rows) {
+    for (const std::size_t height : tile_heights<Arch>::all)
+        if (rows <= height) return height;
+    return full_height<Arch>;
+}
+
+/// The parts of a quantised cell of a tile of `height` rows, in words: q [8][height], then [height] each of d, d sum q,
+/// -sum q, and -sum q of the first and the last 16 terms.
+struct cell_layout {
+    static constexpr std::size_t words = 13;
+    std::size_t height;
+    [[nodiscard]] constexpr std::size_t d() const { return 8 * height; }
+    [[nodiscard]] constexpr std::size_t d_sum() const { return 9 * height; }
+    [[nodiscard]] constexpr std::size_t sum() const { return 10 * height; }
+    [[nodiscard]] constexpr std::size_t half_sum(std::size_t half) const { return (11 + half) * height; }
+};
+
+/// Words of a row of k activations.
+[[nodiscard]] inline std::size_t row_words(operand kind, std::size_t k) {
+    return kind == operand::int8 ? k / cell_terms * cell_layout::words : kind == operand::bf16 ? k / 2 : k;
+}
+
+namespace detail {
+
+/// Row r of `height` of a tile from x [k]; k is a multiple of 32.
+template <class Arch>
+void quantize_row(const float* x, std::size_t k, std::size_t r, std::size_t height, std::uint32_t* out) {
+    using v = f32x16<Arch>;
+    const cell_layout at{height};
+    const v magic = v::broadcast(0x1.8p23f);  // x + 1.5 * 2^23 rounds x to an integer, in the low bits
+    for (std::size_t first = 0; first < k; first += cell_terms, out += cell_layout::words * height) {
+        const v x0 = v::load(x + first), x1 = v::load(x + first + 16);
+        const v zero = v::broadcast(0.0f);
+        const float most = largest<Arch>(larger<Arch>(larger<Arch>(x0, zero - x0), larger<Arch>(x1, zero - x1)));
+        const bool tiny = most < 1e-30f;  // 127 / most could overflow
+        const v inverse = v::broadcast(tiny ? 0.0f : 127.0f / most);
+        const v y0 = x0 * inverse + magic, y1 = x1 * inverse + magic;
+        const float sum0 = sum<Arch>(y0 - magic), sum1 = sum<Arch>(y1 - magic), total = sum0 + sum1;
+        alignas(64) std::uint32_t q[32];
+        as_words<Arch>(y0).store(q);
+        as_words<Arch>(y1).store(q + 16);
+        LAB_UNROLL for (std::size_t g = 0; g < 8; ++g) {
+            const std::uint32_t* four = q + 4 * g;
+            out[g * height + r] =
+                (four[0] & 0xffu) | ((four[1] & 0xffu) << 8) | ((four[2] & 0xffu) << 16) | (four[3] << 24);
+        }
+        // Not finite: so is every output of the row.
+        const bool finite = std::isfinite(total);
+        const float d = finite ? (tiny ? 0.0f : most / 127.0f) : std::numeric_limits<float>::quiet_NaN();
+        const auto whole = [&](float s) {
+            return static_cast<std::uint32_t>(finite ? -static_cast<std::int32_t>(s) : 0);
+        };
+        out[at.d() + r] = std::bit_cast<std::uint32_t>(d);
+        out[at.d_sum() + r] = std::bit_cast<std::uint32_t>(d * total);
+        out[at.sum() + r] = whole(total);
+        out[at.half_sum(0) + r] = whole(sum0);
+        out[at.half_sum(1) + r] = whole(sum1);
+    }
+}
+
+/// The same as pairs of bfloat16; k is even.
+template <class Arch>
+void round_row(const float* x, std::size_t k, std::size_t r, std::size_t height, std::uint32_t* out) {
+    std::size_t i = 0;
+    alignas(64) std::uint32_t bits[16];
+    for (; i + 16 <= k; i += 16) {
+        as_words<Arch>(rounded_to_bf16<Arch>(f32x16<Arch>::load(x + i))).store(bits);
+        LAB_UNROLL for (std::size_t j = 0; j < 8; ++j) out[(i / 2 + j) * height + r] =
+            (bits[2 * j] >> 16) | (bits[2 * j + 1] & 0xffff0000u);
+    }
+    for (; i < k; i += 2) {
+        const std::uint32_t low = to_bf16(x[i]).bits, high = to_bf16(x[i + 1]).bits;
+        out[i / 2 * height + r] = low | (high << 16);
+    }
+}
+
+}  // namespace detail
+
+/// Rows [first, first + count) of x [m, k] as one tile of `height` >= count rows; the others are copies of the last.
+template <class Arch>
+void fill_tile(operand kind, view<const float> x, std::size_t first, std::size_t count, std::size_t height,
+               std::uint32_t* out) {
+    const std::size_t k = x.extent(1);
+    for (std::size_t r = 0; r < height; ++r) {
+        const float* row = x.data() + (first + std::min(r, count - 1)) * k;
+        if (kind == operand::int8)
+            detail::quantize_row<Arch>(row, k, r, height, out);
+        else if (kind == operand::bf16)
+            detail::round_row<Arch>(row, k, r, height, out);
+        else
+            for (std::size_t i = 0; i < k; ++i) out[i * height + r] = std::bit_cast<std::uint32_t>(row[i]);
+    }
+}
+
+/// All rows of x as tiles, one after another.
+template <class Arch>
+class tiled_activations {
+public:
+    /// `words` is memory for words_needed() words.
+    tiled_activations(operand kind, std::size_t rows, std::size_t k, std::uint32_t* words)
+        : kind_(kind), rows_(rows), row_words_(row_words(kind, k)), words_(words) {}
+
+    [[nodiscard]] static std::size_t words_needed(operand kind, std::size_t rows, std::size_t k) {
+        const std::size_t full = rows / full_height<Arch>, rest = rows % full_height<Arch>;
+        return (full * full_height<Arch> + (rest == 0 ? 0 : height_for<Arch>(rest))) * row_words(kind, k);
+    }
+    [[nodiscard]] operand kind() const { return kind_; }
+    [[nodiscard]] std::size_t rows() const { return rows_; }
+    [[nodiscard]] std::size_t tiles() const { return (rows_ + full_height<Arch> - 1) / full_height<Arch>; }
+    /// Tiles that together fit in a core's second-level cache beside a panel.
+    [[nodiscard]] std::size_t tiles_at_once() const {
+        return std::max<std::size_t>(1, (std::size_t{96} << 10) / (full_height<Arch> * row_words_ + 1));
+    }
+    [[nodiscard]] std::size_t first_row(std::size_t tile) const { return tile * full_height<Arch>; }
+    [[nodiscard]] std::size_t count(std::size_t tile) const {
+        return std::min(full_height<Arch>, rows_ - first_row(tile));
+    }
+    [[nodiscard]] std::size_t height(std::size_t tile) const { return height_for<Arch>(count(tile)); }
+    [[nodiscard]] std::uint32_t* tile(std::size_t tile) const { return words_ + first_row(tile) * row_words_; }
+
+    void fill(view<const float> x, thread_pool& pool) const {
+        const auto some = [&](std::size_t begin, std::size_t end, std::size_t) {
+            for (std::size_t t = begin; t < end; ++t)
+                fill_tile<Arch>(kind_, x, first_row(t), count(t), height(t), tile(t));
+        };
+        pool.parallel_for(tiles(), 1, some);
+    }
+
+private:
+    operand kind_;
+    std::size_t rows_, row_words_;
+    std::uint32_t* words_;
+};
+
+}  // namespace LAB_ISA
+}  // namespace lab::kernels

@@ -1,0 +1,340 @@
+// Products y = x w^T over weights in panels (panels.hpp), several of one x at a time. Each output is defined as
+//   int8   ((c_0 + c_1) + ...), added by fused multiply-adds: c_b = float(sum q_x q_w) (d_x d_w) over the 32 terms of
+//          cell b (16 for q6_k), then the minimum times d_x sum q_x
+//   bf16   the dot-product instruction's chain over pairs of terms
+//   f32    as in gemm.hpp: chains of 256 terms
+// It depends on nothing else, whether panels were packed beforehand or on the way. Integers are exact, so int8 gives
+// the same bytes on every processor with fused multiply-add.
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <cassert>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <utility>
+
+#include "lab/core/backend.hpp"
+#include "lab/core/thread_pool.hpp"
+#include "lab/kernels/activations.hpp"
+#include "lab/kernels/gemm.hpp"
+#include "lab/kernels/panels.hpp"
+#include "lab/kernels/scratch.hpp"
+
+namespace lab::kernels {
+inline namespace LAB_ISA {
+
+namespace detail {
+
+/// sums + the dot products of four unsigned bytes of w with four signed ones, per word; `Wide`: bytes of w exceed 127.
+template <class Arch, bool Wide>
+[[gnu::always_inline]] inline u32x16<Arch> dot4(u32x16<Arch> sums, u32x16<Arch> w, std::uint32_t x) {
+    if constexpr (has_vnni<Arch>) {
+#if defined(LAB_AVX512_VNNI)
+        sums.v[0] = (typename u32x16<Arch>::part)_mm512_dpbusd_epi32((__m512i)sums.v[0], (__m512i)w.v[0],
+                                                                     _mm512_set1_epi32(static_cast<int>(x)));
+#endif
+    } else if constexpr (Wide) {  // pairs of products would overflow 16 bits
+        sums = dot4<Arch, false>(dot4<Arch, false>(sums, w & 0x7f7f7f7fu, x), w & 0x80808080u, x);
+    } else if constexpr (has_avx512<Arch>) {
+#if defined(LAB_AVX512)
+        const __m512i pairs = _mm512_maddubs_epi16((__m512i)w.v[0], _mm512_set1_epi32(static_cast<int>(x)));
+        sums.v[0] += (typename u32x16<Arch>::part)_mm512_madd_epi16(pairs, _mm512_set1_epi16(1));
+#endif
+    } else if constexpr (has_avx2<Arch>) {
+#if defined(LAB_AVX2)
+        LAB_UNROLL for (std::size_t i = 0; i < 2; ++i) {
+            const __m256i pairs = _mm256_maddubs_epi16((__m256i)w.v[i], _mm256_set1_epi32(static_cast<int>(x)));
+            sums.v[i] += (typename u32x16<Arch>::part)_mm256_madd_epi16(pairs, _mm256_set1_epi16(1));
+        }
+#endif
+    } else {
+        std::uint32_t a[16], b[16];
+        sums.store(a);
+        w.store(b);
+        for (std::size_t i = 0; i < 16; ++i)
+            for (unsigned byte = 0; byte < 4; ++byte)
+                a[i] += ((b[i] >> (8 * byte)) & 0xffu) *
+                        static_cast<std::uint32_t>(static_cast<std::int32_t>(x << (24 - 8 * byte)) >> 24);
+        sums = u32x16<Arch>::load(a);
+    }
+    return sums;
+}
+
+/// `to` columns of row r at c, at most 16.
+template <class Arch>
+[[gnu::always_inline]] inline void put_row(f32x16<Arch> values, float* c, std::size_t columns) {
+    if (columns >= 16)
+        values.store(c);
+    else
+        store_part<Arch>(values, c, columns);
+}
+
+/// Where a kernel writes: c[row][16 v + lane], of `rows` rows and `columns` columns.
+struct tile_target {
+    float* c;
+    std::size_t stride, rows, columns;
+};
+
+template <class Arch, std::size_t R, std::size_t V>
+[[gnu::always_inline]] inline void put_tile(const f32x16<Arch> (&totals)[R][V], const tile_target& to) {
+    unroll<V>([&](auto v) __attribute__((always_inline)) {
+        if (16 * v >= to.columns) return;
+        unroll<R>([&](auto r) __attribute__((always_inline)) {
+            if (r < to.rows) put_row<Arch>(totals[r][v], to.c + r * to.stride + 16 * v, to.columns - 16 * v);
+        });
+    });
+}
+
+/// R rows of quantised activations by V panels, `step` bytes apart.
+template <class Arch, class F, std::size_t R, std::size_t V>
+void multiply_int8(std::size_t k, const std::uint32_t* x, const std::byte* panels, std::size_t step,
+                   const tile_target& to) {
+    using P = panel<Arch, F>;
+    using f = f32x16<Arch>;
+    using u = u32x16<Arch>;
+    constexpr cell_layout at{R};
+    constexpr unsigned shift = P::offset == 0 ? 0 : static_cast<unsigned>(std::countr_zero(P::offset));
+    const auto as_float = [](std::uint32_t word) { return std::bit_cast<float>(word); };
+    f totals[R][V];
+    unroll<R>([&](auto r) __attribute__((always_inline)) {
+        unroll<V>([&](auto v) __attribute__((always_inline)) { totals[r][v] = f::broadcast(0.0f); });
+    });
+    for (std::size_t unit = 0; unit < k / P::terms; ++unit)
+        for (std::size_t j = 0; j < P::terms / cell_terms; ++j, x += cell_layout::words * R) {
+            constexpr std::size_t steps = 8 / P::halves;
+            unroll<P::halves>([&](auto half) __attribute__((always_inline)) {
+                constexpr std::size_t start = P::halves == 1 ? at.sum() : at.half_sum(half);
+                u sums[R][V];
+                unroll<R>([&](auto r) __attribute__((always_inline)) {
+                    unroll<V>([&](auto v) __attribute__((always_inline)) {
+                        sums[r][v] = P::offset == 0 ? u::broadcast(0) : u::broadcast(x[start + r]) << shift;
+                    });
+                });
+                unroll<steps>([&](auto i) __attribute__((always_inline)) {
+                    constexpr std::size_t g = half * steps + i;
+                    unroll<V>([&](auto v) __attribute__((always_inline)) {
+                        const P reader{panels + v * step + unit * P::bytes};
+                        const u w = reader.q(j, g);
+                        unroll<R>([&](auto r) __attribute__((always_inline)) {
+                            sums[r][v] = dot4<Arch, P::offset == 128>(sums[r][v], w, x[g * R + r]);
+                        });
+                    });
+                });
+                unroll<V>([&](auto v) __attribute__((always_inline)) {
+                    const P reader{panels + v * step + unit * P::bytes};
+                    const f scale = reader.scale(j, half);
+                    unroll<R>([&](auto r) __attribute__((always_inline)) {
+                        totals[r][v] =
+                            fma(to_float(sums[r][v]), scale * f::broadcast(as_float(x[at.d() + r])), totals[r][v]);
+                    });
+                });
+            });
+            if constexpr (P::has_minimum)
+                unroll<V>([&](auto v) __attribute__((always_inline)) {
+                    const f minimum = P{panels + v * step + unit * P::bytes}.minimum(j);
+                    unroll<R>([&](auto r) __attribute__((always_inline)) {
+                        totals[r][v] = fma(minimum, f::broadcast(as_float(x[at.d_sum() + r])), totals[r][v]);
+                    });
+                });
+        }
+    put_tile<Arch, R, V>(totals, to);
+}
+
+/// R rows of floats by V panels of bf16 or f16: chains of depth_block terms.
+template <class Arch, class F, std::size_t R, std::size_t V>
+void multiply_f32(std::size_t k, const std::uint32_t* x, const std::byte* panels, std::size_t step,
+                  const tile_target& to) {
+    using f = f32x16<Arch>;
+    f totals[R][V] = {};
+    for (std::size_t first = 0; first < k; first += depth_block) {
+        f chains[R][V];
+        unroll<R>([&](auto r) __attribute__((always_inline)) {
+            unroll<V>([&](auto v) __attribute__((always_inline)) { chains[r][v] = f::broadcast(0.0f); });
+        });
+        const auto add = [&](std::size_t v, f w, const std::uint32_t* at) __attribute__((always_inline)) {
+            unroll<R>([&](auto r) __attribute__((always_inline)) {
+                chains[r][v] = fma(f::broadcast(std::bit_cast<float>(at[r])), w, chains[r][v]);
+            });
+        };
+        const std::size_t last = std::min(first + depth_block, k);
+        if constexpr (F::id == dtype::bf16) {
+            for (std::size_t i = first; i < last; i += 2)
+                unroll<V>([&](auto v) __attribute__((always_inline)) {
+                    const auto pair = load_stored_words<Arch>(panels + v * step + i / 2 * 64);
+                    add(v, as_float(pair << 16), x + i * R);
+                    add(v, as_float(pair & 0xffff0000u), x + (i + 1) * R);
+                });
+        } else {
+            for (std::size_t i = first; i < last; ++i)
+                unroll<V>([&](auto v) __attribute__((always_inline)) {
+                    add(v, load_stored_halves<Arch>(panels + v * step + i * 32), x + i * R);
+                });
+        }
+        unroll<R>([&](auto r) __attribute__((always_inline)) {
+            unroll<V>([&](auto v) __attribute__((always_inline)) {
+                totals[r][v] = first == 0 ? chains[r][v] : totals[r][v] + chains[r][v];
+            });
+        });
+    }
+    put_tile<Arch, R, V>(totals, to);
+}
+
+#if defined(LAB_AVX512_BF16)
+template <class Arch, std::size_t R, std::size_t V>
+void multiply_bf16(std::size_t k, const std::uint32_t* x, const std::byte* panels, std::size_t step,
+                   const tile_target& to) {
+    using f = f32x16<Arch>;
+    f totals[R][V];
+    unroll<R>([&](auto r) __attribute__((always_inline)) {
+        unroll<V>([&](auto v) __attribute__((always_inline)) { totals[r][v] = f::broadcast(0.0f); });
+    });
+    for (std::size_t i = 0; i < k / 2; ++i, x += R)
+        unroll<V>([&](auto v) __attribute__((always_inline)) {
+            const auto w = (__m512bh)load_stored_words<Arch>(panels + v * step + i * 64).v[0];
+            unroll<R>([&](auto r) __attribute__((always_inline)) {
+                totals[r][v].v[0] =
+                    _mm512_dpbf16_ps(totals[r][v].v[0], (__m512bh)_mm512_set1_epi32(static_cast<int>(x[r])), w);
+            });
+        });
+    put_tile<Arch, R, V>(totals, to);
+}
+#endif
+
+using panel_kernel = void (*)(std::size_t k, const std::uint32_t* x, const std::byte* panels, std::size_t step,
+                              const tile_target& to);
+
+template <class Arch, class F, operand Kind, std::size_t R, std::size_t V>
+constexpr panel_kernel kernel_of() {
+    if constexpr (Kind == operand::int8) return &multiply_int8<Arch, F, R, V>;
+#if defined(LAB_AVX512_BF16)
+    else if constexpr (Kind == operand::bf16)
+        return &multiply_bf16<Arch, R, V>;
+#endif
+    else
+        return &multiply_f32<Arch, F, R, V>;
+}
+
+/// Panels that a kernel for few rows takes at once, to have enough independent sums.
+template <class Arch>
+constexpr std::size_t panels_at_once(std::size_t height) {
+    return !has_avx512<Arch> ? 1 : height == 1 ? 4 : height == 4 ? 2 : 1;
+}
+
+/// The kernel for a tile height, and for its panels at once or (`single`) one.
+template <class Arch, class F, operand Kind>
+[[nodiscard]] panel_kernel panel_kernel_for(std::size_t height, bool single) {
+    constexpr auto& heights = tile_heights<Arch>::all;
+    static constexpr auto kernels = []<std::size_t... I>(std::index_sequence<I...>) {
+        return std::array<std::array<panel_kernel, 2>, sizeof...(I)>{
+            {{kernel_of<Arch, F, Kind, heights[I], panels_at_once<Arch>(heights[I])>(),
+              kernel_of<Arch, F, Kind, heights[I], 1>()}...}};
+    }
+    (std::make_index_sequence<std::size(heights)>{});
+    std::size_t i = 0;
+    while (heights[i] != height) ++i;
+    return kernels[i][single];
+}
+
+/// Panels [begin, end) of y = x w^T, on one thread.
+template <class Arch, class F, operand Kind>
+void panel_part(const tiled_activations<Arch>& x, const matrix_view& w, std::size_t begin, std::size_t end, float* y) {
+    constexpr std::size_t group = 4;
+    const std::size_t bytes = panel_bytes<F>(w.columns), at_once = x.tiles_at_once();
+    std::byte* packed = w.panels == nullptr ? scratch<purpose::packed_b, std::byte>(group * bytes) : nullptr;
+    for (std::size_t t0 = 0; t0 < x.tiles(); t0 += at_once) {
+        const std::size_t t1 = std::min(x.tiles(), t0 + at_once);
+        for (std::size_t p0 = begin; p0 < end; p0 += group) {
+            const std::size_t p1 = std::min(end, p0 + group);
+            const std::byte* panels = w.panels + p0 * bytes;
+            if (packed != nullptr) {
+                for (std::size_t p = p0; p < p1; ++p) pack_panel<Arch, F>(w, p, packed + (p - p0) * bytes);
+                panels = packed;
+            }
+            const auto multiply = [&](std::size_t t, std::size_t p, std::size_t count) {
+                const std::size_t height = x.height(t), column = p * panel_columns;
+                panel_kernel_for<Arch, F, Kind>(height, count == 1)(
+                    w.columns, x.tile(t), panels + (p - p0) * bytes, bytes,
+                    {y + x.first_row(t) * w.rows + column, w.rows, x.count(t), w.rows - column});
+            };
+            const bool short_tile = x.height(t1 - 1) != full_height<Arch>;
+            for (std::size_t p = p0; p < p1; ++p)
+                for (std::size_t t = t0; t < t1 - short_tile; ++t) multiply(t, p, 1);
+            if (!short_tile) continue;
+            const std::size_t wide = panels_at_once<Arch>(x.height(t1 - 1));
+            for (std::size_t p = p0; p < p1;) {
+                const std::size_t count = p + wide <= p1 ? wide : 1;
+                multiply(t1 - 1, p, count);
+                p += count;
+            }
+        }
+    }
+}
+
+}  // namespace detail
+
+/// What a weight is multiplied with, as panels; nothing where it goes through gemm.hpp.
+template <class Arch>
+[[nodiscard]] std::optional<operand> panel_operand(const matrix_view& w, compute precision) {
+    if (precision == compute::bf16 || !has_panels(w.type, w.columns)) return std::nullopt;
+    const bool halves = w.type == dtype::f16 || w.type == dtype::bf16;
+    if (precision == compute::native && !halves) return operand::int8;
+    if (precision == compute::native && w.type == dtype::bf16 && std::is_same_v<Arch, arch::avx512_bf16>)
+        return operand::bf16;
+    if (halves && w.panels != nullptr) return operand::f32;
+    return std::nullopt;
+}
+
+/// y_i [m, rows_i] = x [m, k] w_i^T for the products of the list whose weights have this operand.
+template <class Arch>
+void panel_products(view<const float> x, std::span<const product<matrix_view, float>> list, operand kind,
+                    compute precision, thread_pool& pool) {
+    const std::size_t m = x.extent(0), k = x.extent(1);
+    const auto panels_of = [&](const matrix_view& w) {
+        return panel_operand<Arch>(w, precision) == kind ? (w.rows + panel_columns - 1) / panel_columns : 0;
+    };
+    std::size_t total = 0;
+    for (const auto& each : list) total += panels_of(each.w);
+    if (m == 0 || total == 0) return;
+    const tiled_activations<Arch> tiles(
+        kind, m, k, scratch<purpose::packed_a, std::uint32_t>(tiled_activations<Arch>::words_needed(kind, m, k)));
+    tiles.fill(x, pool);
+    pool.parallel_for(total, 4, [&](std::size_t begin, std::size_t end, std::size_t) {
+        std::size_t first = 0;
+        for (const auto& each : list) {
+            const std::size_t count = panels_of(each.w);
+            const std::size_t from = std::max(begin, first), to = std::min(end, first + count);
+            if (from < to)
+                visit_format(each.w.type, [&](auto f) {
+                    using F = decltype(f);
+                    const auto part = [&]<operand Kind>() {
+                        detail::panel_part<Arch, F, Kind>(tiles, each.w, from - first, to - first, each.y.data());
+                    };
+                    if constexpr (F::id == dtype::bf16 && std::is_same_v<Arch, arch::avx512_bf16>)
+                        kind == operand::bf16 ? part.template operator()<operand::bf16>()
+                                              : part.template operator()<operand::f32>();
+                    else if constexpr (F::id == dtype::bf16 || F::id == dtype::f16)
+                        part.template operator()<operand::f32>();
+                    else if constexpr (PanelFormat<F>)
+                        part.template operator()<operand::int8>();
+                });
+            first += count;
+        }
+    });
+}
+
+/// The same for any weights and precision.
+template <class Arch>
+void products(view<const float> x, std::span<const product<matrix_view, float>> list, compute precision,
+              thread_pool& pool) {
+    for (const operand kind : {operand::int8, operand::bf16, operand::f32})
+        panel_products<Arch>(x, list, kind, precision, pool);
+    for (const auto& each : list)
+        if (!panel_operand<Arch>(each.w, precision)) matmul<Arch>(x, each.w, each.y, precision, pool);
+}
+
+}  // namespace LAB_ISA
+}  // namespace lab::kernels
