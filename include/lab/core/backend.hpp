@@ -80,7 +80,9 @@ struct attention_options {
 ///   rope(x [m, heads, head_dim], positions [m], options)                    in place
 ///   rope_backward(dx [m, heads, head_dim], positions, options)              in place (the inverse rotation)
 ///   attention(q [m, heads, head_dim], batch, kv [sequences], options, y [m, heads, head_dim])
-///   attention_backward(dy, q, batch, kv, options, dq =, dkv [sequences] +=) causal softmax attention
+///   attention(q, batch, cached_layer, options, y)                           causal softmax attention
+///   store_cached(k [m, kv_heads, head_dim], v, batch, cached_layer)         keys and values into their places
+///   attention_backward(dy, q, batch, kv, options, dq =, dkv [sequences] +=)
 ///   swiglu(gate [m, n], up [m, n], y [m, n])                                y = gate sigmoid(gate) up; may alias
 ///   swiglu_backward(dy, gate, up, dgate, dup)
 ///   add(x [m, dim], y [m, dim])                                             y += x
@@ -94,7 +96,7 @@ concept backend = requires(const B& b, typename B::weight w, view<const typename
                            view<typename B::scalar, 3> heads_out, std::span<const token> tokens,
                            std::span<const std::int32_t> positions, const ragged_batch& batch,
                            std::span<const kv_sequence<const typename B::scalar>> kv,
-                           std::span<const kv_sequence<typename B::scalar>> dkv) {
+                           std::span<const kv_sequence<typename B::scalar>> dkv, const cached_layer& layer) {
     b.matmul(in, w, out);
     b.products(in, {{w, out}, {w, out}});
     b.matmul_backward_input(in, w, out, true);
@@ -106,6 +108,8 @@ concept backend = requires(const B& b, typename B::weight w, view<const typename
     b.rope(heads_out, positions, rope_options{});
     b.rope_backward(heads_out, positions, rope_options{});
     b.attention(heads, batch, kv, attention_options{}, heads_out);
+    b.attention(heads, batch, layer, attention_options{}, heads_out);
+    b.store_cached(heads, heads, batch, layer);
     b.attention_backward(heads, heads, batch, kv, attention_options{}, heads_out, dkv);
     b.swiglu(in, in, out);
     b.swiglu_backward(in, in, in, out, out);

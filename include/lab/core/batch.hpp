@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <span>
 
+#include "lab/core/dtype.hpp"
 #include "lab/core/token.hpp"
 
 namespace lab {
@@ -31,6 +32,32 @@ struct kv_sequence {
     std::span<S* const> keys;    // [blocks] -> [64, kv_heads, head_dim]
     std::span<S* const> values;  // [blocks] -> [64, kv_heads, head_dim]
     std::int32_t length = 0;
+};
+
+/// The elements of one layer in a block of a cache: keys [kv_heads, head_dim, 64], turned so that a register holds one
+/// dimension of many positions, then values [kv_heads, 64, padded head_dim], zeros beyond head_dim.
+struct kv_block_shape {
+    std::size_t kv_heads, head_dim;
+
+    [[nodiscard]] constexpr std::size_t padded() const noexcept { return (head_dim + 15) / 16 * 16; }
+    /// Offsets of a head's keys and values, in elements, and the size of it all.
+    [[nodiscard]] constexpr std::size_t keys(std::size_t head) const noexcept {
+        return head * head_dim * kv_block_size;
+    }
+    [[nodiscard]] constexpr std::size_t values(std::size_t head) const noexcept {
+        return keys(kv_heads) + head * kv_block_size * padded();
+    }
+    [[nodiscard]] constexpr std::size_t size() const noexcept { return values(kv_heads); }
+};
+
+/// One layer of a cache as the sequences of a batch see it. Sequence s has blocks [first_block[s], first_block[s + 1])
+/// of `blocks`, each of 64 positions and all layers; this one's kv_block_shape begins `offset` bytes in. Blocks that
+/// lie outside a sliding window may be null.
+struct cached_layer {
+    std::span<std::byte* const> blocks;
+    std::span<const std::uint32_t> first_block;  // [sequences + 1]
+    std::size_t offset = 0;
+    dtype type = dtype::f32;  // of the elements: f32 (or the backend's scalar, where that is another), f16 or bf16
 };
 
 }  // namespace lab

@@ -12,6 +12,7 @@
 #include "lab/core/backend.hpp"
 #include "lab/core/thread_pool.hpp"
 #include "lab/kernels/attention.hpp"
+#include "lab/kernels/attention_backward.hpp"
 #include "lab/kernels/gemm.hpp"
 #include "lab/kernels/head.hpp"
 #include "lab/kernels/loss.hpp"
@@ -68,6 +69,10 @@ public:
     void rope_backward(view<float, 3> dx, std::span<const std::int32_t> positions, const rope_options& o) const;
     void attention(view<const float, 3> q, const ragged_batch& batch, std::span<const kv_sequence<const float>> kv,
                    const attention_options& o, view<float, 3> y) const;
+    void attention(view<const float, 3> q, const ragged_batch& batch, const cached_layer& layer,
+                   const attention_options& o, view<float, 3> y) const;
+    void store_cached(view<const float, 3> k, view<const float, 3> v, const ragged_batch& batch,
+                      const cached_layer& layer) const;
     /// dq = , dkv +=
     void attention_backward(view<const float, 3> dy, view<const float, 3> q, const ragged_batch& batch,
                             std::span<const kv_sequence<const float>> kv, const attention_options& o, view<float, 3> dq,
@@ -159,6 +164,16 @@ void cpu<Arch>::attention(view<const float, 3> q, const ragged_batch& batch,
                           std::span<const kv_sequence<const float>> kv, const attention_options& o,
                           view<float, 3> y) const {
     kernels::attention<Arch>(q, batch, kv, o, y, *pool_);
+}
+template <class Arch>
+void cpu<Arch>::attention(view<const float, 3> q, const ragged_batch& batch, const cached_layer& layer,
+                          const attention_options& o, view<float, 3> y) const {
+    kernels::attention<Arch>(q, batch, layer, o, y, *pool_);
+}
+template <class Arch>
+void cpu<Arch>::store_cached(view<const float, 3> k, view<const float, 3> v, const ragged_batch& batch,
+                             const cached_layer& layer) const {
+    kernels::store_cached<Arch>(k, v, batch, layer, *pool_);
 }
 template <class Arch>
 void cpu<Arch>::attention_backward(view<const float, 3> dy, view<const float, 3> q, const ragged_batch& batch,

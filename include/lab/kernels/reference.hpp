@@ -113,6 +113,49 @@ public:
         });
     }
     /// dv_t += p_t dy; dp_t = dy . v_t; softmax: ds_t = p_t (dp_t - sum p dp); dq = scale sum ds_t k_t;
+    /// The same over a cache, whose elements are T: its blocks are first turned into rows.
+    void attention(view<const T, 3> q, const ragged_batch& batch, const cached_layer& layer, const attention_options& o,
+                   view<T, 3> y) const {
+        const kv_block_shape shape{o.kv_heads, o.head_dim};
+        const std::size_t row = o.kv_heads * o.head_dim, count = layer.blocks.size();
+        std::vector<std::vector<T>> keys(count), values(count);
+        std::vector<const T*> key_blocks(count), value_blocks(count);
+        for (std::size_t b = 0; b < count; ++b) {
+            if (layer.blocks[b] == nullptr) continue;
+            const T* block = reinterpret_cast<const T*>(layer.blocks[b] + layer.offset);
+            keys[b].resize(kv_block_size * row), values[b].resize(kv_block_size * row);
+            for (std::size_t t = 0; t < kv_block_size; ++t)
+                for (std::size_t h = 0; h < o.kv_heads; ++h)
+                    for (std::size_t d = 0; d < o.head_dim; ++d) {
+                        const std::size_t at = t * row + h * o.head_dim + d;
+                        keys[b][at] = block[shape.keys(h) + d * kv_block_size + t];
+                        values[b][at] = block[shape.values(h) + t * shape.padded() + d];
+                    }
+            key_blocks[b] = keys[b].data(), value_blocks[b] = values[b].data();
+        }
+        std::vector<kv_sequence<const T>> kv;
+        for (std::size_t s = 0; s < batch.sequences(); ++s) {
+            const std::size_t first = layer.first_block[s], n = layer.first_block[s + 1] - first;
+            const auto last = batch.seq_offsets[s + 1];
+            kv.push_back({std::span(key_blocks).subspan(first, n), std::span(value_blocks).subspan(first, n),
+                          last == batch.seq_offsets[s] ? 0 : batch.positions[last - 1] + 1});
+        }
+        attention(q, batch, kv, o, y);
+    }
+    void store_cached(view<const T, 3> k, view<const T, 3> v, const ragged_batch& batch,
+                      const cached_layer& layer) const {
+        const kv_block_shape shape{k.extent(1), k.extent(2)};
+        for (std::size_t s = 0; s < batch.sequences(); ++s)
+            for (std::size_t i = batch.seq_offsets[s]; i < batch.seq_offsets[s + 1]; ++i) {
+                const auto p = static_cast<std::size_t>(batch.positions[i]), t = p % kv_block_size;
+                T* block = reinterpret_cast<T*>(layer.blocks[layer.first_block[s] + p / kv_block_size] + layer.offset);
+                for (std::size_t h = 0; h < shape.kv_heads; ++h)
+                    for (std::size_t d = 0; d < shape.head_dim; ++d) {
+                        block[shape.keys(h) + d * kv_block_size + t] = k(i, h, d);
+                        block[shape.values(h) + t * shape.padded() + d] = v(i, h, d);
+                    }
+            }
+    }
     /// dk_t += scale ds_t q. Keys and values before the batch get gradients too, where their blocks are given.
     void attention_backward(view<const T, 3> dy, view<const T, 3> q, const ragged_batch& batch,
                             std::span<const kv_sequence<const T>> kv, const attention_options& o, view<T, 3> dq,

@@ -9,7 +9,21 @@
 namespace lab::kernels {
 
 /// What a buffer is for; buffers of different purposes may be in use at the same time.
-enum class purpose { packed_a, packed_b, decoded, row, scores, queries, keys, partial, logits, gathered, gradient };
+enum class purpose {
+    packed_a,
+    packed_b,
+    decoded,
+    row,
+    scores,
+    queries,
+    keys,
+    partial,
+    split,
+    order,
+    logits,
+    gathered,
+    gradient
+};
 
 /// At least `count` elements, 64-byte aligned, content unspecified; valid until this thread's next call for the same
 /// purpose and type.

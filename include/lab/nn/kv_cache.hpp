@@ -7,12 +7,13 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <span>
 #include <string>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
 #include "lab/core/batch.hpp"
+#include "lab/core/dtype.hpp"
 #include "lab/core/error.hpp"
 #include "lab/core/tensor.hpp"
 
@@ -23,25 +24,33 @@ using sequence_id = std::uint32_t;
 
 struct kv_cache_options {
     std::size_t max_bytes = std::size_t{1} << 30;  // bound of all blocks together; memory is taken as it is needed
+    dtype type = dtype::f32;                       // of the elements: f32, f16 or bf16
 };
 
 template <class S>
 class kv_cache {
 public:
-    /// @throws config_error when not even one block fits in `max_bytes`.
+    /// @throws config_error when not even one block fits in `max_bytes`, or for other types of elements.
     kv_cache(std::size_t layers, std::size_t kv_heads, std::size_t head_dim, std::size_t window,
              kv_cache_options options = {})
-        : layers_(layers),
-          row_(checked_mul(kv_heads, head_dim)),
-          window_(window),
-          plane_(checked_mul(row_, kv_block_size)) {
-        max_blocks_ = options.max_bytes / block_bytes();
+        : layers_(layers), window_(window), type_(options.type) {
+        if (type_ != dtype::f32 && !(std::is_same_v<S, float> && (type_ == dtype::f16 || type_ == dtype::bf16)))
+            throw config_error(explain("kv cache", "cannot hold " + std::string(name_of(type_)), "f32, f16 or bf16"));
+        const std::size_t element = type_ == dtype::f32 ? sizeof(S) : 2;
+        const kv_block_shape shape{kv_heads, head_dim};
+        static_cast<void>(checked_mul(kv_block_size, checked_mul(kv_heads, checked_mul(2, shape.padded()))));
+        layer_bytes_ = checked_mul(shape.size(), element);
+        block_bytes_ = checked_mul(layers_, layer_bytes_);
+        max_blocks_ = block_bytes_ == 0 ? 0 : options.max_bytes / block_bytes_;
         if (max_blocks_ == 0)
-            throw config_error(explain("kv cache", "one block needs " + std::to_string(block_bytes()) + " bytes",
+            throw config_error(explain("kv cache", "one block needs " + std::to_string(block_bytes_) + " bytes",
                                        "max_bytes is only " + std::to_string(options.max_bytes)));
     }
 
-    [[nodiscard]] std::size_t block_bytes() const { return checked_mul(2 * layers_, checked_mul(plane_, sizeof(S))); }
+    [[nodiscard]] dtype type() const { return type_; }
+    [[nodiscard]] std::size_t block_bytes() const { return block_bytes_; }
+    /// Where a layer begins in a block, in bytes (core/batch.hpp: cached_layer).
+    [[nodiscard]] std::size_t layer_offset(std::size_t layer) const { return layer * layer_bytes_; }
     [[nodiscard]] std::size_t max_blocks() const { return max_blocks_; }
     [[nodiscard]] std::size_t used_blocks() const { return storage_.size() - free_.size(); }
     [[nodiscard]] std::size_t free_blocks() const { return max_blocks_ - used_blocks(); }
@@ -124,7 +133,7 @@ public:
             throw config_error("kv cache: a sequence is limited to 2^31 - 1 positions");
         if (count != 0 && ends_shared(s)) {
             const block_id copy = take();
-            std::copy_n(storage_[s.blocks.back()].data(), 2 * layers_ * plane_, storage_[copy].data());
+            std::copy_n(storage_[s.blocks.back()].data(), block_bytes_, storage_[copy].data());
             drop(s.blocks.back());
             s.blocks.back() = copy;
         }
@@ -143,12 +152,10 @@ public:
     }
 
     [[nodiscard]] std::size_t block_count(sequence_id id) const { return at(id).blocks.size(); }
-    /// Keys of block `b` of a sequence in a layer: [64, kv_heads, head_dim]; null when the window has dropped it.
-    [[nodiscard]] S* keys(sequence_id id, std::size_t b, std::size_t layer) {
-        return plane(at(id).blocks[b], 2 * layer);
-    }
-    [[nodiscard]] S* values(sequence_id id, std::size_t b, std::size_t layer) {
-        return plane(at(id).blocks[b], 2 * layer + 1);
+    /// Block `b` of a sequence, all layers; null when the window has dropped it.
+    [[nodiscard]] std::byte* block(sequence_id id, std::size_t b) {
+        const block_id which = at(id).blocks[b];
+        return which == no_block ? nullptr : storage_[which].data();
     }
 
 private:
@@ -190,7 +197,7 @@ private:
             id = free_.back();
             free_.pop_back();
         } else {
-            storage_.emplace_back(2 * layers_ * plane_);
+            storage_.emplace_back(block_bytes_);
             references_.push_back(0);
             id = static_cast<block_id>(storage_.size() - 1);
         }
@@ -200,12 +207,9 @@ private:
     void drop(block_id id) {
         if (id != no_block && --references_[id] == 0) free_.push_back(id);
     }
-    [[nodiscard]] S* plane(block_id id, std::size_t index) {
-        return id == no_block ? nullptr : storage_[id].data() + index * plane_;
-    }
-
-    std::size_t layers_, row_, window_, plane_, max_blocks_ = 0;
-    std::vector<aligned_buffer<S>> storage_;  // by block id
+    std::size_t layers_, window_, layer_bytes_ = 0, block_bytes_ = 0, max_blocks_ = 0;
+    dtype type_;
+    std::vector<aligned_buffer<std::byte>> storage_;  // by block id
     std::vector<std::uint32_t> references_;
     std::vector<block_id> free_;
     std::vector<sequence> sequences_;

@@ -92,7 +92,9 @@ public:
         const auto q = q_.matrix(m, q_dim), a = a_.matrix(m, q_dim), k = k_.matrix(m, kv_dim), v = v_.matrix(m, kv_dim);
         const auto q_heads = q.template reshape<3>({m, d.heads, d.head_dim}),
                    a_heads = a.template reshape<3>({m, d.heads, d.head_dim});
-        const auto k_heads = k.template reshape<3>({m, d.kv_heads, d.head_dim});
+        const auto k_heads = k.template reshape<3>({m, d.kv_heads, d.head_dim}),
+                   v_heads = v.template reshape<3>({m, d.kv_heads, d.head_dim});
+        point_blocks(kv, sequences);
 
         backend_.embed(batch.tokens, weights_.embedding, x);
         for (std::size_t l = 0; l < d.layers; ++l) {
@@ -101,10 +103,9 @@ public:
             backend_.products(n, {{w.q, q}, {w.k, k}, {w.v, v}});
             backend_.rope(q_heads, batch.positions, rope());
             backend_.rope(k_heads, batch.positions, rope());
-            point_tables(kv, sequences, l);
-            store(batch, k, key_blocks_);
-            store(batch, v, value_blocks_);
-            backend_.attention(q_heads, batch, tables_, attention(), a_heads);
+            const cached_layer layer{blocks_, first_block_, kv.layer_offset(l), kv.type()};
+            backend_.store_cached(k_heads, v_heads, batch, layer);
+            backend_.attention(q_heads, batch, layer, attention(), a_heads);
             backend_.matmul(a, w.output, n);
             backend_.add(n, x);
             Architecture::norm::forward(backend_, d, view<const scalar>(x), w.ffn_norm, n);
@@ -147,36 +148,14 @@ private:
         for (std::size_t s = 0; s < sequences.size(); ++s)
             kv.extend(sequences[s], batch.seq_offsets[s + 1] - batch.seq_offsets[s]);
     }
-    /// Fills the block tables of one layer.
-    void point_tables(cache& kv, std::span<const sequence_id> sequences, std::size_t layer) {
-        std::size_t blocks = 0;
-        for (const auto id : sequences) blocks += kv.block_count(id);
-        key_blocks_.resize(blocks);
-        value_blocks_.resize(blocks);
-        tables_.resize(sequences.size());
-        first_block_.resize(sequences.size());
-        blocks = 0;
-        for (std::size_t s = 0; s < sequences.size(); ++s) {
-            const std::size_t count = kv.block_count(sequences[s]);
-            first_block_[s] = blocks;
-            for (std::size_t b = 0; b < count; ++b) {
-                key_blocks_[blocks + b] = kv.keys(sequences[s], b, layer);
-                value_blocks_[blocks + b] = kv.values(sequences[s], b, layer);
-            }
-            tables_[s] = {std::span<const scalar* const>(key_blocks_.data() + blocks, count),
-                          std::span<const scalar* const>(value_blocks_.data() + blocks, count),
-                          kv.length(sequences[s])};
-            blocks += count;
+    /// Fills the table of the batch's blocks.
+    void point_blocks(cache& kv, std::span<const sequence_id> sequences) {
+        blocks_.clear();
+        first_block_.assign(1, 0);
+        for (const auto id : sequences) {
+            for (std::size_t b = 0; b < kv.block_count(id); ++b) blocks_.push_back(kv.block(id, b));
+            first_block_.push_back(static_cast<std::uint32_t>(blocks_.size()));
         }
-    }
-    /// Copies the batch's key or value rows to their places in the blocks.
-    void store(const ragged_batch& batch, view<const scalar> rows, std::span<scalar* const> blocks) const {
-        for (std::size_t s = 0; s < batch.sequences(); ++s)
-            for (std::size_t i = batch.seq_offsets[s]; i < batch.seq_offsets[s + 1]; ++i) {
-                const auto p = static_cast<std::size_t>(batch.positions[i]);
-                std::copy_n(rows.row(i).data(), rows.extent(1),
-                            blocks[first_block_[s] + p / kv_block_size] + (p % kv_block_size) * rows.extent(1));
-            }
     }
 
     Dims dims_;
@@ -187,9 +166,8 @@ private:
 
     scratch<scalar> x_, n_, y_, q_, k_, v_, a_, logits_;
     typename Architecture::ffn::template workspace<scalar> ffn_;
-    std::vector<scalar*> key_blocks_, value_blocks_;
-    std::vector<std::size_t> first_block_;
-    std::vector<kv_sequence<const scalar>> tables_;
+    std::vector<std::byte*> blocks_;  // of the batch's sequences, in the cache
+    std::vector<std::uint32_t> first_block_;
 };
 
 }  // namespace lab::nn

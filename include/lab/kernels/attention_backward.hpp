@@ -1,0 +1,137 @@
+// Attention's gradients, for keys and values as rows of floats (kv_sequence). The softmax weights are recomputed, a
+// tile of queries at a time.
+#pragma once
+
+#include <algorithm>
+#include <cassert>
+#include <cstddef>
+#include <limits>
+#include <numeric>
+#include <span>
+
+#include "lab/core/backend.hpp"
+#include "lab/core/thread_pool.hpp"
+#include "lab/kernels/attention_tiles.hpp"
+#include "lab/kernels/scratch.hpp"
+
+namespace lab::kernels {
+inline namespace LAB_ISA {
+
+/// One tile of queries: dq, and its share of dk and dv.
+template <class Arch>
+void attend_backward(const detail::query_tile& tile, const float* dy, const float* q,
+                     std::span<const std::int32_t> positions, const kv_sequence<const float>& kv,
+                     const attention_options& o, std::size_t kv_head, float* dq, const kv_sequence<float>& dkv) {
+    using v = f32x16<Arch>;
+    const std::size_t dim = o.head_dim, stride = o.kv_heads * dim, padded = (dim + 15) / 16 * 16, rows = tile.rows();
+    const auto [first_seen, last_seen] = tile.blocks(positions, o.window);
+    const std::size_t first_block = first_seen, last_block = last_seen;  // lambdas capture no structured binding
+    const std::size_t width = (last_block + 1 - first_block) * kv_block_size;
+    float* queries = scratch<purpose::queries>(3 * rows * padded);  // scaled queries, dy, dq
+    float *gradients = queries + rows * padded, *slopes_q = gradients + rows * padded;
+    float* buffer = scratch<purpose::keys>(2 * kv_block_size * padded);
+    float* weights = scratch<purpose::scores>(2 * rows * width);  // softmax weights p, then their slopes
+    float* slopes = weights + rows * width;
+    const auto scale = static_cast<float>(o.scale);
+    tile.gather(q, scale, padded, queries);
+    tile.gather(dy, 1.0f, padded, gradients);
+    const auto each_tile = [&](std::size_t count, auto&& f) {
+        for (std::size_t r = 0; r < count; r += detail::chain_rows<Arch>)
+            f(r, std::min(detail::chain_rows<Arch>, count - r));
+    };
+    const auto each_block = [&](auto&& f) {
+        for (std::size_t b = first_block; b <= last_block; ++b)
+            if (kv.keys[b] != nullptr) f(b, (b - first_block) * kv_block_size);
+    };
+    // Rows of a block that hold something: what lies beyond a sequence's end may be anything.
+    const auto filled = [&](std::size_t b) {
+        return std::min(kv_block_size, static_cast<std::size_t>(kv.length) - b * kv_block_size);
+    };
+    each_block([&](std::size_t b, std::size_t column) {
+        detail::transpose_block<Arch>(kv.keys[b] + kv_head * dim, stride, dim, buffer);
+        each_tile(rows, [&](std::size_t r, std::size_t n) {
+            detail::chains<Arch>(n, kv_block_size, dim, queries + r * padded, padded, 1, buffer, kv_block_size,
+                                 weights + r * width + column, width, false);
+        });
+        detail::transpose_block<Arch>(kv.values[b] + kv_head * dim, stride, dim, buffer);
+        each_tile(rows, [&](std::size_t r, std::size_t n) {
+            detail::chains<Arch>(n, kv_block_size, dim, gradients + r * padded, padded, 1, buffer, kv_block_size,
+                                 slopes + r * width + column, width, false);
+        });
+    });
+    for (std::size_t r = 0; r < rows; ++r) {
+        const detail::visible range(positions[tile.token(r)], o.window);
+        const std::size_t from = range.first - first_block * kv_block_size,
+                          to = range.last + 1 - first_block * kv_block_size;
+        float *p = weights + r * width, *d = slopes + r * width;
+        constexpr float lowest = -std::numeric_limits<float>::infinity();
+        std::fill_n(p, from, lowest), std::fill(p + to, p + width, lowest);
+        std::fill_n(d, from, 0.0f), std::fill(d + to, d + width, 0.0f);
+        v top = v::broadcast(lowest), sums = v::broadcast(0.0f), products = v::broadcast(0.0f);
+        for (std::size_t t = 0; t < width; t += 16) top = larger<Arch>(top, v::load(p + t));
+        top = v::broadcast(largest<Arch>(top));
+        for (std::size_t t = 0; t < width; t += 16) {
+            const v e = exp<Arch>(v::load(p + t) - top);
+            sums = sums + e, products = fma(e, v::load(d + t), products);
+            e.store(p + t);
+        }
+        const float inverse = 1.0f / sum<Arch>(sums);
+        const v share = v::broadcast(inverse), mean = v::broadcast(sum<Arch>(products) * inverse);
+        for (std::size_t t = 0; t < width; t += 16) {
+            const v weight = v::load(p + t) * share;
+            weight.store(p + t);
+            (weight * (v::load(d + t) - mean)).store(d + t);
+        }
+    }
+    std::fill_n(slopes_q, rows * padded, 0.0f);
+    each_block([&](std::size_t b, std::size_t column) {
+        const detail::padded_block keys(kv.keys[b] + kv_head * dim, stride, dim, padded, buffer);
+        each_tile(rows, [&](std::size_t r, std::size_t n) {
+            detail::chains<Arch>(n, padded, filled(b), slopes + r * width + column, width, 1, keys.rows, keys.stride,
+                                 slopes_q + r * padded, padded, true);
+        });
+        // dk += slopes^T (scale q), dv += weights^T dy
+        const auto add = [&](const float* coefficients, const float* x, float* out) {
+            each_tile(filled(b), [&](std::size_t t, std::size_t n) {
+                float *to = out + t * stride, *narrow = buffer + kv_block_size * padded;
+                if (dim == padded) {
+                    detail::chains<Arch>(n, padded, rows, coefficients + column + t, 1, width, x, padded, to, stride,
+                                         true);
+                    return;
+                }
+                for (std::size_t i = 0; i < n; ++i) std::copy_n(to + i * stride, dim, narrow + i * padded);
+                detail::chains<Arch>(n, padded, rows, coefficients + column + t, 1, width, x, padded, narrow, padded,
+                                     true);
+                for (std::size_t i = 0; i < n; ++i) std::copy_n(narrow + i * padded, dim, to + i * stride);
+            });
+        };
+        add(slopes, queries, dkv.keys[b] + kv_head * dim);
+        add(weights, gradients, dkv.values[b] + kv_head * dim);
+    });
+    for (std::size_t r = 0; r < rows; ++r)
+        for (std::size_t d = 0; d < dim; ++d) dq[tile.offset(r) + d] = slopes_q[r * padded + d] * scale;
+}
+
+/// dv_t += p_t dy; dp_t = dy . v_t; ds_t = p_t (dp_t - sum p dp); dq = scale sum ds_t k_t; dk_t += scale ds_t q.
+/// One thread does one key/value head of one sequence, in token order.
+template <class Arch>
+void attention_backward(view<const float, 3> dy, view<const float, 3> q, const ragged_batch& batch,
+                        std::span<const kv_sequence<const float>> kv, const attention_options& o, view<float, 3> dq,
+                        std::span<const kv_sequence<float>> dkv, thread_pool& pool) {
+    assert(q.shape() == dy.shape() && q.shape() == dq.shape() && o.heads % o.kv_heads == 0);
+    const std::size_t group = o.heads / o.kv_heads, tokens = std::max<std::size_t>(1, 24 / group);
+    std::uint32_t* rows = scratch<purpose::order, std::uint32_t>(batch.size());
+    std::iota(rows, rows + batch.size(), 0u);
+    pool.parallel_for(batch.sequences() * o.kv_heads, 1, [&](std::size_t begin, std::size_t end, std::size_t) {
+        for (std::size_t i = begin; i < end; ++i) {
+            const std::size_t s = i / o.kv_heads, kv_head = i % o.kv_heads, last = batch.seq_offsets[s + 1];
+            for (std::size_t t = batch.seq_offsets[s]; t < last; t += tokens)
+                attend_backward<Arch>(
+                    {{rows + t, std::min(tokens, last - t)}, group, o.heads, kv_head * group, o.head_dim}, dy.data(),
+                    q.data(), batch.positions, kv[s], o, kv_head, dq.data(), dkv[s]);
+        }
+    });
+}
+
+}  // namespace LAB_ISA
+}  // namespace lab::kernels

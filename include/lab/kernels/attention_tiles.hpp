@@ -1,0 +1,199 @@
+// The pieces of attention, forward and backward: chains of fused multiply-adds over keys or values in registers, tiles
+// of queries, softmax over one block of 64 positions. Elements of keys and values may be f32, f16 or bf16.
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <limits>
+#include <span>
+#include <utility>
+
+#include "lab/core/batch.hpp"
+#include "lab/core/half.hpp"
+#include "lab/kernels/panels.hpp"
+#include "lab/kernels/simd.hpp"
+#include "lab/kernels/transpose.hpp"
+
+namespace lab::kernels {
+inline namespace LAB_ISA {
+
+namespace detail {
+
+/// Rows and vectors of the register block below.
+template <class Arch>
+inline constexpr std::size_t chain_rows = has_avx2<Arch> ? 6 : 2;
+template <class Arch>
+inline constexpr std::size_t chain_vectors = has_avx512<Arch> ? 4 : 1;
+
+/// Sixteen elements of a cache as floats, and the reverse.
+template <class Arch>
+[[gnu::always_inline]] inline f32x16<Arch> load_elements(const float* p) {
+    return f32x16<Arch>::load(p);
+}
+template <class Arch>
+[[gnu::always_inline]] inline f32x16<Arch> load_elements(const f16* p) {
+    return load_stored_halves<Arch>(reinterpret_cast<const std::byte*>(p));
+}
+template <class Arch>
+[[gnu::always_inline]] inline f32x16<Arch> load_elements(const bf16* p) {
+#if defined(LAB_AVX512)
+    if constexpr (has_avx512<Arch>)
+        return as_float(std::bit_cast<u32x16<Arch>>(_mm512_maskz_cvtepu16_epi32(
+                            0xffff, _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p))))
+                        << 16);
+#endif
+    float lanes[16];
+    for (std::size_t i = 0; i < 16; ++i) lanes[i] = to_float(p[i]);
+    return f32x16<Arch>::load(lanes);
+}
+[[nodiscard]] inline float to_element(float x, float) { return x; }
+[[nodiscard]] inline f16 to_element(float x, f16) { return to_f16(x); }
+[[nodiscard]] inline bf16 to_element(float x, bf16) { return to_bf16(x); }
+
+/// C[r][0, 16 V) = chain over k < depth of a[r a_row + k a_step] b[k b_step + ...], from 0 or, resuming, from C.
+template <class Arch, std::size_t R, std::size_t V, class T>
+void chain_tile(std::size_t depth, const float* a, std::size_t a_row, std::size_t a_step, const T* b,
+                std::size_t b_step, float* c, std::size_t c_row, bool resume) {
+    using v = f32x16<Arch>;
+    v sums[R][V];
+    unroll<R>([&](auto r) __attribute__((always_inline)) {
+        unroll<V>([&](auto j) __attribute__((always_inline)) {
+            sums[r][j] = resume ? v::load(c + r * c_row + 16 * j) : v::broadcast(0.0f);
+        });
+    });
+    for (std::size_t k = 0; k < depth; ++k, a += a_step, b += b_step) {
+        v line[V];
+        unroll<V>([&](auto j) __attribute__((always_inline)) { line[j] = load_elements<Arch>(b + 16 * j); });
+        unroll<R>([&](auto r) __attribute__((always_inline)) {
+            const v x = v::broadcast(a[r * a_row]);
+            unroll<V>([&](auto j) __attribute__((always_inline)) { sums[r][j] = fma(x, line[j], sums[r][j]); });
+        });
+    }
+    unroll<R>([&](auto r) __attribute__((always_inline)) {
+        unroll<V>([&](auto j) __attribute__((always_inline)) { sums[r][j].store(c + r * c_row + 16 * j); });
+    });
+}
+
+/// chain_tile over `rows` <= chain_rows rows and `columns`, a multiple of 16.
+template <class Arch, class T>
+void chains(std::size_t rows, std::size_t columns, std::size_t depth, const float* a, std::size_t a_row,
+            std::size_t a_step, const T* b, std::size_t b_step, float* c, std::size_t c_row, bool resume) {
+    using kernel =
+        void (*)(std::size_t, const float*, std::size_t, std::size_t, const T*, std::size_t, float*, std::size_t, bool);
+    constexpr std::size_t wide = chain_vectors<Arch>;
+    static constexpr auto kernels = []<std::size_t... I>(std::index_sequence<I...>) {
+        return std::array<std::array<kernel, 2>, sizeof...(I)>{
+            {{&chain_tile<Arch, I + 1, 1, T>, &chain_tile<Arch, I + 1, wide, T>}...}};
+    }
+    (std::make_index_sequence<chain_rows<Arch>>{});
+    for (std::size_t j = 0; j < columns;) {
+        const bool whole = j + 16 * wide <= columns;
+        kernels[rows - 1][whole](depth, a, a_row, a_step, b + j, b_step, c + j, c_row, resume);
+        j += whole ? 16 * wide : 16;
+    }
+}
+
+/// The positions [first, last] a query at `position` sees, and their part of a block.
+struct visible {
+    std::size_t first, last;
+
+    visible(std::int32_t position, std::size_t window) : last(static_cast<std::size_t>(position)) {
+        first = window != 0 && last + 1 > window ? last + 1 - window : 0;
+    }
+    /// Offsets [from, to) within block b; {0, 0} where it sees none.
+    [[nodiscard]] std::pair<std::size_t, std::size_t> in(std::size_t b) const {
+        const std::size_t begin = b * kv_block_size;
+        if (last < begin || first >= begin + kv_block_size) return {0, 0};
+        return {std::max(first, begin) - begin, std::min(last - begin + 1, kv_block_size)};
+    }
+};
+
+/// Queries that share a key/value head: rows (token, head), token by token.
+struct query_tile {
+    std::span<const std::uint32_t> tokens;  // their rows in the batch
+    std::size_t group, heads, first_head, dim;
+
+    [[nodiscard]] std::size_t rows() const { return tokens.size() * group; }
+    [[nodiscard]] std::size_t token(std::size_t row) const { return tokens[row / group]; }
+    /// Offset of the row in a [tokens, heads, head_dim] array.
+    [[nodiscard]] std::size_t offset(std::size_t row) const {
+        return (token(row) * heads + first_head + row % group) * dim;
+    }
+    /// out[row][padded] = scale x, zeros beyond dim.
+    void gather(const float* x, float scale, std::size_t padded, float* out) const {
+        for (std::size_t r = 0; r < rows(); ++r, out += padded) {
+            for (std::size_t d = 0; d < dim; ++d) out[d] = x[offset(r) + d] * scale;
+            std::fill(out + dim, out + padded, 0.0f);
+        }
+    }
+    /// The first and the last block that its rows see.
+    [[nodiscard]] std::pair<std::size_t, std::size_t> blocks(std::span<const std::int32_t> positions,
+                                                             std::size_t window) const {
+        std::size_t first = std::numeric_limits<std::size_t>::max(), last = 0;
+        for (const std::uint32_t t : tokens) {
+            const visible range(positions[t], window);
+            first = std::min(first, range.first / kv_block_size);
+            last = std::max(last, range.last / kv_block_size);
+        }
+        return {first, last};
+    }
+};
+
+/// keys [64] rows of dim floats, `stride` apart -> out[d][64].
+template <class Arch>
+void transpose_block(const float* keys, std::size_t stride, std::size_t dim, float* out) {
+    for (std::size_t t = 0; t < kv_block_size; t += 16) {
+        const auto* rows = reinterpret_cast<const std::byte*>(keys + t * stride);
+        std::size_t d = 0;
+        for (; d + 4 <= dim; d += 4) {
+            u32x16<Arch> words[4];
+            load_columns<Arch>(rows + 4 * d, 4 * stride, words);
+            unroll<4>([&](auto w) __attribute__((always_inline)) {
+                as_float(words[w]).store(out + (d + w) * kv_block_size + t);
+            });
+        }
+        for (; d < dim; ++d)
+            for (std::size_t i = 0; i < 16; ++i) out[d * kv_block_size + t + i] = keys[(t + i) * stride + d];
+    }
+}
+/// The block's rows, padded with zeros to `padded` floats; in place (no copy) where they need no padding.
+struct padded_block {
+    const float* rows;
+    std::size_t stride;
+
+    padded_block(const float* block, std::size_t block_stride, std::size_t dim, std::size_t padded, float* buffer)
+        : rows(block), stride(block_stride) {
+        if (dim == padded) return;
+        for (std::size_t t = 0; t < kv_block_size; ++t) {
+            std::copy_n(block + t * block_stride, dim, buffer + t * padded);
+            std::fill(buffer + t * padded + dim, buffer + (t + 1) * padded, 0.0f);
+        }
+        rows = buffer, stride = padded;
+    }
+};
+
+/// In place: e^(score - top) over [from, to) of the 64 scores, 0 elsewhere; returns their sum.
+template <class Arch>
+float exponentials(float* scores, std::size_t from, std::size_t to, float& top) {
+    using v = f32x16<Arch>;
+    constexpr float lowest = -std::numeric_limits<float>::infinity();
+    std::fill_n(scores, from, lowest);
+    std::fill(scores + to, scores + kv_block_size, lowest);
+    top = largest<Arch>(larger<Arch>(larger<Arch>(v::load(scores), v::load(scores + 16)),
+                                     larger<Arch>(v::load(scores + 32), v::load(scores + 48))));
+    v sums = v::broadcast(0.0f);
+    for (std::size_t t = 0; t < kv_block_size; t += 16) {
+        const v e = exp<Arch>(v::load(scores + t) - v::broadcast(top));
+        sums = sums + e;
+        e.store(scores + t);
+    }
+    return sum<Arch>(sums);
+}
+
+}  // namespace detail
+
+}  // namespace LAB_ISA
+}  // namespace lab::kernels
