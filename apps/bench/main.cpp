@@ -1,0 +1,78 @@
+// lab-bench: prompt and generation speed of models, alone and in batches, beside the limits of the machine.
+#include <cstddef>
+#include <iostream>
+#include <map>
+#include <vector>
+
+#include "bench/limits.hpp"
+#include "bench/measure.hpp"
+#include "bench/options.hpp"
+#include "bench/output.hpp"
+#include "common/cli.hpp"
+#include "common/stop.hpp"
+
+namespace {
+
+using namespace lab;
+using namespace lab::apps;
+
+void measure_speed(const subject& s, const bench_options& o, const status_line& status, result_writer& out) {
+    for (const auto batch : o.batches)
+        for (const auto depth : o.depths) {
+            for (const auto prompt : o.prompts)
+                if (prompt != 0) speed_row(s, {prompt, 0, depth, batch, o.repetitions}, status, out);
+            for (const auto generate : o.generations)
+                if (generate != 0) speed_row(s, {0, generate, depth, batch, o.repetitions}, status, out);
+        }
+}
+
+void measure_batched(const subject& s, const bench_options& o, const status_line& status, result_writer& out) {
+    for (const auto batch : o.batches)
+        for (const auto prompt : o.prompts)
+            for (const auto generate : o.generations)
+                for (const auto sequences : o.parallel) {
+                    const batched_test test{prompt, generate, sequences, batch, o.shared_prompt};
+                    if (sequences == 0 || (o.context != 0 && test.cached() > o.context)) continue;
+                    status.show(s.work.type + ": " + std::to_string(sequences) + " sequences");
+                    const auto [t_pp, t_tg] = run_test(s, test);
+                    status.show("");
+                    batched_row(s, test, t_pp, t_tg, o.context, out);
+                }
+}
+
+int run(int argc, char** argv) {
+    const auto options = parse_bench(argc, argv);
+    if (!options) return 0;
+    const bench_options& o = *options;
+    const auto choices = o.models();
+    listen_for_stop();
+    result_writer out(o.output);
+    const status_line status;
+    std::map<std::size_t, machine_limits> limits;  // by threads
+    try {
+        for (const auto& choice : choices)
+            for (const auto threads : o.threads)
+                for (const auto& compute : o.compute) {
+                    status.show("loading " + choice.name);
+                    subject s = make_subject(choice, threads, dtype_from_name(compute));
+                    auto& pool = s.model.pool();
+                    if (o.limits) {
+                        status.show("measuring the machine's limits");
+                        if (!limits.contains(pool.size())) limits[pool.size()] = measure_limits(pool);
+                        add_limits(s, limits[pool.size()]);
+                    }
+                    status.show("");
+                    (o.batched ? measure_batched : measure_speed)(s, o, status, out);
+                }
+        for (const auto& [threads, found] : limits) out.note(limits_text(found, threads));
+    } catch (const stopped&) {
+        return stopped_exit_code();  // the rows so far stand
+    }
+    return 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    return lab::apps::run_app("lab-bench", [&] { return run(argc, argv); });
+}

@@ -1,0 +1,106 @@
+// lab-bench's command line, in llama-bench's and llama-batched-bench's words where they have one.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cxxopts.hpp>
+#include <iostream>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "bench/models.hpp"
+#include "common/argv.hpp"
+#include "common/cli.hpp"
+#include "lab/core/dtype.hpp"
+#include "lab/core/version.hpp"
+
+namespace lab::apps {
+
+inline constexpr const char* bench_overview =
+    R"(lab-bench: how fast a model runs, beside what the machine can do at most.
+
+  lab-bench -m FILE [-p 512] [-n 128] [-d 0] [-t 0] [-r 5] [-o md|csv|json|jsonl]
+  lab-bench batched -m FILE [-npp 256] [-ntg 64] [-npl 1,8,32] [-pps] [-t 0] [-c 0] [-o md|csv|json|jsonl]
+
+Options take comma lists; each combination is a row. Without a file, --shape measures random weights:
+
+  lab-bench -m model.gguf -p 128,512 -n 64
+  lab-bench --shape granite-7b --type q4_0 -p 64 -n 16 -r 2 -d 0,4096
+  lab-bench --shape dim=512,layers=8,heads=8,hidden=1536,vocab=32000 --type q8_0,q6_k -o json
+  lab-bench batched -m model.gguf -npp 256 -ntg 64 -npl 1,8,32 -pps
+
+pp512 is a prompt of 512 tokens, tg128 the generation of 128, "@ d4096" with 4096 tokens in the cache before. Beside
+each figure stands its share of a measured limit of this machine: a prompt's of the multiply-adds that it can do, a
+generation's of the bytes that it can read. Only the weights are counted: attention over a long context comes on top.
+
+)";
+
+struct bench_options {
+    std::vector<std::string> files, types;
+    std::string shapes, output;
+    std::vector<std::size_t> prompts, generations, depths, batches, threads, parallel;
+    std::vector<std::string> compute;
+    std::size_t repetitions = 0, context = 0;
+    bool batched = false, shared_prompt = false, limits = true;
+
+    [[nodiscard]] std::vector<model_choice> models() const {
+        std::vector<model_choice> out;
+        for (const auto& file : files) out.push_back({file, {}, {}});
+        for (const auto& shape : split_shapes(shapes))
+            for (const auto& type : types) out.push_back({shape, parse_shape(shape), dtype_from_name(type)});
+        if (out.empty()) throw usage_error("a model is missing: -m FILE, or --shape NAME");
+        return out;
+    }
+};
+
+/// @return nothing where --help or --version was all that was wanted.
+[[nodiscard]] inline std::optional<bench_options> parse_bench(int argc, char** argv) {
+    bench_options o;
+    o.batched = argc > 1 && std::string_view(argv[1]) == "batched";
+    cxxopts::Options spec(o.batched ? "lab-bench batched" : "lab-bench", "");
+    const auto counts = [](std::vector<std::size_t>& to, const char* fallback) {
+        return cxxopts::value(to)->default_value(fallback);
+    };
+    spec.add_options()("m,model", "GGUF files or safetensors folders", cxxopts::value(o.files))(
+        "shape", "smollm2-135m, tinyllama-1.1b, granite-7b, or dim=,layers=,heads=,kv_heads=,head_dim=,hidden=,vocab=",
+        cxxopts::value(o.shapes))("type", "weight format of a shape", cxxopts::value(o.types)->default_value("q4_0"))(
+        "t,threads", "0: one per processor", counts(o.threads, "0"))("b,batch-size", "tokens of one model call",
+                                                                     counts(o.batches, "512"))(
+        "compute", "operands of matrix products: f32, bf16", cxxopts::value(o.compute)->default_value("f32"))(
+        "o,output,output-format", "md, csv, json or jsonl", cxxopts::value(o.output)->default_value("md"));
+    if (o.batched) {
+        spec.add_options()("npp", "prompt tokens of a sequence", counts(o.prompts, "256"))(
+            "ntg", "tokens generated for each sequence", counts(o.generations, "64"))(
+            "npl", "sequences at once", counts(o.parallel, "1,8,32"))("pps", "one prompt shared by all sequences",
+                                                                      cxxopts::value(o.shared_prompt))(
+            "c,ctx-size", "skip rows with more tokens in the cache than this; 0: none",
+            cxxopts::value(o.context)->default_value("0"));
+    } else {
+        spec.add_options()("p,n-prompt", "prompt tokens; 0: no such test", counts(o.prompts, "512"))(
+            "n,n-gen", "tokens to generate; 0: no such test", counts(o.generations, "128"))(
+            "d,n-depth", "tokens in the cache before", counts(o.depths, "0"))(
+            "r,repetitions", "of each test, after one run to warm up",
+            cxxopts::value(o.repetitions)->default_value("5"));
+    }
+    spec.add_options()("json", "the same as -o json")("no-limits", "do not measure what the machine can do")(
+        "version", "the version")("h,help", "this text");
+    static constexpr std::array<std::string_view, 4> one_dash{"npp", "ntg", "npl", "pps"};
+    const int skipped = o.batched ? 1 : 0;
+    const std::vector<const char*> given(argv + skipped, argv + argc);
+    const auto arguments = with_double_dashes(given, one_dash);
+    const auto pointers = as_argv(arguments);
+    const auto args = spec.parse(static_cast<int>(pointers.size()), pointers.data());
+    if (args.count("help") != 0) return std::cout << bench_overview << spec.help(), std::nullopt;
+    if (args.count("version") != 0) return std::cout << "lab-bench " << version << '\n', std::nullopt;
+    if (!args.unmatched().empty()) throw usage_error("unexpected argument '" + args.unmatched().front() + "'");
+    if (args.count("json") != 0) o.output = "json";
+    o.limits = args.count("no-limits") == 0;
+    for (const auto b : o.batches)
+        if (b == 0) throw usage_error("-b must be at least 1");
+    if (!o.batched && o.repetitions == 0) throw usage_error("-r must be at least 1");
+    return o;
+}
+
+}  // namespace lab::apps
