@@ -54,7 +54,7 @@ int run(int argc, char** argv) {
             for (const auto threads : o.threads)
                 for (const auto& compute : o.compute) {
                     status.show("loading " + choice.name);
-                    subject s = make_subject(choice, threads, dtype_from_name(compute));
+                    subject s = make_subject(choice, threads, compute_from_name(compute));
                     auto& pool = s.model.pool();
                     if (o.limits) {
                         status.show("measuring the machine's limits");

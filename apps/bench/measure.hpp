@@ -24,11 +24,11 @@ namespace lab::apps {
 struct subject {
     nn::any_model model;
     model_work work;
-    dtype compute = dtype::f32;
+    lab::compute compute = lab::compute::native;
     machine_limits limits;
     ordered_json fields;
 
-    [[nodiscard]] std::string title() const { return work.type + (compute == dtype::f32 ? "" : " in bf16"); }
+    [[nodiscard]] std::string title() const { return work.type + (compute == lab::compute::native ? "" : " in " + std::string(name_of(compute))); }
 };
 
 [[nodiscard]] inline std::string text_of(const char* format, double value) {
@@ -50,7 +50,7 @@ struct subject {
     return "unknown";
 }
 
-[[nodiscard]] inline subject make_subject(const model_choice& choice, std::size_t threads, dtype compute) {
+[[nodiscard]] inline subject make_subject(const model_choice& choice, std::size_t threads, lab::compute compute) {
     subject s;
     s.model = load(choice, threads, compute);
     s.work = work_of(s.model);

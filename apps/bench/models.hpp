@@ -77,7 +77,7 @@ struct model_choice {
 }
 
 /// How the figures' models come to be: the one place that knows.
-[[nodiscard]] inline nn::any_model load(const model_choice& choice, std::size_t threads, dtype compute) {
+[[nodiscard]] inline nn::any_model load(const model_choice& choice, std::size_t threads, lab::compute compute) {
     const nn::load_options options{.threads = threads, .compute = compute};
     return choice.dims ? nn::make_synthetic(*choice.dims, choice.type, options) : nn::load_model(choice.name, options);
 }
@@ -156,8 +156,8 @@ struct limit {
     return {"read", "GB/s", m.read, m.read > 0 ? bytes_per_second / 1e9 / m.read : 0};
 }
 /// The bound of the operands that matrix products are computed with.
-[[nodiscard]] inline limit computing_limit(const machine_limits& m, dtype compute, double operations_per_second) {
-    const bool bf16 = compute == dtype::bf16 && m.bf16 > 0;
+[[nodiscard]] inline limit computing_limit(const machine_limits& m, lab::compute compute, double operations_per_second) {
+    const bool bf16 = compute == lab::compute::bf16 && m.bf16 > 0;
     const double peak = bf16 ? m.bf16 : m.f32;
     return {bf16 ? "bf16" : "f32", "GFLOP/s", peak, peak > 0 ? operations_per_second / 1e9 / peak : 0};
 }

@@ -68,7 +68,7 @@ struct bench_options {
         cxxopts::value(o.shapes))("type", "weight format of a shape", cxxopts::value(o.types)->default_value("q4_0"))(
         "t,threads", "0: one per processor", counts(o.threads, "0"))("b,batch-size", "tokens of one model call",
                                                                      counts(o.batches, "512"))(
-        "compute", "operands of matrix products: f32, bf16", cxxopts::value(o.compute)->default_value("f32"))(
+        "compute", "operands of matrix products: native, f32, bf16", cxxopts::value(o.compute)->default_value("native"))(
         "o,output,output-format", "md, csv, json or jsonl", cxxopts::value(o.output)->default_value("md"));
     if (o.batched) {
         spec.add_options()("npp", "prompt tokens of a sequence", counts(o.prompts, "256"))(

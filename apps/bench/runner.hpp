@@ -29,7 +29,7 @@ class runner {
 public:
     /// @param batch tokens of one model call at most.
     runner(nn::any_model model, std::size_t batch)
-        : model_(std::move(model)), cache_(model_.make_cache({.max_bytes = SIZE_MAX})), limit_(batch) {}
+        : model_(std::move(model)), cache_(model_.make_cache({.max_bytes = SIZE_MAX, .type = dtype::f16})), limit_(batch) {}
 
     [[nodiscard]] nn::kv_cache<float>& cache() { return cache_; }
 

@@ -36,12 +36,14 @@ enum class compute {
              // of 32, bf16 weights activations rounded to bfloat16 where the processor can; all else as f32
 };
 
+[[nodiscard]] constexpr std::string_view name_of(compute c) {
+    return c == compute::f32 ? "f32" : c == compute::bf16 ? "bf16" : "native";
+}
 /// The compute called `name`: "f32", "bf16" or "native".
 /// @throws config_error for any other.
 [[nodiscard]] inline compute compute_from_name(std::string_view name) {
-    if (name == "f32") return compute::f32;
-    if (name == "bf16") return compute::bf16;
-    if (name == "native") return compute::native;
+    for (const compute c : {compute::f32, compute::bf16, compute::native})
+        if (name == name_of(c)) return c;
     throw config_error(explain("compute '" + std::string(name) + "'", "unknown", "one of native, f32, bf16"));
 }
 

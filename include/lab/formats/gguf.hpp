@@ -328,7 +328,7 @@ private:
             expected += (info.size + padding) & ~padding;
             tensors.push_back(std::move(info.tensor));
         }
-        weights_ = checkpoint(path_, std::move(tensors), std::move(owners));
+        weights_ = checkpoint(path_, std::move(tensors), std::move(owners), true);
         std::vector<std::size_t> order(infos.size());
         std::iota(order.begin(), order.end(), std::size_t{0});
         const auto name = [&](std::size_t i) -> std::string_view { return weights_.tensors()[i].name; };

@@ -82,7 +82,7 @@ public:
     [[nodiscard]] checkpoint weights() const {
         std::vector<stored_tensor> tensors;
         append_weights(tensors);
-        return {name_, std::move(tensors), {map_}};
+        return {name_, std::move(tensors), {map_}, true};
     }
     void append_weights(std::vector<stored_tensor>& tensors) const {
         for (const entry& e : entries_)
@@ -219,7 +219,7 @@ namespace safetensors_detail {
         file.append_weights(tensors);
         owners.push_back(file.owner());
     }
-    return {index_path.parent_path(), std::move(tensors), std::move(owners)};
+    return {index_path.parent_path(), std::move(tensors), std::move(owners), true};
 }
 
 }  // namespace safetensors_detail

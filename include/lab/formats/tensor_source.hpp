@@ -17,6 +17,7 @@
 
 #include "lab/core/dtype.hpp"
 #include "lab/core/error.hpp"
+#include "lab/core/file.hpp"
 #include "lab/core/function_ref.hpp"
 #include "lab/core/tensor.hpp"
 
@@ -60,12 +61,14 @@ class checkpoint {
 public:
     checkpoint() : checkpoint({}, {}, {}) {}
     /// @param owners keep the tensors' bytes alive. Names are unique (the file readers see to that).
+    /// @param mapped says that all bytes lie in mapped files.
     checkpoint(std::filesystem::path path, std::vector<stored_tensor> tensors,
-               std::vector<std::shared_ptr<const void>> owners) {
+               std::vector<std::shared_ptr<const void>> owners, bool mapped = false) {
         auto content = std::make_shared<data>();
         content->path = std::move(path);
         content->tensors = std::move(tensors);
         content->owners = std::move(owners);
+        content->mapped = mapped;
         content->by_name.resize(content->tensors.size());
         std::iota(content->by_name.begin(), content->by_name.end(), std::size_t{0});
         std::sort(content->by_name.begin(), content->by_name.end(),
@@ -91,12 +94,18 @@ public:
         return *tensor;
     }
 
+    /// Frees the memory of a tensor's bytes where they can be read from their file again.
+    void forget(std::span<const std::byte> bytes) const {
+        if (data_->mapped) forget_pages(bytes);
+    }
+
 private:
     struct data {
         std::filesystem::path path;
         std::vector<stored_tensor> tensors;
         std::vector<std::size_t> by_name;
         std::vector<std::shared_ptr<const void>> owners;
+        bool mapped = false;
     };
     std::shared_ptr<const data> data_;
 };

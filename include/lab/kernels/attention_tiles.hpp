@@ -59,22 +59,18 @@ void chain_tile(std::size_t depth, const float* a, std::size_t a_row, std::size_
                 std::size_t b_step, float* c, std::size_t c_row, bool resume) {
     using v = f32x16<Arch>;
     v sums[R][V];
-    unroll<R>([&](auto r) __attribute__((always_inline)) {
-        unroll<V>([&](auto j) __attribute__((always_inline)) {
-            sums[r][j] = resume ? v::load(c + r * c_row + 16 * j) : v::broadcast(0.0f);
-        });
-    });
+    LAB_UNROLL for (std::size_t r = 0; r < R; ++r) LAB_UNROLL for (std::size_t j = 0; j < V; ++j) sums[r][j] =
+        resume ? v::load(c + r * c_row + 16 * j) : v::broadcast(0.0f);
     for (std::size_t k = 0; k < depth; ++k, a += a_step, b += b_step) {
         v line[V];
-        unroll<V>([&](auto j) __attribute__((always_inline)) { line[j] = load_elements<Arch>(b + 16 * j); });
-        unroll<R>([&](auto r) __attribute__((always_inline)) {
+        LAB_UNROLL for (std::size_t j = 0; j < V; ++j) line[j] = load_elements<Arch>(b + 16 * j);
+        LAB_UNROLL for (std::size_t r = 0; r < R; ++r) {
             const v x = v::broadcast(a[r * a_row]);
-            unroll<V>([&](auto j) __attribute__((always_inline)) { sums[r][j] = fma(x, line[j], sums[r][j]); });
-        });
+            LAB_UNROLL for (std::size_t j = 0; j < V; ++j) sums[r][j] = fma(x, line[j], sums[r][j]);
+        }
     }
-    unroll<R>([&](auto r) __attribute__((always_inline)) {
-        unroll<V>([&](auto j) __attribute__((always_inline)) { sums[r][j].store(c + r * c_row + 16 * j); });
-    });
+    LAB_UNROLL for (std::size_t r = 0; r < R; ++r) LAB_UNROLL for (std::size_t j = 0; j < V; ++j) sums[r][j].store(
+        c + r * c_row + 16 * j);
 }
 
 /// chain_tile over `rows` <= chain_rows rows and `columns`, a multiple of 16.

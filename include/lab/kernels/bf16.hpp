@@ -68,13 +68,12 @@ template <class Arch, std::size_t R, std::size_t V>
                                              f32x16<Arch> (&sums)[R][V]) {
     for (std::size_t k = 0; k < depth; k += 2, a += 8, b += 16 * V) {
         __m512bh line[V];
-        unroll<V>([&](auto j) __attribute__((always_inline)) { line[j] = (__m512bh)_mm512_loadu_ps(b + 16 * j); });
-        unroll<R>([&](auto r) __attribute__((always_inline)) {
+        LAB_UNROLL for (std::size_t j = 0; j < V; ++j) line[j] = (__m512bh)_mm512_loadu_ps(b + 16 * j);
+        LAB_UNROLL for (std::size_t r = 0; r < R; ++r) {
             const auto x = (__m512bh)_mm512_set1_ps(a[r]);
-            unroll<V>([&](auto j) __attribute__((always_inline)) {
-                sums[r][j].v[0] = _mm512_dpbf16_ps(sums[r][j].v[0], x, line[j]);
-            });
-        });
+            LAB_UNROLL for (std::size_t j = 0; j < V; ++j) sums[r][j].v[0] =
+                _mm512_dpbf16_ps(sums[r][j].v[0], x, line[j]);
+        }
     }
 }
 #endif

@@ -40,10 +40,7 @@ void multiply_tile(std::size_t depth, const float* a, const float* b, float* c, 
                    std::size_t columns, bool add) {
     using v = f32x16<Arch>;
     using T = tile<Arch>;
-    v sums[R][T::vectors];
-    unroll<R>([&](auto r) __attribute__((always_inline)) {
-        unroll<T::vectors>([&](auto j) __attribute__((always_inline)) { sums[r][j] = v::broadcast(0.0f); });
-    });
+    v sums[R][T::vectors] = {};
     if constexpr (Precision == compute::bf16 && std::is_same_v<Arch, arch::avx512_bf16>) {
 #if defined(LAB_AVX512_BF16)
         add_pairs<Arch>(depth, a, b, sums);
@@ -51,21 +48,18 @@ void multiply_tile(std::size_t depth, const float* a, const float* b, float* c, 
     } else {
         for (std::size_t k = 0; k < depth; ++k, a += 8, b += T::columns) {
             v line[T::vectors];
-            unroll<T::vectors>([&](auto j) __attribute__((always_inline)) { line[j] = v::load(b + 16 * j); });
-            unroll<R>([&](auto r) __attribute__((always_inline)) {
+            LAB_UNROLL for (std::size_t j = 0; j < T::vectors; ++j) line[j] = v::load(b + 16 * j);
+            LAB_UNROLL for (std::size_t r = 0; r < R; ++r) {
                 const v x = v::broadcast(a[r]);
-                unroll<T::vectors>([&](auto j)
-                                       __attribute__((always_inline)) { sums[r][j] = fma(x, line[j], sums[r][j]); });
-            });
+                LAB_UNROLL for (std::size_t j = 0; j < T::vectors; ++j) sums[r][j] = fma(x, line[j], sums[r][j]);
+            }
         }
     }
     const auto put_tile = [&](float* to, std::size_t stride) __attribute__((always_inline)) {
-        unroll<R>([&](auto r) __attribute__((always_inline)) {
-            unroll<T::vectors>([&](auto j) __attribute__((always_inline)) {
-                float* p = to + r * stride + 16 * j;
-                (add ? v::load(p) + sums[r][j] : sums[r][j]).store(p);
-            });
-        });
+        LAB_UNROLL for (std::size_t r = 0; r < R; ++r) LAB_UNROLL for (std::size_t j = 0; j < T::vectors; ++j) {
+            float* p = to + r * stride + 16 * j;
+            (add ? v::load(p) + sums[r][j] : sums[r][j]).store(p);
+        }
     };
     if (columns == T::columns) return put_tile(c, c_stride);
     alignas(64) float whole[R * T::columns];  // a narrow tile goes through a full one

@@ -81,12 +81,9 @@ struct tile_target {
 
 template <class Arch, std::size_t R, std::size_t V>
 [[gnu::always_inline]] inline void put_tile(const f32x16<Arch> (&totals)[R][V], const tile_target& to) {
-    unroll<V>([&](auto v) __attribute__((always_inline)) {
-        if (16 * v >= to.columns) return;
-        unroll<R>([&](auto r) __attribute__((always_inline)) {
-            if (r < to.rows) put_row<Arch>(totals[r][v], to.c + r * to.stride + 16 * v, to.columns - 16 * v);
-        });
-    });
+    LAB_UNROLL for (std::size_t v = 0; v < V; ++v)
+        LAB_UNROLL for (std::size_t r = 0; r < R; ++r) if (16 * v < to.columns && r < to.rows)
+            put_row<Arch>(totals[r][v], to.c + r * to.stride + 16 * v, to.columns - 16 * v);
 }
 
 /// R rows of quantised activations by V panels, `step` bytes apart.
@@ -98,48 +95,32 @@ void multiply_int8(std::size_t k, const std::uint32_t* x, const std::byte* panel
     using u = u32x16<Arch>;
     constexpr cell_layout at{R};
     constexpr unsigned shift = P::offset == 0 ? 0 : static_cast<unsigned>(std::countr_zero(P::offset));
-    const auto as_float = [](std::uint32_t word) { return std::bit_cast<float>(word); };
-    f totals[R][V];
-    unroll<R>([&](auto r) __attribute__((always_inline)) {
-        unroll<V>([&](auto v) __attribute__((always_inline)) { totals[r][v] = f::broadcast(0.0f); });
-    });
-    for (std::size_t unit = 0; unit < k / P::terms; ++unit)
+    constexpr std::size_t steps = 8 / P::halves;
+    f totals[R][V] = {};
+    for (std::size_t unit = 0; unit < k / P::terms; ++unit, panels += P::bytes)
         for (std::size_t j = 0; j < P::terms / cell_terms; ++j, x += cell_layout::words * R) {
-            constexpr std::size_t steps = 8 / P::halves;
-            unroll<P::halves>([&](auto half) __attribute__((always_inline)) {
-                constexpr std::size_t start = P::halves == 1 ? at.sum() : at.half_sum(half);
+            LAB_UNROLL for (std::size_t half = 0; half < P::halves; ++half) {
+                const std::uint32_t* start = x + (P::halves == 1 ? at.sum() : at.half_sum(half));
                 u sums[R][V];
-                unroll<R>([&](auto r) __attribute__((always_inline)) {
-                    unroll<V>([&](auto v) __attribute__((always_inline)) {
-                        sums[r][v] = P::offset == 0 ? u::broadcast(0) : u::broadcast(x[start + r]) << shift;
-                    });
-                });
-                unroll<steps>([&](auto i) __attribute__((always_inline)) {
-                    constexpr std::size_t g = half * steps + i;
-                    unroll<V>([&](auto v) __attribute__((always_inline)) {
-                        const P reader{panels + v * step + unit * P::bytes};
-                        const u w = reader.q(j, g);
-                        unroll<R>([&](auto r) __attribute__((always_inline)) {
-                            sums[r][v] = dot4<Arch, P::offset == 128>(sums[r][v], w, x[g * R + r]);
-                        });
-                    });
-                });
-                unroll<V>([&](auto v) __attribute__((always_inline)) {
-                    const P reader{panels + v * step + unit * P::bytes};
-                    const f scale = reader.scale(j, half);
-                    unroll<R>([&](auto r) __attribute__((always_inline)) {
-                        totals[r][v] =
-                            fma(to_float(sums[r][v]), scale * f::broadcast(as_float(x[at.d() + r])), totals[r][v]);
-                    });
-                });
-            });
-            if constexpr (P::has_minimum)
-                unroll<V>([&](auto v) __attribute__((always_inline)) {
-                    const f minimum = P{panels + v * step + unit * P::bytes}.minimum(j);
-                    unroll<R>([&](auto r) __attribute__((always_inline)) {
-                        totals[r][v] = fma(minimum, f::broadcast(as_float(x[at.d_sum() + r])), totals[r][v]);
-                    });
-                });
+                LAB_UNROLL for (std::size_t r = 0; r < R; ++r) LAB_UNROLL for (std::size_t v = 0; v < V; ++v)
+                    sums[r][v] = P::offset == 0 ? u::broadcast(0) : u::broadcast(start[r]) << shift;
+                LAB_UNROLL for (std::size_t g = half * steps; g < (half + 1) * steps; ++g)
+                    LAB_UNROLL for (std::size_t v = 0; v < V; ++v) {
+                    const u w = P{panels + v * step}.q(j, g);
+                    LAB_UNROLL for (std::size_t r = 0; r < R; ++r) sums[r][v] =
+                        dot4<Arch, P::offset == 128>(sums[r][v], w, x[g * R + r]);
+                }
+                LAB_UNROLL for (std::size_t v = 0; v < V; ++v) {
+                    const f scale = P{panels + v * step}.scale(j, half);
+                    LAB_UNROLL for (std::size_t r = 0; r < R; ++r) totals[r][v] = fma(
+                        to_float(sums[r][v]), scale * f::broadcast(std::bit_cast<float>(x[at.d() + r])), totals[r][v]);
+                }
+            }
+            if constexpr (P::has_minimum) LAB_UNROLL for (std::size_t v = 0; v < V; ++v) {
+                    const f minimum = P{panels + v * step}.minimum(j);
+                    LAB_UNROLL for (std::size_t r = 0; r < R; ++r) totals[r][v] =
+                        fma(minimum, f::broadcast(std::bit_cast<float>(x[at.d_sum() + r])), totals[r][v]);
+                }
         }
     put_tile<Arch, R, V>(totals, to);
 }
@@ -149,36 +130,25 @@ template <class Arch, class F, std::size_t R, std::size_t V>
 void multiply_f32(std::size_t k, const std::uint32_t* x, const std::byte* panels, std::size_t step,
                   const tile_target& to) {
     using f = f32x16<Arch>;
+    constexpr std::size_t terms = F::id == dtype::bf16 ? 2 : 1;  // to a step
     f totals[R][V] = {};
     for (std::size_t first = 0; first < k; first += depth_block) {
-        f chains[R][V];
-        unroll<R>([&](auto r) __attribute__((always_inline)) {
-            unroll<V>([&](auto v) __attribute__((always_inline)) { chains[r][v] = f::broadcast(0.0f); });
-        });
-        const auto add = [&](std::size_t v, f w, const std::uint32_t* at) __attribute__((always_inline)) {
-            unroll<R>([&](auto r) __attribute__((always_inline)) {
-                chains[r][v] = fma(f::broadcast(std::bit_cast<float>(at[r])), w, chains[r][v]);
-            });
-        };
+        f chains[R][V] = {};
         const std::size_t last = std::min(first + depth_block, k);
-        if constexpr (F::id == dtype::bf16) {
-            for (std::size_t i = first; i < last; i += 2)
-                unroll<V>([&](auto v) __attribute__((always_inline)) {
-                    const auto pair = load_stored_words<Arch>(panels + v * step + i / 2 * 64);
-                    add(v, as_float(pair << 16), x + i * R);
-                    add(v, as_float(pair & 0xffff0000u), x + (i + 1) * R);
-                });
-        } else {
-            for (std::size_t i = first; i < last; ++i)
-                unroll<V>([&](auto v) __attribute__((always_inline)) {
-                    add(v, load_stored_halves<Arch>(panels + v * step + i * 32), x + i * R);
-                });
-        }
-        unroll<R>([&](auto r) __attribute__((always_inline)) {
-            unroll<V>([&](auto v) __attribute__((always_inline)) {
-                totals[r][v] = first == 0 ? chains[r][v] : totals[r][v] + chains[r][v];
-            });
-        });
+        for (std::size_t i = first; i < last; i += terms) LAB_UNROLL for (std::size_t v = 0; v < V; ++v) {
+                const std::byte* unit = panels + v * step + i * 32;
+                f w[terms];
+                if constexpr (terms == 2) {
+                    const auto pair = load_stored_words<Arch>(unit);
+                    w[0] = as_float(pair << 16), w[1] = as_float(pair & 0xffff0000u);
+                } else {
+                    w[0] = load_stored_halves<Arch>(unit);
+                }
+                LAB_UNROLL for (std::size_t t = 0; t < terms; ++t) LAB_UNROLL for (std::size_t r = 0; r < R; ++r)
+                    chains[r][v] = fma(f::broadcast(std::bit_cast<float>(x[(i + t) * R + r])), w[t], chains[r][v]);
+            }
+        LAB_UNROLL for (std::size_t r = 0; r < R; ++r) LAB_UNROLL for (std::size_t v = 0; v < V; ++v) totals[r][v] =
+            first == 0 ? chains[r][v] : totals[r][v] + chains[r][v];
     }
     put_tile<Arch, R, V>(totals, to);
 }
@@ -187,19 +157,12 @@ void multiply_f32(std::size_t k, const std::uint32_t* x, const std::byte* panels
 template <class Arch, std::size_t R, std::size_t V>
 void multiply_bf16(std::size_t k, const std::uint32_t* x, const std::byte* panels, std::size_t step,
                    const tile_target& to) {
-    using f = f32x16<Arch>;
-    f totals[R][V];
-    unroll<R>([&](auto r) __attribute__((always_inline)) {
-        unroll<V>([&](auto v) __attribute__((always_inline)) { totals[r][v] = f::broadcast(0.0f); });
-    });
-    for (std::size_t i = 0; i < k / 2; ++i, x += R)
-        unroll<V>([&](auto v) __attribute__((always_inline)) {
+    f32x16<Arch> totals[R][V] = {};
+    for (std::size_t i = 0; i < k / 2; ++i, x += R) LAB_UNROLL for (std::size_t v = 0; v < V; ++v) {
             const auto w = (__m512bh)load_stored_words<Arch>(panels + v * step + i * 64).v[0];
-            unroll<R>([&](auto r) __attribute__((always_inline)) {
-                totals[r][v].v[0] =
-                    _mm512_dpbf16_ps(totals[r][v].v[0], (__m512bh)_mm512_set1_epi32(static_cast<int>(x[r])), w);
-            });
-        });
+            LAB_UNROLL for (std::size_t r = 0; r < R; ++r) totals[r][v].v[0] =
+                _mm512_dpbf16_ps(totals[r][v].v[0], (__m512bh)_mm512_set1_epi32(static_cast<int>(x[r])), w);
+        }
     put_tile<Arch, R, V>(totals, to);
 }
 #endif

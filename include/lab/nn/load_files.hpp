@@ -16,7 +16,6 @@
 
 #include "lab/core/dtype.hpp"
 #include "lab/core/error.hpp"
-#include "lab/core/file.hpp"
 #include "lab/core/thread_pool.hpp"
 #include "lab/formats/gguf.hpp"
 #include "lab/formats/safetensors.hpp"
@@ -129,15 +128,15 @@ template <class Architecture>
     return held;
 }
 
-/// Packs a matrix for the kernels where they have use for it. `stored` is what it was made from, in the mapped file.
+/// Packs a matrix for the kernels where they have use for it. `stored` is what it was made from, in the file.
 template <class Architecture>
-void pack(matrix_view& held, const matrix_view& stored, const load_options& options,
+void pack(matrix_view& held, const matrix_view& stored, const formats::checkpoint& file, const load_options& options,
           weight_storage<Architecture>& owned) {
     if (!options.pack || !default_backend::takes_panels(held, options.compute)) return;
     auto& buffer = owned.buffers.emplace_back(kernels::packed_bytes(held));
     kernels::pack_matrix<kernels::arch::native>(held, buffer.data(), *owned.pool);
     held.panels = buffer.data();
-    forget_pages({stored.data, stored.rows * stored.row_stride()});
+    file.forget({stored.data, stored.rows * stored.row_stride()});
 }
 
 /// Fills the rows after the first `known` with the mean of those.
@@ -196,7 +195,7 @@ any_model load_as(model_info info, const formats::checkpoint& file, container in
                 const auto& stored = take(tensor);
                 if constexpr (std::is_same_v<std::remove_cvref_t<decltype(handle)>, matrix_view>) {
                     handle = detail::hold_matrix(stored, options, *owned);
-                    if (tensor.role != "embedding" || d.tied) detail::pack(handle, stored, options, *owned);
+                    if (tensor.role != "embedding" || d.tied) detail::pack(handle, stored, file, options, *owned);
                 } else {
                     auto& buffer = owned->buffers.emplace_back(tensor.size() * sizeof(float));
                     convert_matrix(stored, dtype::f32, buffer.data(), *owned->pool);
