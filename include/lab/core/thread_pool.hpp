@@ -52,14 +52,16 @@ public:
         job_ = job{&body, count, grain, chunks};
         failure_ = nullptr;
         pending_.store(size_ - 1, std::memory_order_relaxed);
-        {
+        // A worker counts itself asleep before it looks at the generation for the last time, so one of us sees the
+        // other.
+        generation_.fetch_add(1, std::memory_order_seq_cst);
+        if (asleep_.load(std::memory_order_seq_cst) != 0) {
             const std::lock_guard lock(mutex_);
-            generation_.fetch_add(1, std::memory_order_release);
+            wake_.notify_all();
         }
-        wake_.notify_all();
         run(0);
         for (std::size_t spins = 0; pending_.load(std::memory_order_acquire) != 0; ++spins)
-            if (spins > spin_limit) std::this_thread::yield();
+            spins < spin_limit ? pause() : std::this_thread::yield();
         if (failure_) std::rethrow_exception(failure_);
     }
 
@@ -68,7 +70,13 @@ private:
         const function_ref<void(std::size_t, std::size_t, std::size_t)>* body = nullptr;
         std::size_t count = 0, grain = 1, chunks = 0;
     };
-    static constexpr std::size_t spin_limit = 4096;
+    static constexpr std::size_t spin_limit = 2000;  // some tens of microseconds: longer than a step between two loops
+
+    static void pause() noexcept {
+#if defined(__x86_64__) || defined(__i386__)
+        __builtin_ia32_pause();
+#endif
+    }
 
     void run(std::size_t worker) {
         const std::size_t first = job_.chunks * worker / size_, last = job_.chunks * (worker + 1) / size_;
@@ -88,14 +96,16 @@ private:
         std::uint64_t seen = 0;
         for (;;) {
             for (std::size_t spins = 0; spins < spin_limit && generation_.load(std::memory_order_acquire) == seen;
-                 ++spins) {
-            }
-            {
+                 ++spins)
+                pause();
+            if (generation_.load(std::memory_order_acquire) == seen) {
                 std::unique_lock lock(mutex_);
-                wake_.wait(lock, [&] { return generation_.load(std::memory_order_relaxed) != seen; });
-                seen = generation_.load(std::memory_order_relaxed);
-                if (stop_) return;
+                asleep_.fetch_add(1, std::memory_order_seq_cst);
+                wake_.wait(lock, [&] { return generation_.load(std::memory_order_seq_cst) != seen; });
+                asleep_.fetch_sub(1, std::memory_order_relaxed);
             }
+            seen = generation_.load(std::memory_order_acquire);
+            if (stop_.load(std::memory_order_relaxed)) return;
             run(worker);
             pending_.fetch_sub(1, std::memory_order_acq_rel);
         }
@@ -109,7 +119,8 @@ private:
     std::condition_variable wake_;
     std::atomic<std::uint64_t> generation_{0};
     std::atomic<std::size_t> pending_{0};
-    bool stop_ = false;
+    std::atomic<std::size_t> asleep_{0};
+    std::atomic<bool> stop_{false};
     job job_;
     std::exception_ptr failure_;
 };

@@ -4,7 +4,7 @@
 #pragma once
 
 #include <algorithm>
-#include <cmath>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -62,39 +62,69 @@ struct cell_layout {
 
 namespace detail {
 
+/// Sum and maximum of the lanes as signed integers.
+template <class Arch>
+[[nodiscard, gnu::always_inline]] inline std::int32_t sum_of_words(u32x16<Arch> x) {
+    vectors<16>::words q[4];
+    std::memcpy(q, x.v, 64);
+    const auto four = (q[0] + q[1]) + (q[2] + q[3]);
+    return static_cast<std::int32_t>((four[0] + four[1]) + (four[2] + four[3]));
+}
+template <class Arch>
+[[nodiscard, gnu::always_inline]] inline std::int32_t largest_word(u32x16<Arch> x) {
+    vectors<16>::integers q[4];
+    std::memcpy(q, x.v, 64);
+    const auto left = q[0] > q[1] ? q[0] : q[1], right = q[2] > q[3] ? q[2] : q[3], four = left > right ? left : right;
+    return std::max(std::max(four[0], four[1]), std::max(four[2], four[3]));
+}
+/// The low bytes of the lanes as four words.
+template <class Arch>
+[[gnu::always_inline]] inline void low_bytes(u32x16<Arch> x, std::uint32_t* out) {
+#if defined(LAB_AVX512)
+    if constexpr (has_avx512<Arch>) {
+        const __m128i bytes = _mm512_maskz_cvtepi32_epi8(0xffff, std::bit_cast<__m512i>(x));
+        std::memcpy(out, &bytes, 16);
+        return;
+    }
+#endif
+    std::uint32_t lanes[16];
+    x.store(lanes);
+    LAB_UNROLL for (std::size_t i = 0; i < 4; ++i) {
+        const std::uint32_t* four = lanes + 4 * i;
+        out[i] = (four[0] & 0xffu) | ((four[1] & 0xffu) << 8) | ((four[2] & 0xffu) << 16) | (four[3] << 24);
+    }
+}
+
 /// Row r of `height` of a tile from x [k]; k is a multiple of 32.
 template <class Arch>
 void quantize_row(const float* x, std::size_t k, std::size_t r, std::size_t height, std::uint32_t* out) {
     using v = f32x16<Arch>;
+    using u = u32x16<Arch>;
     const cell_layout at{height};
-    const v magic = v::broadcast(0x1.8p23f);  // x + 1.5 * 2^23 rounds x to an integer, in the low bits
+    // y + 1.5 * 2^23 rounds y to an integer, which its low bits are.
+    const v magic = v::broadcast(0x1.8p23f);
+    const u magic_bits = as_words<Arch>(magic);
     for (std::size_t first = 0; first < k; first += cell_terms, out += cell_layout::words * height) {
         const v x0 = v::load(x + first), x1 = v::load(x + first + 16);
-        const v zero = v::broadcast(0.0f);
-        const float most = largest<Arch>(larger<Arch>(larger<Arch>(x0, zero - x0), larger<Arch>(x1, zero - x1)));
-        const bool tiny = most < 1e-30f;  // 127 / most could overflow
-        const v inverse = v::broadcast(tiny ? 0.0f : 127.0f / most);
-        const v y0 = x0 * inverse + magic, y1 = x1 * inverse + magic;
-        const float sum0 = sum<Arch>(y0 - magic), sum1 = sum<Arch>(y1 - magic), total = sum0 + sum1;
-        alignas(64) std::uint32_t q[32];
-        as_words<Arch>(y0).store(q);
-        as_words<Arch>(y1).store(q + 16);
-        LAB_UNROLL for (std::size_t g = 0; g < 8; ++g) {
-            const std::uint32_t* four = q + 4 * g;
-            out[g * height + r] =
-                (four[0] & 0xffu) | ((four[1] & 0xffu) << 8) | ((four[2] & 0xffu) << 16) | (four[3] << 24);
-        }
+        // Magnitudes are ordered as their bits are, with what is not finite on top.
+        const std::int32_t most_bits = std::max(largest_word<Arch>(as_words<Arch>(x0) & 0x7fffffffu),
+                                                largest_word<Arch>(as_words<Arch>(x1) & 0x7fffffffu));
+        const float most = std::bit_cast<float>(most_bits);
+        const bool finite = most_bits < 0x7f800000, tiny = most < 1e-30f;  // 127 / most could overflow
+        const v inverse = v::broadcast(tiny || !finite ? 0.0f : 127.0f / most);
+        const u y0 = as_words<Arch>(x0 * inverse + magic), y1 = as_words<Arch>(x1 * inverse + magic);
+        std::uint32_t q[8];
+        low_bytes<Arch>(y0, q);
+        low_bytes<Arch>(y1, q + 4);
+        LAB_UNROLL for (std::size_t g = 0; g < 8; ++g) out[g * height + r] = q[g];
+        const std::int32_t sum0 = sum_of_words<Arch>(y0 - magic_bits), sum1 = sum_of_words<Arch>(y1 - magic_bits);
         // Not finite: so is every output of the row.
-        const bool finite = std::isfinite(total);
-        const float d = finite ? (tiny ? 0.0f : most / 127.0f) : std::numeric_limits<float>::quiet_NaN();
-        const auto whole = [&](float s) {
-            return static_cast<std::uint32_t>(finite ? -static_cast<std::int32_t>(s) : 0);
-        };
+        const float d = !finite ? std::numeric_limits<float>::quiet_NaN() : tiny ? 0.0f : most / 127.0f;
         out[at.d() + r] = std::bit_cast<std::uint32_t>(d);
-        out[at.d_sum() + r] = std::bit_cast<std::uint32_t>(d * total);
-        out[at.sum() + r] = whole(total);
-        out[at.half_sum(0) + r] = whole(sum0);
-        out[at.half_sum(1) + r] = whole(sum1);
+        out[at.d_sum() + r] = std::bit_cast<std::uint32_t>(d * static_cast<float>(sum0 + sum1));
+        out[at.sum() + r] = static_cast<std::uint32_t>(-sum0 - sum1);
+        out[at.half_sum(0) + r] = static_cast<std::uint32_t>(-sum0);
+        out[at.half_sum(1) + r] = static_cast<std::uint32_t>(-sum1);
     }
 }
 

@@ -18,6 +18,7 @@
 #include "lab/core/backend.hpp"
 #include "lab/core/thread_pool.hpp"
 #include "lab/kernels/attention_tiles.hpp"
+#include "lab/kernels/rows.hpp"
 #include "lab/kernels/scratch.hpp"
 
 namespace lab::kernels {
@@ -371,9 +372,12 @@ void store_cached(view<const float, 3> k, view<const float, 3> v, const ragged_b
                 T* block = reinterpret_cast<T*>(homes[i]);
                 T *keys = block + shape.keys(head) + t, *values = block + shape.values(head) + t * shape.padded();
                 const float *from_k = &k(i, head, 0), *from_v = &v(i, head, 0);
-                for (std::size_t d = 0; d < dim; ++d) keys[d * kv_block_size] = detail::to_element(from_k[d], T{});
-                for (std::size_t d = 0; d < dim; ++d) values[d] = detail::to_element(from_v[d], T{});
-                std::fill(values + dim, values + shape.padded(), T{});
+                for_each_vector(dim, [&](std::size_t d, auto n) {
+                    T turned[16];
+                    detail::store_elements<Arch>(get<Arch>(from_k + d, n), turned);
+                    for (std::size_t e = 0; e < n; ++e) keys[(d + e) * kv_block_size] = turned[e];
+                    detail::store_elements<Arch>(get<Arch>(from_v + d, n), values + d);  // zeros beyond dim
+                });
             }
         });
     });

@@ -49,9 +49,29 @@ template <class Arch>
     for (std::size_t i = 0; i < 16; ++i) lanes[i] = to_float(p[i]);
     return f32x16<Arch>::load(lanes);
 }
-[[nodiscard]] inline float to_element(float x, float) { return x; }
-[[nodiscard]] inline f16 to_element(float x, f16) { return to_f16(x); }
-[[nodiscard]] inline bf16 to_element(float x, bf16) { return to_bf16(x); }
+template <class Arch>
+[[gnu::always_inline]] inline void store_elements(f32x16<Arch> x, float* p) {
+    x.store(p);
+}
+template <class Arch>
+[[gnu::always_inline]] inline void store_elements(f32x16<Arch> x, f16* p) {
+#if defined(LAB_AVX512)
+    if constexpr (has_avx512<Arch>) {
+        const __m256i halves = _mm512_maskz_cvtps_ph(0xffff, x.v[0], _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+        _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), halves);
+        return;
+    }
+#endif
+    float lanes[16];
+    x.store(lanes);
+    for (std::size_t i = 0; i < 16; ++i) p[i] = to_f16(lanes[i]);
+}
+template <class Arch>
+[[gnu::always_inline]] inline void store_elements(f32x16<Arch> x, bf16* p) {
+    float lanes[16];
+    x.store(lanes);
+    for (std::size_t i = 0; i < 16; ++i) p[i] = to_bf16(lanes[i]);
+}
 
 /// C[r][0, 16 V) = chain over k < depth of a[r a_row + k a_step] b[k b_step + ...], from 0 or, resuming, from C.
 template <class Arch, std::size_t R, std::size_t V, class T>
@@ -176,8 +196,8 @@ template <class Arch>
 float exponentials(float* scores, std::size_t from, std::size_t to, float& top) {
     using v = f32x16<Arch>;
     constexpr float lowest = -std::numeric_limits<float>::infinity();
-    std::fill_n(scores, from, lowest);
-    std::fill(scores + to, scores + kv_block_size, lowest);
+    for (std::size_t t = 0; t < from; ++t) scores[t] = lowest;
+    for (std::size_t t = to; t < kv_block_size; ++t) scores[t] = lowest;
     top = largest<Arch>(larger<Arch>(larger<Arch>(v::load(scores), v::load(scores + 16)),
                                      larger<Arch>(v::load(scores + 32), v::load(scores + 48))));
     v sums = v::broadcast(0.0f);

@@ -181,6 +181,11 @@ struct u32x16 {
         LAB_UNROLL for (std::size_t i = 0; i < parts; ++i) r.v[i] = a.v[i] + b.v[i];
         return r;
     }
+    [[gnu::always_inline]] friend u32x16 operator-(u32x16 a, u32x16 b) noexcept {
+        u32x16 r;
+        LAB_UNROLL for (std::size_t i = 0; i < parts; ++i) r.v[i] = a.v[i] - b.v[i];
+        return r;
+    }
     [[gnu::always_inline]] friend u32x16 operator&(u32x16 a, std::uint32_t b) noexcept {
         u32x16 r;
         LAB_UNROLL for (std::size_t i = 0; i < parts; ++i) r.v[i] = a.v[i] & b;
