@@ -3,6 +3,7 @@
 // gigabytes take seconds. Each tensor has its own stream of the seed: the bytes depend on neither threads nor order.
 #pragma once
 
+#include <sys/mman.h>
 #include <algorithm>
 #include <array>
 #include <cstddef>
@@ -94,6 +95,14 @@ void fill(F format, std::span<std::byte> out, std::uint64_t seed, std::uint64_t 
     });
 }
 
+/// Memory that the loader may treat as a mapped file's: pages that it forgets keep their content.
+/// @throws std::bad_alloc.
+[[nodiscard]] inline std::shared_ptr<std::byte> shared_memory(std::size_t bytes) {
+    void* address = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (address == MAP_FAILED) throw std::bad_alloc();
+    return {static_cast<std::byte*>(address), [bytes](std::byte* p) { ::munmap(p, bytes); }};
+}
+
 /// `type`, or what llama.cpp stores instead when rows of `columns` are no whole number of its blocks.
 [[nodiscard]] inline dtype storable(dtype type, std::size_t columns) {
     const auto fits = [&](dtype t) { return columns % block_size(t) == 0; };
@@ -123,9 +132,7 @@ void fill(F format, std::span<std::byte> out, std::uint64_t seed, std::uint64_t 
         offsets.push_back(total);
         total += (formats::tensor_bytes(held, source.shape) + alignment - 1) / alignment * alignment;
     }
-    // Not zeroed first: the threads that fill the pages are the first to touch them.
-    const std::shared_ptr<std::byte> arena(static_cast<std::byte*>(::operator new (total, std::align_val_t{alignment})),
-                                           [](std::byte* p) { ::operator delete (p, std::align_val_t{alignment}); });
+    const auto arena = synthetic_detail::shared_memory(total);
     for (std::size_t i = 0; i < tensors.size(); ++i) {
         auto& tensor = tensors[i];
         const std::span<std::byte> out(arena.get() + offsets[i], formats::tensor_bytes(tensor.type, tensor.shape));
