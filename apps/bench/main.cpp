@@ -17,26 +17,23 @@ using namespace lab;
 using namespace lab::apps;
 
 void measure_speed(const subject& s, const bench_options& o, const status_line& status, result_writer& out) {
-    for (const auto batch : o.batches)
+    for (const auto& call : o.calls())
         for (const auto depth : o.depths) {
             for (const auto prompt : o.prompts)
-                if (prompt != 0) speed_row(s, {prompt, 0, depth, batch, o.repetitions}, status, out);
+                if (prompt != 0) speed_row(s, {prompt, 0, depth, o.repetitions, call}, status, out);
             for (const auto generate : o.generations)
-                if (generate != 0) speed_row(s, {0, generate, depth, batch, o.repetitions}, status, out);
+                if (generate != 0) speed_row(s, {0, generate, depth, o.repetitions, call}, status, out);
         }
 }
 
 void measure_batched(const subject& s, const bench_options& o, const status_line& status, result_writer& out) {
-    for (const auto batch : o.batches)
+    for (const auto& call : o.calls())
         for (const auto prompt : o.prompts)
             for (const auto generate : o.generations)
                 for (const auto sequences : o.parallel) {
-                    const batched_test test{prompt, generate, sequences, batch, o.shared_prompt};
+                    const batched_test test{prompt, generate, sequences, o.shared_prompt, call};
                     if (sequences == 0 || (o.context != 0 && test.cached() > o.context)) continue;
-                    status.show(s.work.type + ": " + std::to_string(sequences) + " sequences");
-                    const auto [t_pp, t_tg] = run_test(s, test);
-                    status.show("");
-                    batched_row(s, test, t_pp, t_tg, o.context, out);
+                    batched_row(s, test, o.context, status, out);
                 }
 }
 
@@ -54,7 +51,7 @@ int run(int argc, char** argv) {
             for (const auto threads : o.threads)
                 for (const auto& compute : o.compute) {
                     status.show("loading " + choice.name);
-                    subject s = make_subject(choice, threads, compute_from_name(compute));
+                    subject s = make_subject(choice, threads, compute);
                     auto& pool = s.model.pool();
                     if (o.limits) {
                         status.show("measuring the machine's limits");

@@ -24,11 +24,11 @@ namespace lab::apps {
 struct subject {
     nn::any_model model;
     model_work work;
-    lab::compute compute = lab::compute::native;
+    std::string compute;
     machine_limits limits;
     ordered_json fields;
 
-    [[nodiscard]] std::string title() const { return work.type + (compute == lab::compute::native ? "" : " in " + std::string(name_of(compute))); }
+    [[nodiscard]] std::string title() const { return work.type + (compute == "native" ? "" : " in " + compute); }
 };
 
 [[nodiscard]] inline std::string text_of(const char* format, double value) {
@@ -50,10 +50,11 @@ struct subject {
     return "unknown";
 }
 
-[[nodiscard]] inline subject make_subject(const model_choice& choice, std::size_t threads, lab::compute compute) {
+[[nodiscard]] inline subject make_subject(const model_choice& choice, std::size_t threads, const std::string& compute) {
+    const auto precision = compute_from_name(compute);
     subject s;
-    s.model = load(choice, threads, compute);
-    s.work = work_of(s.model);
+    s.model = load(choice, threads, precision);
+    s.work = work_of(s.model, precision);
     s.compute = compute;
     s.fields = {{"build_version", version},
                 {"cpu_info", processor_name()},
@@ -64,9 +65,7 @@ struct subject {
                 {"model_size", s.work.bytes},
                 {"model_n_params", s.work.parameters},
                 {"n_threads", s.model.pool().size()},
-                {"compute", name_of(compute)},
-                {"type_k", "f32"},
-                {"type_v", "f32"}};
+                {"compute", compute}};
     return s;
 }
 inline void add_limits(subject& s, const machine_limits& m) {
@@ -89,6 +88,9 @@ inline void add_limits(subject& s, const machine_limits& m) {
     return text_of("%.0f %% of ", 100 * l.share) + l.name + text_of(l.peak < 100 ? " %.1f " : " %.0f ", l.peak) +
            l.unit;
 }
+inline void add_call(ordered_json& fields, const call_options& call) {
+    fields.update({{"n_batch", call.batch}, {"type_k", name_of(call.cache)}, {"type_v", name_of(call.cache)}});
+}
 inline void add_share(ordered_json& fields, const std::string& prefix, const limit& l) {
     fields[prefix + "limit"] = l.name;
     fields[prefix + "limit_share"] = l.share;
@@ -96,7 +98,8 @@ inline void add_share(ordered_json& fields, const std::string& prefix, const lim
 
 /// A test of llama-bench: a prompt, or a generation, after `depth` tokens.
 struct speed_test {
-    std::size_t prompt = 0, generate = 0, depth = 0, batch = 512, repetitions = 5;
+    std::size_t prompt = 0, generate = 0, depth = 0, repetitions = 5;
+    call_options call{};
 
     [[nodiscard]] std::size_t tokens() const { return prompt + generate; }
     [[nodiscard]] std::string name() const {
@@ -107,7 +110,7 @@ struct speed_test {
 
 /// One run to warm up, then the timed ones; all of them continue the same `depth` tokens.
 inline std::vector<double> run_test(const subject& s, const speed_test& t, const status_line& status) {
-    runner run(s.model, t.batch);
+    runner run(s.model, t.call);
     const auto base = run.cache().create();
     run.prefill(std::span(&base, 1), t.depth);
     std::vector<double> seconds;
@@ -138,11 +141,8 @@ struct mean_and_deviation {
 
 inline void speed_row(const subject& s, const speed_test& t, const status_line& status, result_writer& out) {
     auto fields = s.fields;
-    fields.update({{"n_batch", t.batch},
-                   {"n_prompt", t.prompt},
-                   {"n_gen", t.generate},
-                   {"n_depth", t.depth},
-                   {"test_time", utc_now()}});
+    add_call(fields, t.call);
+    fields.update({{"n_prompt", t.prompt}, {"n_gen", t.generate}, {"n_depth", t.depth}, {"test_time", utc_now()}});
     std::vector<double> nanoseconds, rates;
     for (const double seconds : run_test(s, t, status)) {
         nanoseconds.push_back(std::round(seconds * 1e9));
@@ -157,12 +157,13 @@ inline void speed_row(const subject& s, const speed_test& t, const status_line& 
                             {"size", text_of("%.2f MiB", static_cast<double>(s.work.bytes) / 0x1p20), 12},
                             {"params", text_of("%.2f M", static_cast<double>(s.work.parameters) / 1e6), 10},
                             {"threads", std::to_string(s.model.pool().size())},
-                            {"batch", std::to_string(t.batch)},
+                            {"batch", std::to_string(t.call.batch)},
+                            {"cache", std::string(name_of(t.call.cache))},
                             {"test", t.name(), 14},
                             {"t/s", text_of("%.2f", rate.mean) + text_of(" ± %.2f", rate.deviation), 18}};
     if (s.limits.read > 0) {
         const double operations = 2 * (s.work.body * static_cast<double>(t.prompt) + s.work.head);
-        const limit l = t.prompt != 0 ? computing_limit(s.limits, s.compute, operations * 1e9 / time.mean)
+        const limit l = t.prompt != 0 ? computing_limit(s.limits, s.work.with, operations * 1e9 / time.mean)
                                       : reading_limit(s.limits, s.work.step_bytes * rate.mean);
         add_share(fields, "", l);
         cells.push_back({"of the limit", share_text(l), 24});
@@ -174,8 +175,9 @@ inline void speed_row(const subject& s, const speed_test& t, const status_line& 
 
 /// A row of llama-batched-bench.
 struct batched_test {
-    std::size_t prompt = 0, generate = 0, sequences = 1, batch = 512;
+    std::size_t prompt = 0, generate = 0, sequences = 1;
     bool shared = false;  // one prompt, computed once
+    call_options call{};
 
     [[nodiscard]] std::size_t prompt_tokens() const { return shared ? prompt : prompt * sequences; }
     [[nodiscard]] std::size_t cached() const { return prompt_tokens() + generate * sequences; }
@@ -183,7 +185,7 @@ struct batched_test {
 
 /// Seconds of the prompts and of the generation.
 inline std::pair<double, double> run_test(const subject& s, const batched_test& t) {
-    runner run(s.model, t.batch);
+    runner run(s.model, t.call);
     run.reserve(t.sequences, t.prompt + t.generate);
     std::vector<nn::sequence_id> warm{run.cache().create()}, all(t.sequences);
     run.prefill(warm, 16);
@@ -199,16 +201,19 @@ inline std::pair<double, double> run_test(const subject& s, const batched_test& 
     return {prompts, seconds_of([&] { run.generate_greedily(all, t.generate); })};
 }
 
-inline void batched_row(const subject& s, const batched_test& t, double t_pp, double t_tg, std::size_t context,
+inline void batched_row(const subject& s, const batched_test& t, std::size_t context, const status_line& status,
                         result_writer& out) {
+    status.show(s.work.type + ": " + std::to_string(t.sequences) + " sequences");
+    const auto [t_pp, t_tg] = run_test(s, t);
+    status.show("");
     const auto rate = [](std::size_t count, double seconds) {
         return seconds > 0 ? static_cast<double>(count) / seconds : 0;
     };
     const std::size_t generated = t.generate * t.sequences;
     const double s_pp = rate(t.prompt_tokens(), t_pp), s_tg = rate(generated, t_tg), t_all = t_pp + t_tg;
     auto fields = s.fields;
+    add_call(fields, t.call);
     fields.update({{"n_kv_max", context},
-                   {"n_batch", t.batch},
                    {"is_pp_shared", t.shared ? 1 : 0},
                    {"pp", t.prompt},
                    {"tg", t.generate},
@@ -235,11 +240,11 @@ inline void batched_row(const subject& s, const batched_test& t, double t_pp, do
     if (s.limits.read > 0) {
         const double heads = static_cast<double>(t.shared ? 1 : t.sequences);
         const limit pp = computing_limit(
-            s.limits, s.compute,
+            s.limits, s.work.with,
             t_pp > 0 ? 2 * (s.work.body * static_cast<double>(t.prompt_tokens()) + s.work.head * heads) / t_pp : 0);
         // A step reads the weights once for all sequences, and multiplies them with each.
         const limit reading = reading_limit(s.limits, s.work.step_bytes * rate(t.generate, t_tg));
-        const limit computing = computing_limit(s.limits, s.compute, 2 * (s.work.body + s.work.head) * s_tg);
+        const limit computing = computing_limit(s.limits, s.work.with, 2 * (s.work.body + s.work.head) * s_tg);
         const limit tg = reading.share >= computing.share ? reading : computing;
         add_share(fields, "pp_", pp);
         add_share(fields, "tg_", tg);

@@ -11,6 +11,8 @@
 #include <vector>
 
 #include "bench/models.hpp"
+#include "bench/runner.hpp"
+#include "bench/shapes.hpp"
 #include "common/argv.hpp"
 #include "common/cli.hpp"
 #include "lab/core/dtype.hpp"
@@ -41,10 +43,17 @@ struct bench_options {
     std::vector<std::string> files, types;
     std::string shapes, output;
     std::vector<std::size_t> prompts, generations, depths, batches, threads, parallel;
-    std::vector<std::string> compute;
+    std::vector<std::string> compute, cache_types;
     std::size_t repetitions = 0, context = 0;
     bool batched = false, shared_prompt = false, limits = true;
 
+    /// Every combination of -b and --cache-type.
+    [[nodiscard]] std::vector<call_options> calls() const {
+        std::vector<call_options> out;
+        for (const auto batch : batches)
+            for (const auto& type : cache_types) out.push_back({batch, dtype_from_name(type)});
+        return out;
+    }
     [[nodiscard]] std::vector<model_choice> models() const {
         std::vector<model_choice> out;
         for (const auto& file : files) out.push_back({file, {}, {}});
@@ -68,7 +77,10 @@ struct bench_options {
         cxxopts::value(o.shapes))("type", "weight format of a shape", cxxopts::value(o.types)->default_value("q4_0"))(
         "t,threads", "0: one per processor", counts(o.threads, "0"))("b,batch-size", "tokens of one model call",
                                                                      counts(o.batches, "512"))(
-        "compute", "operands of matrix products: native, f32, bf16", cxxopts::value(o.compute)->default_value("native"))(
+        "ctk,cache-type", "of the cached keys and values: f16, bf16, f32",
+        cxxopts::value(o.cache_types)->default_value("f16"))("compute",
+                                                             "operands of matrix products: native, f32, bf16",
+                                                             cxxopts::value(o.compute)->default_value("native"))(
         "o,output,output-format", "md, csv, json or jsonl", cxxopts::value(o.output)->default_value("md"));
     if (o.batched) {
         spec.add_options()("npp", "prompt tokens of a sequence", counts(o.prompts, "256"))(
@@ -86,7 +98,7 @@ struct bench_options {
     }
     spec.add_options()("json", "the same as -o json")("no-limits", "do not measure what the machine can do")(
         "version", "the version")("h,help", "this text");
-    static constexpr std::array<std::string_view, 4> one_dash{"npp", "ntg", "npl", "pps"};
+    static constexpr std::array<std::string_view, 5> one_dash{"npp", "ntg", "npl", "pps", "ctk"};
     const int skipped = o.batched ? 1 : 0;
     const std::vector<const char*> given(argv + skipped, argv + argc);
     const auto arguments = with_double_dashes(given, one_dash);

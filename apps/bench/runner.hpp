@@ -25,11 +25,17 @@ namespace lab::apps {
 /// Thrown between model calls when the user wants to stop.
 struct stopped {};
 
+struct call_options {
+    std::size_t batch = 512;   // tokens of one model call at most
+    dtype cache = dtype::f16;  // of the cached keys and values
+};
+
 class runner {
 public:
-    /// @param batch tokens of one model call at most.
-    runner(nn::any_model model, std::size_t batch)
-        : model_(std::move(model)), cache_(model_.make_cache({.max_bytes = SIZE_MAX, .type = dtype::f16})), limit_(batch) {}
+    runner(nn::any_model model, const call_options& options)
+        : model_(std::move(model)),
+          cache_(model_.make_cache({.max_bytes = SIZE_MAX, .type = options.cache})),
+          limit_(options.batch) {}
 
     [[nodiscard]] nn::kv_cache<float>& cache() { return cache_; }
 

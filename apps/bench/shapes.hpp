@@ -1,0 +1,88 @@
+// Sizes of models that need no file: known ones by name, any others spelt out.
+#pragma once
+
+#include <algorithm>
+#include <charconv>
+#include <cstddef>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "common/cli.hpp"
+#include "lab/nn/dims.hpp"
+
+namespace lab::apps {
+
+[[nodiscard]] inline std::optional<nn::runtime_dims> known_shape(std::string_view name) {
+    if (name == "smollm2-135m")
+        return nn::runtime_dims{.dim = 576,
+                                .layers = 30,
+                                .heads = 9,
+                                .kv_heads = 3,
+                                .head_dim = 64,
+                                .hidden = 1536,
+                                .vocab = 49152,
+                                .tied = true,
+                                .rope_theta = 100000};
+    if (name == "tinyllama-1.1b")
+        return nn::runtime_dims{
+            .dim = 2048, .layers = 22, .heads = 32, .kv_heads = 4, .head_dim = 64, .hidden = 5632, .vocab = 32000};
+    if (name == "granite-7b")
+        return nn::runtime_dims{
+            .dim = 4096, .layers = 32, .heads = 32, .kv_heads = 32, .head_dim = 128, .hidden = 11008, .vocab = 32008};
+    return std::nullopt;
+}
+
+/// One shape: a known name, or "dim=64,layers=2,heads=4,hidden=160,vocab=300" with kv_heads (= heads), head_dim
+/// (= dim / heads) and tied (= 0) where they differ.
+[[nodiscard]] inline nn::runtime_dims parse_shape(const std::string& text) {
+    if (const auto known = known_shape(text)) return *known;
+    std::map<std::string, std::size_t> values{{"dim", 0},   {"layers", 0},   {"heads", 0},    {"hidden", 0},
+                                              {"vocab", 0}, {"kv_heads", 0}, {"head_dim", 0}, {"tied", 0}};
+    for (std::string_view rest = text; !rest.empty();) {
+        const std::string_view part = rest.substr(0, rest.find(','));
+        rest.remove_prefix(std::min(part.size() + 1, rest.size()));
+        const auto key = part.substr(0, part.find('='));
+        const auto number = part.substr(std::min(key.size() + 1, part.size()));
+        const auto found = values.find(std::string(key));
+        if (found == values.end() || number.empty() ||
+            std::from_chars(number.data(), number.data() + number.size(), found->second).ptr != &part.back() + 1)
+            throw usage_error("--shape " + text + ": '" + std::string(part) +
+                              "' is neither smollm2-135m, tinyllama-1.1b or granite-7b, nor one of dim=, layers=, "
+                              "heads=, kv_heads=, head_dim=, hidden=, vocab=, tied= and a number");
+    }
+    const auto or_else = [](std::size_t value, std::size_t fallback) { return value == 0 ? fallback : value; };
+    const std::size_t heads = values["heads"];
+    return {.dim = values["dim"],
+            .layers = values["layers"],
+            .heads = heads,
+            .kv_heads = or_else(values["kv_heads"], heads),
+            .head_dim = or_else(values["head_dim"], heads == 0 ? 0 : values["dim"] / heads),
+            .hidden = values["hidden"],
+            .vocab = values["vocab"],
+            .tied = values["tied"] != 0};
+}
+
+/// "smollm2-135m,dim=64,layers=2": each known name is a shape, and so is each run of sizes; a size given again begins
+/// the next.
+[[nodiscard]] inline std::vector<std::string> split_shapes(std::string_view list) {
+    std::vector<std::string> shapes;
+    std::set<std::string_view> given;
+    while (!list.empty()) {
+        const auto part = list.substr(0, list.find(','));
+        list.remove_prefix(std::min(part.size() + 1, list.size()));
+        const auto key = part.substr(0, part.find('='));
+        const bool joins = key != part && !given.empty() && !given.contains(key);
+        if (joins)
+            shapes.back().append(",").append(part);
+        else
+            shapes.emplace_back(part), given.clear();
+        if (key != part) given.insert(key);
+    }
+    return shapes;
+}
+
+}  // namespace lab::apps
