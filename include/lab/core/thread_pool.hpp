@@ -1,7 +1,8 @@
-// Fork-join over a fixed set of threads. Work is cut into `size()` contiguous ranges that depend only on the item
-// count and the pool's size, so a loop whose items are independent gives the same bytes on any number of threads.
+// Fork-join over a fixed set of threads. A loop whose items are independent gives the same bytes on any number of
+// threads, however its items are shared out.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <condition_variable>
 #include <cstddef>
@@ -38,10 +39,23 @@ public:
 
     [[nodiscard]] std::size_t size() const noexcept { return size_; }
 
-    /// Runs `body(begin, end, worker)` on contiguous parts of [0, count) that are multiples of `grain` (but the last).
-    /// Returns when all are done; rethrows the first exception. Calls from inside a body run serially.
+    /// Runs `body(begin, end, worker)` on contiguous parts of [0, count) that are multiples of `grain` (but the last),
+    /// one part for each thread: for bodies that prepare something for their whole part. Returns when all are done;
+    /// rethrows the first exception. Calls from inside a body run serially.
     void parallel_for(std::size_t count, std::size_t grain,
                       function_ref<void(std::size_t, std::size_t, std::size_t)> body) {
+        fork(count, grain, 1, body);
+    }
+    /// The same in smaller parts, which threads take as they become free: where items differ, or other programs hold up
+    /// one of the threads. A thread's calls go upwards.
+    void share_out(std::size_t count, std::size_t grain,
+                   function_ref<void(std::size_t, std::size_t, std::size_t)> body) {
+        fork(count, grain, 8, body);
+    }
+
+private:
+    void fork(std::size_t count, std::size_t grain, std::size_t parts_each,
+              function_ref<void(std::size_t, std::size_t, std::size_t)> body) {
         if (count == 0) return;
         const std::size_t chunks = (count + grain - 1) / grain;
         if (size_ == 1 || chunks == 1 || inside_) {
@@ -49,9 +63,10 @@ public:
             return;
         }
         const std::lock_guard one_at_a_time(entry_);
-        job_ = job{&body, count, grain, chunks};
+        job_ = job{&body, count, grain, chunks, std::min(chunks, size_ * parts_each)};
+        next_.store(0, std::memory_order_relaxed);
         failure_ = nullptr;
-        pending_.store(size_ - 1, std::memory_order_relaxed);
+        gate_.store(open, std::memory_order_release);
         // A worker counts itself asleep before it looks at the generation for the last time, so one of us sees the
         // other.
         generation_.fetch_add(1, std::memory_order_seq_cst);
@@ -60,16 +75,18 @@ public:
             wake_.notify_all();
         }
         run(0);
-        for (std::size_t spins = 0; pending_.load(std::memory_order_acquire) != 0; ++spins)
+        // Nothing is left to begin: who has not come by now need not come.
+        gate_.fetch_and(~open, std::memory_order_acq_rel);
+        for (std::size_t spins = 0; gate_.load(std::memory_order_acquire) != 0; ++spins)
             spins < spin_limit ? pause() : std::this_thread::yield();
         if (failure_) std::rethrow_exception(failure_);
     }
 
-private:
     struct job {
         const function_ref<void(std::size_t, std::size_t, std::size_t)>* body = nullptr;
-        std::size_t count = 0, grain = 1, chunks = 0;
+        std::size_t count = 0, grain = 1, chunks = 0, parts = 0;
     };
+    static constexpr std::uint64_t open = std::uint64_t{1} << 32;
     static constexpr std::size_t spin_limit = 2000;  // some tens of microseconds: longer than a step between two loops
 
     static void pause() noexcept {
@@ -78,13 +95,21 @@ private:
 #endif
     }
 
+    /// Joins the loop under way, if it still takes workers; until `gate_` is left again, its job stands.
+    bool enter() {
+        std::uint64_t gate = gate_.load(std::memory_order_relaxed);
+        while ((gate & open) != 0)
+            if (gate_.compare_exchange_weak(gate, gate + 1, std::memory_order_acq_rel)) return true;
+        return false;
+    }
+
     void run(std::size_t worker) {
-        const std::size_t first = job_.chunks * worker / size_, last = job_.chunks * (worker + 1) / size_;
-        if (first == last) return;
-        const std::size_t end = last == job_.chunks ? job_.count : last * job_.grain;
         inside_ = true;
         try {
-            (*job_.body)(first * job_.grain, end, worker);
+            for (std::size_t part; (part = next_.fetch_add(1, std::memory_order_relaxed)) < job_.parts;) {
+                const std::size_t first = job_.chunks * part / job_.parts, last = job_.chunks * (part + 1) / job_.parts;
+                (*job_.body)(first * job_.grain, last == job_.chunks ? job_.count : last * job_.grain, worker);
+            }
         } catch (...) {
             const std::lock_guard lock(mutex_);
             if (!failure_) failure_ = std::current_exception();
@@ -106,8 +131,9 @@ private:
             }
             seen = generation_.load(std::memory_order_acquire);
             if (stop_.load(std::memory_order_relaxed)) return;
+            if (!enter()) continue;
             run(worker);
-            pending_.fetch_sub(1, std::memory_order_acq_rel);
+            gate_.fetch_sub(1, std::memory_order_acq_rel);
         }
     }
 
@@ -118,7 +144,8 @@ private:
     std::mutex entry_, mutex_;
     std::condition_variable wake_;
     std::atomic<std::uint64_t> generation_{0};
-    std::atomic<std::size_t> pending_{0};
+    std::atomic<std::size_t> next_{0};    // part
+    std::atomic<std::uint64_t> gate_{0};  // workers inside a loop, and whether it takes more
     std::atomic<std::size_t> asleep_{0};
     std::atomic<bool> stop_{false};
     job job_;

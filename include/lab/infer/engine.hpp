@@ -20,6 +20,7 @@
 #include "lab/core/error.hpp"
 #include "lab/infer/generation.hpp"
 #include "lab/infer/stop_matcher.hpp"
+#include "lab/kernels/loss.hpp"
 #include "lab/nn/any_model.hpp"
 #include "lab/sampling/candidates.hpp"
 #include "lab/tokenizer/stream_decoder.hpp"
@@ -33,6 +34,7 @@ struct engine_options {
     std::size_t max_logit_rows = 128;    // per step; bounds the memory of scoring
     std::size_t kept_sequences = 32;     // finished ones kept for their prefixes, least recently used go first
     std::size_t cache_bytes = std::size_t{1} << 30;  // bound of the key-value cache
+    dtype cache_type = dtype::f16;                   // of its elements: f32, f16 or bf16
 };
 
 /// How a caller follows a run; both may be empty.
@@ -43,17 +45,9 @@ struct run_watch {
 
 /// log(sum(exp(logits))), the sum in a fixed order.
 [[nodiscard]] inline double log_sum_exp(std::span<const float> logits) {
-    float max = sampling::removed_logit;
-    for (const float x : logits) max = std::max(max, x);
-    double partial[8] = {};
-    std::size_t i = 0;
-    for (; i + 8 <= logits.size(); i += 8)
-        for (std::size_t j = 0; j < 8; ++j)
-            partial[j] += static_cast<double>(sampling::exp_nonpositive(logits[i + j] - max));
-    for (; i < logits.size(); ++i) partial[i % 8] += static_cast<double>(sampling::exp_nonpositive(logits[i] - max));
-    double sum = 0;
-    for (const double p : partial) sum += p;
-    return static_cast<double>(max) + std::log(sum);
+    using arch = kernels::arch::native;
+    const float top = kernels::largest<arch>(logits.data(), logits.size());
+    return static_cast<double>(top) + std::log(kernels::sum_of_exponentials<arch>(logits.data(), logits.size(), top));
 }
 
 class engine {
@@ -62,7 +56,7 @@ public:
         : model_(std::move(model)),
           tokenizer_(std::move(tokens)),
           options_(options),
-          cache_(model_.make_cache({.max_bytes = options.cache_bytes})) {
+          cache_(model_.make_cache({.max_bytes = options.cache_bytes, .type = options.cache_type})) {
         if (options.max_sequences == 0 || options.max_batch_tokens < options.max_sequences ||
             options.max_logit_rows == 0)
             throw config_error("engine: max_batch_tokens must be at least max_sequences, and both at least 1");
@@ -259,7 +253,7 @@ private:
             if (s.rows != 0) live.push_back(&s);
         }
         scratch_.resize(std::max(scratch_.size(), model_.pool().size()));
-        model_.pool().parallel_for(live.size(), 1, [&](std::size_t begin, std::size_t end, std::size_t worker) {
+        model_.pool().share_out(live.size(), 1, [&](std::size_t begin, std::size_t end, std::size_t worker) {
             for (std::size_t i = begin; i < end; ++i) digest(*live[i], logits, scratch_[worker]);
         });
         for (auto* s : live) deliver(*s);

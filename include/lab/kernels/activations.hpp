@@ -193,7 +193,7 @@ public:
             for (std::size_t t = begin; t < end; ++t)
                 fill_tile<Arch>(kind_, x, first_row(t), count(t), height(t), tile(t));
         };
-        pool.parallel_for(tiles(), 1, some);
+        pool.share_out(tiles(), 1, some);
     }
 
 private:

@@ -226,7 +226,7 @@ public:
         if (tasks < 4 * pool_.size() && blocks >= 8 && pool_.size() > 1 && batch_.size() <= 16)
             run_split(tasks, blocks);
         else
-            pool_.parallel_for(tasks, 1, [&](std::size_t begin, std::size_t end, std::size_t) {
+            pool_.share_out(tasks, 1, [&](std::size_t begin, std::size_t end, std::size_t) {
                 for (std::size_t i = begin; i < end; ++i) whole(task_tile(i), i / tiles_);
             });
     }
@@ -284,7 +284,7 @@ private:
         for (std::size_t t = 0; t < tiles_; ++t) rows = std::max(rows, tile(t, 0).rows());
         const std::size_t size = partial_size(rows, padded());
         float* memory = scratch<purpose::split>(tasks * blocks * size);
-        pool_.parallel_for(tasks * blocks, 1, [&](std::size_t begin, std::size_t end, std::size_t) {
+        pool_.share_out(tasks * blocks, 1, [&](std::size_t begin, std::size_t end, std::size_t) {
             float* queries = scratch<purpose::queries>(rows * padded());
             for (std::size_t i = begin; i < end; ++i) {
                 const query_tile t = tile(i / blocks % tiles_, i / blocks / tiles_);
@@ -295,7 +295,7 @@ private:
                     block(t, i / blocks / tiles_, queries, b, partial_at(memory + i * size, t.rows(), padded()));
             }
         });
-        pool_.parallel_for(tasks, 1, [&](std::size_t begin, std::size_t end, std::size_t) {
+        pool_.share_out(tasks, 1, [&](std::size_t begin, std::size_t end, std::size_t) {
             for (std::size_t i = begin; i < end; ++i) {
                 const query_tile t = tile(i % tiles_, i / tiles_);
                 const block_partial merged = partial_at(scratch<purpose::partial>(size), t.rows(), padded());

@@ -265,7 +265,7 @@ void panel_products(view<const float> x, std::span<const product<matrix_view, fl
     const tiled_activations<Arch> tiles(
         kind, m, k, scratch<purpose::packed_a, std::uint32_t>(tiled_activations<Arch>::words_needed(kind, m, k)));
     tiles.fill(x, pool);
-    pool.parallel_for(total, 4, [&](std::size_t begin, std::size_t end, std::size_t) {
+    pool.share_out(total, 4, [&](std::size_t begin, std::size_t end, std::size_t) {
         std::size_t first = 0;
         for (const auto& each : list) {
             const std::size_t count = panels_of(each.w);

@@ -35,6 +35,20 @@ void products(const native_cpu& cpu, recorder& record) {
         }
 }
 
+/// Integer products: exact sums, so they belong to the promise; bf16 operands do not.
+void native_products(const native_cpu& cpu, recorder& record) {
+    for (const dtype type : all_dtypes) {
+        if (type == dtype::bf16) continue;
+        for (const std::size_t m : {1u, 13u}) {
+            const auto bytes = random_weights(type, 101, 512, 1);
+            const auto x = random<2>({m, 512}, 2);
+            tensor<float> y({m, 101});
+            cpu.matmul(x, {bytes.data(), type, 101, 512}, y);
+            record(y);
+        }
+    }
+}
+
 void rows(const native_cpu& cpu, recorder& record) {
     const auto x = random<2>({5, 333}, 1, 3.0), dy = random<2>({5, 333}, 2), up = random<2>({5, 333}, 3);
     const auto g = random<1>({333}, 4);
@@ -81,6 +95,19 @@ void attention(const native_cpu& cpu, recorder& record) {
     cpu.attention_backward(dy, q, batch, kv, {heads, kv_heads, dim, 0, 0.3}, dq, dkv);
     record(y), record(dq);
     for (const auto& g : gradients) record(g);
+
+    for (const dtype type : {dtype::f32, dtype::f16, dtype::bf16}) {
+        std::vector<std::vector<std::byte>> memory(blocks,
+                                                   std::vector<std::byte>(4 * kv_block_shape{kv_heads, dim}.size()));
+        std::vector<std::byte*> cached;
+        for (auto& block : memory) cached.push_back(block.data());
+        const std::uint32_t first_block[] = {0, blocks};
+        const cached_layer layer{cached, first_block, 0, type};
+        const auto k = random<3>({length, kv_heads, dim}, 22), v = random<3>({length, kv_heads, dim}, 23);
+        cpu.store_cached(k, v, batch, layer);
+        cpu.attention(q, batch, layer, {heads, kv_heads, dim, 0, 0.3}, y);
+        record(y);
+    }
 }
 
 }  // namespace
@@ -89,6 +116,7 @@ std::vector<float> LAB_TEST_OUTPUTS() {
     thread_pool pool(1);
     const native_cpu cpu(pool);
     recorder record;
+    native_products(native_cpu(pool, {.compute = compute::native}), record);
     products(cpu, record), rows(cpu, record), losses(cpu, record), attention(cpu, record);
     return record.take();
 }
