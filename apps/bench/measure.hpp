@@ -79,9 +79,10 @@ inline void add_limits(subject& s, const machine_limits& m) {
     const auto operations = [](const char* name, double rate, const char* unit) {
         return rate > 0 ? std::string(", ") + name + text_of(" %.0f ", rate) + unit : std::string();
     };
-    return "limits of " + std::to_string(threads) + " threads (" + std::string(kernels::arch::native::name) +
-           "): read " + text_of("%.1f GB/s", m.read) + operations("f32", m.f32, "GFLOP/s") +
-           operations("bf16", m.bf16, "GFLOP/s") + operations("int8", m.int8, "GOP/s");
+    return "limits of " + std::to_string(threads) + (threads == 1 ? " thread (" : " threads (") +
+           std::string(kernels::arch::native::name) + "): read " + text_of("%.1f GB/s", m.read) +
+           operations("f32", m.f32, "GFLOP/s") + operations("bf16", m.bf16, "GFLOP/s") +
+           operations("int8", m.int8, "GOP/s");
 }
 /// "61 % of f32 228 GFLOP/s"
 [[nodiscard]] inline std::string share_text(const limit& l) {
