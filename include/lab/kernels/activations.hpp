@@ -128,15 +128,29 @@ void quantize_row(const float* x, std::size_t k, std::size_t r, std::size_t heig
     }
 }
 
+/// The upper halves of the lanes as eight words of two.
+template <class Arch>
+[[gnu::always_inline]] inline void upper_halves(u32x16<Arch> x, std::uint32_t* out) {
+#if defined(LAB_AVX512)
+    if constexpr (has_avx512<Arch>) {
+        const __m256i halves = _mm512_maskz_cvtepi32_epi16(0xffff, std::bit_cast<__m512i>(x >> 16));
+        std::memcpy(out, &halves, 32);
+        return;
+    }
+#endif
+    std::uint32_t lanes[16];
+    x.store(lanes);
+    LAB_UNROLL for (std::size_t j = 0; j < 8; ++j) out[j] = (lanes[2 * j] >> 16) | (lanes[2 * j + 1] & 0xffff0000u);
+}
+
 /// The same as pairs of bfloat16; k is even.
 template <class Arch>
 void round_row(const float* x, std::size_t k, std::size_t r, std::size_t height, std::uint32_t* out) {
     std::size_t i = 0;
-    alignas(64) std::uint32_t bits[16];
     for (; i + 16 <= k; i += 16) {
-        as_words<Arch>(rounded_to_bf16<Arch>(f32x16<Arch>::load(x + i))).store(bits);
-        LAB_UNROLL for (std::size_t j = 0; j < 8; ++j) out[(i / 2 + j) * height + r] =
-            (bits[2 * j] >> 16) | (bits[2 * j + 1] & 0xffff0000u);
+        std::uint32_t pairs[8];
+        upper_halves<Arch>(as_words<Arch>(rounded_to_bf16<Arch>(f32x16<Arch>::load(x + i))), pairs);
+        LAB_UNROLL for (std::size_t j = 0; j < 8; ++j) out[(i / 2 + j) * height + r] = pairs[j];
     }
     for (; i < k; i += 2) {
         const std::uint32_t low = to_bf16(x[i]).bits, high = to_bf16(x[i + 1]).bits;

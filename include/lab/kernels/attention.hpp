@@ -365,7 +365,7 @@ void store_cached(view<const float, 3> k, view<const float, 3> v, const ragged_b
                 layer.offset;
     detail::visit_elements(layer.type, [&]<class T>(T) {
         // Head by head: threads seldom share a line of keys.
-        pool.parallel_for(shape.kv_heads * m, 64, [&](std::size_t begin, std::size_t end, std::size_t) {
+        pool.parallel_for(shape.kv_heads * m, 16, [&](std::size_t begin, std::size_t end, std::size_t) {
             for (std::size_t j = begin; j < end; ++j) {
                 const std::size_t head = j / m, i = j % m;
                 const std::size_t t = static_cast<std::size_t>(batch.positions[i]) % kv_block_size;

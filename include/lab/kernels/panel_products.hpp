@@ -159,7 +159,9 @@ void multiply_bf16(std::size_t k, const std::uint32_t* x, const std::byte* panel
                    const tile_target& to) {
     f32x16<Arch> totals[R][V] = {};
     for (std::size_t i = 0; i < k / 2; ++i, x += R) LAB_UNROLL for (std::size_t v = 0; v < V; ++v) {
-            const auto w = (__m512bh)load_stored_words<Arch>(panels + v * step + i * 64).v[0];
+            const std::byte* at = panels + v * step + i * 64;
+            __builtin_prefetch(at + step, 0, 2);  // the panel after this one
+            const auto w = (__m512bh)load_stored_words<Arch>(at).v[0];
             LAB_UNROLL for (std::size_t r = 0; r < R; ++r) totals[r][v].v[0] =
                 _mm512_dpbf16_ps(totals[r][v].v[0], (__m512bh)_mm512_set1_epi32(static_cast<int>(x[r])), w);
         }
