@@ -1,0 +1,86 @@
+// Property: a generation's bytes depend on the model and itself alone. Random jobs with shared beginnings run in random
+// company, chunks, caches and threads, over every kind of product and cache.
+#include <boost/test/unit_test.hpp>
+
+#include "infer/tiny.hpp"
+#include "lab/core/rng.hpp"
+#include "lab/infer/engine.hpp"
+#include "lab/nn/synthetic.hpp"
+
+namespace {
+
+using namespace lab;
+
+/// Few layers, but rows of 256, which every format can hold.
+nn::any_model small_model(dtype type, std::size_t threads) {
+    nn::runtime_dims d;
+    d.dim = 256, d.layers = 2, d.heads = 6, d.kv_heads = 2, d.head_dim = 24, d.hidden = 256, d.vocab = 258;
+    d.tied = true;
+    return nn::make_synthetic(d, type, {.threads = threads});
+}
+
+std::vector<infer::generation> random_jobs(counter_rng& rng) {
+    const auto below = [&](std::uint64_t n) { return static_cast<std::size_t>(rng.next() % n); };
+    std::vector<infer::generation> jobs(1 + below(64));
+    std::vector<std::vector<token>> beginnings;
+    for (std::size_t i = 0; i < 3; ++i) {
+        beginnings.emplace_back(below(200));
+        for (token& t : beginnings.back()) t = static_cast<token>(below(256));
+    }
+    for (auto& job : jobs) {
+        job.prompt = beginnings[below(3)];
+        job.prompt.resize(below(job.prompt.size() + 1));
+        for (std::size_t own = 1 + below(20); own > 0; --own) job.prompt.push_back(static_cast<token>(below(256)));
+        job.max_tokens = 1 + below(12);
+        job.sampler = sampling::chain{sampling::temperature{1.5f}, sampling::multinomial{rng.next()}};
+        if (below(8) == 0)
+            for (std::size_t n = 1 + below(9); n > 0; --n) job.forced.push_back(static_cast<token>(below(256)));
+    }
+    return jobs;
+}
+
+infer::engine_options random_options(counter_rng& rng, const nn::any_model& model, dtype cache) {
+    const auto below = [&](std::uint64_t n) { return static_cast<std::size_t>(rng.next() % n); };
+    infer::engine_options o;
+    o.max_sequences = 1 + below(64);
+    o.max_batch_tokens = o.max_sequences + below(200);
+    o.max_logit_rows = 1 + below(80);
+    o.kept_sequences = below(40);
+    o.cache_bytes = (5 + below(100)) * model.make_cache({.type = cache}).block_bytes();
+    o.cache_type = cache;
+    return o;
+}
+
+}  // namespace
+
+BOOST_AUTO_TEST_SUITE(invariance)
+
+BOOST_AUTO_TEST_CASE(random_company_chunks_caches_and_threads_do_not_matter) {
+    const auto tokens = test::byte_tokenizer();
+    counter_rng rng(7);
+    for (const dtype type : all_dtypes)
+        for (const dtype cache : {dtype::f16, dtype::f32, dtype::bf16}) {
+            auto jobs = random_jobs(rng);
+            std::vector<infer::generated> alone;
+            for (const auto& job : jobs) {
+                infer::engine engine(small_model(type, 1), tokens, {.cache_type = cache});
+                alone.push_back(engine.run_one(job));
+            }
+            for (const std::size_t threads : {1u, 2u, 4u}) {
+                auto model = small_model(type, threads);
+                infer::engine engine(model, tokens, random_options(rng, model, cache));
+                for (int round = 0; round < 2; ++round) {  // the second finds the first one's prefixes
+                    auto again = jobs;
+                    const auto together = engine.run(again);
+                    for (std::size_t i = 0; i < jobs.size(); ++i)
+                        BOOST_REQUIRE_MESSAGE(together[i].tokens == alone[i].tokens &&
+                                                  together[i].log_probability == alone[i].log_probability &&
+                                                  together[i].finish == alone[i].finish,
+                                              name_of(type) << ", cache " << name_of(cache) << ", threads " << threads
+                                                            << ", round " << round << ", job " << i);
+                }
+            }
+        }
+}
+
+BOOST_AUTO_TEST_SUITE_END()
