@@ -43,6 +43,10 @@ cxxopts::Options command_line() {
         "repetition-penalty", "1: off", cxxopts::value<float>()->default_value("1.1"))(
         "seed", "of the draws", cxxopts::value<std::uint64_t>()->default_value("0"))(
         "max-tokens", "of one answer", cxxopts::value<std::size_t>()->default_value("512"))(
+        "lookup", "tokens to guess from the text so far and check at once: faster where answers repeat it",
+        cxxopts::value<std::size_t>()->default_value("0"))(
+        "compute", "native: products in what the weights are stored in; f32: exact",
+        cxxopts::value<std::string>()->default_value("native"))(
         "threads", "0: one per processor", cxxopts::value<std::size_t>()->default_value("0"))("h,help", "this text");
     return spec;
 }
@@ -98,7 +102,9 @@ int run(int argc, char** argv) {
     const std::string path = text_of("model");
     auto tokens = lab::tokenizer::load_tokenizer(path);
     auto format = text::chat_format_of(text_of("format"), tokens);
-    infer::engine engine(nn::load_model(path, {.threads = args["threads"].as<std::size_t>()}), std::move(tokens));
+    infer::engine engine(nn::load_model(path, {.threads = args["threads"].as<std::size_t>(),
+                                               .compute = compute_from_name(args["compute"].as<std::string>())}),
+                         std::move(tokens), {.lookup_tokens = args["lookup"].as<std::size_t>()});
     reseeding_chat chat(engine, std::move(format), sampling,
                         {.system = text_of("system"), .max_tokens = args["max-tokens"].as<std::size_t>()});
 

@@ -48,6 +48,7 @@ infer::engine_options random_options(counter_rng& rng, const nn::any_model& mode
     o.kept_sequences = below(40);
     o.cache_bytes = (5 + below(100)) * model.make_cache({.type = cache}).block_bytes();
     o.cache_type = cache;
+    o.lookup_tokens = below(9);
     return o;
 }
 
@@ -81,6 +82,31 @@ BOOST_AUTO_TEST_CASE(random_company_chunks_caches_and_threads_do_not_matter) {
                 }
             }
         }
+}
+
+BOOST_AUTO_TEST_CASE(guesses_from_the_text_change_nothing_but_the_steps) {
+    const auto tokens = test::byte_tokenizer();
+    for (const bool greedy : {true, false}) {
+        infer::generation job;
+        for (int i = 0; i < 60; ++i) job.prompt.push_back(i % 7 + 40);
+        job.max_tokens = 200;
+        if (greedy)
+            job.sampler = sampling::chain{sampling::greedy{}};
+        else
+            job.sampler = sampling::chain{sampling::temperature{0.2f}, sampling::multinomial{3}};
+        infer::engine plain(small_model(dtype::q8_0, 2), tokens);
+        const auto expected = plain.run_one(job);
+        for (const std::size_t guesses : {1u, 4u, 15u}) {
+            infer::engine engine(small_model(dtype::q8_0, 2), tokens, {.lookup_tokens = guesses});
+            for (int round = 0; round < 2; ++round) {
+                const auto got = engine.run_one(job);
+                BOOST_TEST(got.tokens == expected.tokens, boost::test_tools::per_element());
+                BOOST_TEST(got.log_probability == expected.log_probability);
+                BOOST_TEST(got.text == expected.text);
+                if (greedy) BOOST_TEST(got.guesses_right > 50u);  // a small model soon goes round in circles
+            }
+        }
+    }
 }
 
 BOOST_AUTO_TEST_SUITE_END()

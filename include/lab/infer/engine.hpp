@@ -19,6 +19,7 @@
 
 #include "lab/core/error.hpp"
 #include "lab/infer/generation.hpp"
+#include "lab/infer/lookup.hpp"
 #include "lab/infer/stop_matcher.hpp"
 #include "lab/kernels/loss.hpp"
 #include "lab/nn/any_model.hpp"
@@ -35,6 +36,7 @@ struct engine_options {
     std::size_t kept_sequences = 32;     // finished ones kept for their prefixes, least recently used go first
     std::size_t cache_bytes = std::size_t{1} << 30;  // bound of the key-value cache
     dtype cache_type = dtype::f16;                   // of its elements: f32, f16 or bf16
+    std::size_t lookup_tokens = 0;  // guessed from the text itself and checked in one step, while few sequences decode
 };
 
 /// How a caller follows a run; both may be empty.
@@ -130,8 +132,15 @@ private:
         std::optional<nn::sequence_id> sequence;
         tokenizer::stream_decoder decoder;
         stop_matcher stops;
-        std::size_t begin = 0, fed = 0, first_row = 0, rows = 0;  // its part of the step under way
-        std::optional<token> drawn;
+        // Its part of the step under way:
+        std::size_t begin = 0, fed = 0, first_row = 0, rows = 0;
+        std::vector<token> guess;    // fed after the known tokens
+        std::size_t confidence = 1;  // tokens worth guessing: more after guesses that came true
+        struct draw {
+            token id;
+            double log_probability;
+        };
+        std::vector<draw> drawn;  // one, and one more for each guess that came true
         bool done = false;
     };
     struct kept_sequence {
@@ -256,7 +265,11 @@ private:
         model_.pool().share_out(live.size(), 1, [&](std::size_t begin, std::size_t end, std::size_t worker) {
             for (std::size_t i = begin; i < end; ++i) digest(*live[i], logits, scratch_[worker]);
         });
-        for (auto* s : live) deliver(*s);
+        for (auto* s : live) {
+            if (const auto held = static_cast<std::int32_t>(s->computed); cache_.length(*s->sequence) > held)
+                cache_.truncate(*s->sequence, held);  // guesses that did not come true
+            deliver(*s);
+        }
     }
 
     /// Adds the next tokens of a slot to the batch, if there is room for them.
@@ -269,7 +282,12 @@ private:
             count =
                 std::min(count, silent + (options_.max_logit_rows - std::min(options_.max_logit_rows, rows_.size())));
         }
-        if (count == 0 || !make_room(*s.sequence, count)) return;
+        if (count == 0) return;
+        make_guess(s, count);
+        if (!make_room(*s.sequence, count + s.guess.size())) {
+            s.guess.clear();
+            if (!make_room(*s.sequence, count)) return;
+        }
         s.begin = tokens_.size();
         s.first_row = rows_.size();
         for (std::size_t i = s.computed; i < s.computed + count; ++i) {
@@ -279,13 +297,34 @@ private:
             tokens_.push_back(s.known[i]);
             positions_.push_back(static_cast<std::int32_t>(i));
         }
+        for (const token id : s.guess) {
+            rows_.push_back(static_cast<std::uint32_t>(tokens_.size()));
+            tokens_.push_back(id);
+            positions_.push_back(positions_.back() + 1);
+        }
         s.rows = rows_.size() - s.first_row;
-        s.fed = count;
+        s.fed = count + s.guess.size();
         offsets_.push_back(static_cast<std::uint32_t>(tokens_.size()));
         sequences_.push_back(*s.sequence);
     }
 
-    /// Scores forced tokens, or draws the next one. Runs in parallel over slots and touches nothing but its own.
+    /// Guesses where that is cheap: a step's time hardly depends on its first few rows.
+    void make_guess(slot& s, std::size_t count) const {
+        constexpr std::size_t cheap_rows = 16;
+        s.guess.clear();
+        if (s.scoring() || count != 1 || s.pending() != 1 || model_.dims().window != 0) return;
+        const std::size_t left =
+            std::min(s.job->max_tokens - s.result->tokens.size(), context_length() - s.known.size());
+        const auto room = [](std::size_t limit, std::size_t used) { return limit > used + 1 ? limit - used - 1 : 0; };
+        const std::size_t most =
+            std::min({options_.lookup_tokens, left - 1, room(cheap_rows, tokens_.size()),
+                      room(options_.max_batch_tokens, tokens_.size()), room(options_.max_logit_rows, rows_.size())});
+        if (most == 0) return;
+        const auto found = look_up(s.known, most);
+        s.guess.assign(found.begin(), found.end());
+    }
+
+    /// Scores forced tokens, or draws the next ones. Runs in parallel over slots and touches nothing but its own.
     void digest(slot& s, view<const float> logits, sampling::candidates& scratch) const {
         if (s.scoring()) {
             for (std::size_t r = s.first_row; r < s.first_row + s.rows; ++r) {
@@ -296,12 +335,24 @@ private:
             }
             return;
         }
-        const auto row = logits.row(s.first_row);
-        scratch.assign(row.first(std::min(row.size(), tokenizer_.size())));
-        if (s.job->constraint) s.job->constraint.mask(scratch);
-        s.job->sampler.apply(scratch, s.known);
-        s.drawn = s.job->sampler.draw(scratch, s.known);
-        s.result->log_probability += static_cast<double>(row[static_cast<std::size_t>(*s.drawn)]) - log_sum_exp(row);
+        s.drawn.clear();
+        for (std::size_t r = 0; r < s.rows; ++r) {
+            const auto row = logits.row(s.first_row + r);
+            scratch.assign(row.first(std::min(row.size(), tokenizer_.size())));
+            if (s.job->constraint) s.job->constraint.mask(scratch);
+            s.job->sampler.apply(scratch, s.known);
+            const token id = s.job->sampler.draw(scratch, s.known);
+            s.drawn.push_back({id, static_cast<double>(row[static_cast<std::size_t>(id)]) - log_sum_exp(row)});
+            s.known.push_back(id);
+            if (tokenizer_.is_end_of_generation(id)) break;
+            if (s.job->constraint) {
+                s.job->constraint.advance(id);
+                if (s.job->constraint.finished()) break;
+            }
+            if (r < s.guess.size() && id != s.guess[r]) break;
+        }
+        s.computed -= s.guess.size() + 1 - s.drawn.size();
+        if (!s.guess.empty()) s.confidence = 2 * s.drawn.size() - 1;
     }
     /// Takes over what was drawn: text, stop conditions, callback.
     void deliver(slot& s) {
@@ -309,16 +360,20 @@ private:
             if (s.pending() == 0) finish(s, text::finish_reason::stop);
             return;
         }
-        const token id = *std::exchange(s.drawn, std::nullopt);
-        if (tokenizer_.is_end_of_generation(id)) return finish(s, text::finish_reason::stop);
-        s.known.push_back(id);
-        s.result->tokens.push_back(id);
-        if (s.job->constraint) s.job->constraint.advance(id);
-        if (!show(s, s.stops.push(s.decoder.push(id)))) return finish(s, text::finish_reason::cancelled);
-        if (s.stops.stopped()) return finish(s, text::finish_reason::stop);
-        if (s.job->constraint.finished()) return finish(s, text::finish_reason::stop);
-        if (s.result->tokens.size() >= s.job->max_tokens || s.known.size() >= context_length())
-            finish(s, text::finish_reason::length);
+        s.result->guessed_tokens += s.guess.size();
+        s.result->guesses_right += s.drawn.size() - 1;
+        for (std::size_t i = 0; i < s.drawn.size(); ++i) {
+            const auto [id, log_probability] = s.drawn[i];
+            s.result->log_probability += log_probability;
+            if (tokenizer_.is_end_of_generation(id)) return finish(s, text::finish_reason::stop);
+            s.result->tokens.push_back(id);
+            if (!show(s, s.stops.push(s.decoder.push(id)))) return finish(s, text::finish_reason::cancelled);
+            if (s.stops.stopped()) return finish(s, text::finish_reason::stop);
+            if (i + 1 == s.drawn.size() && s.job->constraint.finished()) return finish(s, text::finish_reason::stop);
+            if (s.result->tokens.size() >= s.job->max_tokens ||
+                s.job->prompt.size() + s.result->tokens.size() >= context_length())
+                return finish(s, text::finish_reason::length);
+        }
     }
     static bool show(slot& s, const std::string& piece) {
         if (piece.empty()) return true;

@@ -31,7 +31,8 @@ struct generated {
     text::finish_reason finish = text::finish_reason::length;
     double log_probability = 0.0;  // of `tokens` (and the end, if it came) under the plain model, natural logarithm
     std::size_t prompt_tokens = 0;
-    std::size_t cached_tokens = 0;  // of the prompt, found computed already
+    std::size_t cached_tokens = 0;                      // of the prompt, found computed already
+    std::size_t guessed_tokens = 0, guesses_right = 0;  // see engine_options::lookup_tokens
 };
 
 }  // namespace lab::infer
