@@ -1,13 +1,7 @@
 # Whole models as a user meets them: damaged files through the library, and the apps that look into and talk to models.
 function(lab_model_test name source)
-  add_executable(test_${name} support/main.cpp ${source})
-  target_include_directories(test_${name} PRIVATE ${CMAKE_CURRENT_SOURCE_DIR})
-  target_link_libraries(test_${name} PRIVATE lab::lab lab::native lab::dev lab::compiled Boost::unit_test_framework)
-  target_compile_definitions(test_${name} PRIVATE
-    BOOST_TEST_DYN_LINK
-    LAB_TEST_DATA="${CMAKE_CURRENT_SOURCE_DIR}/data"
-    LAB_SOURCE_DIR="${PROJECT_SOURCE_DIR}"
-    LAB_SHARED_DATA="${PROJECT_SOURCE_DIR}/../shared/data")
+  lab_test_executable(test_${name} ${source})
+  target_link_libraries(test_${name} PRIVATE lab::compiled)
   add_test(NAME ${name} COMMAND test_${name})
   set_tests_properties(${name} PROPERTIES TIMEOUT 300)  # a damaged file must not hang a reader either
 endfunction()
