@@ -28,13 +28,14 @@ struct kv_cache_options {
 template <class S>
 class kv_cache {
 public:
-    /// @throws config_error when not even one block fits in `max_bytes`.
+    /// @throws config_error when not even one block fits in `max_bytes`, or a block holds nothing.
     kv_cache(std::size_t layers, std::size_t kv_heads, std::size_t head_dim, std::size_t window,
              kv_cache_options options = {})
         : layers_(layers),
           row_(checked_mul(kv_heads, head_dim)),
           window_(window),
           plane_(checked_mul(row_, kv_block_size)) {
+        if (block_bytes() == 0) throw config_error(explain("kv cache", "it needs layers, heads and a dimension"));
         max_blocks_ = options.max_bytes / block_bytes();
         if (max_blocks_ == 0)
             throw config_error(explain("kv cache", "one block needs " + std::to_string(block_bytes()) + " bytes",
