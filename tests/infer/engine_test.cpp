@@ -117,7 +117,8 @@ BOOST_AUTO_TEST_CASE(stop_strings_callbacks_and_lengths_end_a_generation) {
 
     job = sampled(t, "text", 2);
     job.on_text = [&](std::string_view) { return false; };
-    BOOST_TEST((engine.run_one(std::move(job)).finish == text::finish_reason::cancelled));
+    const auto cancelled = engine.run_one(std::move(job));
+    BOOST_TEST((cancelled.finish == text::finish_reason::cancelled));
     BOOST_TEST(engine.run_one(sampled(t, "text", 2, 1)).tokens.size() == 1u);
 
     infer::engine narrow(test::byte_model(1, 20), t);
@@ -149,7 +150,7 @@ BOOST_AUTO_TEST_CASE(what_cannot_be_run_is_refused) {
     BOOST_CHECK_THROW((void)engine.run_one(sampled(t, "a", 1, 0)), config_error);
     infer::generation stranger;
     stranger.prompt = {258};
-    BOOST_CHECK_THROW((void)engine.run_one(std::move(stranger)), config_error);
+    BOOST_CHECK_THROW((void)engine.run_one(stranger), config_error);
 }
 
 BOOST_AUTO_TEST_CASE(a_small_cache_makes_sequences_wait) {

@@ -43,6 +43,7 @@ BOOST_AUTO_TEST_CASE(a_full_cache_refuses_and_stays_as_it_was) {
     kv.extend(a, 28);
     BOOST_TEST(kv.free_blocks() == 0u);
     BOOST_CHECK_THROW(cache(2, 1, 2, 0, {.max_bytes = 100}), config_error);
+    BOOST_CHECK_THROW(cache(0, 1, 2, 0), config_error);
 }
 
 BOOST_AUTO_TEST_CASE(a_fork_shares_until_someone_writes) {

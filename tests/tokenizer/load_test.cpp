@@ -61,9 +61,10 @@ BOOST_AUTO_TEST_CASE(paths_that_hold_no_tokenizer) {
                                      {"lines.txt", "\n\n"},
                                      {"tokenizer.model", ""},
                                      {"model.gguf", "GG"}}) {
-        lab::write_file_atomically(folder / name, text);
-        refuses<lab::format_error>([&] { (void)load_tokenizer_file(folder / name); }, "is of no known kind");
-        refuses<lab::format_error>([&] { (void)load_tokenizer_file(folder / name); }, "GGUF");
+        const auto path = folder / name;
+        lab::write_file_atomically(path, text);
+        refuses<lab::format_error>([&] { (void)load_tokenizer_file(path); }, "is of no known kind");
+        refuses<lab::format_error>([&] { (void)load_tokenizer_file(path); }, "GGUF");
     }
     std::filesystem::remove(folder / "tokenizer.model");
     lab::write_file_atomically(folder / "empty.gguf", "");

@@ -145,7 +145,7 @@ struct q4_k {
         for (unsigned j = 0; j < 8; ++j) {
             const auto [sc, m] = formats_detail::k_scale_min(in + 4, j);
             const float scale = d * static_cast<float>(sc), minimum = dmin * static_cast<float>(m);
-            const std::byte* q = in + 16 + 32 * (j / 2);
+            const std::byte* q = in + 16 + std::size_t{32} * (j / 2);
             for (unsigned i = 0; i < 32; ++i)
                 out[32 * j + i] =
                     scale * static_cast<float>((formats_detail::u8(q[i]) >> (4 * (j & 1u))) & 15u) - minimum;
@@ -162,7 +162,7 @@ struct q5_k {
         for (unsigned j = 0; j < 8; ++j) {
             const auto [sc, m] = formats_detail::k_scale_min(in + 4, j);
             const float scale = d * static_cast<float>(sc), minimum = dmin * static_cast<float>(m);
-            const std::byte *high = in + 16, *q = in + 48 + 32 * (j / 2);
+            const std::byte *high = in + 16, *q = in + 48 + std::size_t{32} * (j / 2);
             for (unsigned i = 0; i < 32; ++i) {
                 const unsigned low = (formats_detail::u8(q[i]) >> (4 * (j & 1u))) & 15u;
                 const unsigned fifth = (formats_detail::u8(high[i]) >> j) & 1u;

@@ -45,13 +45,12 @@ struct bf16 {
     const std::uint32_t magnitude = bits & 0x7fffffffu;
     if (magnitude > 0x7f800000u) return {static_cast<std::uint16_t>(sign | 0x7e00u)};
     if (magnitude >= 0x477ff000u) return {static_cast<std::uint16_t>(sign | 0x7c00u)};  // rounds to infinity
-    std::uint32_t exponent = magnitude >> 23;
+    const std::uint32_t exponent = magnitude >> 23;
     std::uint32_t mantissa = (magnitude & 0x7fffffu) | 0x800000u;
     std::uint32_t shift = 13;
     if (exponent < 113) {  // becomes subnormal (or zero) in binary16
         shift += 113 - exponent;
         if (shift > 24) return {sign};
-        exponent = 112;
         const std::uint32_t half = mantissa >> shift;
         const std::uint32_t rest = mantissa & ((1u << shift) - 1);
         const std::uint32_t mid = 1u << (shift - 1);

@@ -30,7 +30,8 @@ struct kv_cache_options {
 template <class S>
 class kv_cache {
 public:
-    /// @throws config_error when not even one block fits in `max_bytes`, or for other types of elements.
+    /// @throws config_error when not even one block fits in `max_bytes`, for other types of elements, or where a block holds
+    /// nothing.
     kv_cache(std::size_t layers, std::size_t kv_heads, std::size_t head_dim, std::size_t window,
              kv_cache_options options = {})
         : layers_(layers), window_(window), type_(options.type) {
@@ -41,7 +42,8 @@ public:
         static_cast<void>(checked_mul(kv_block_size, checked_mul(kv_heads, checked_mul(2, shape.padded()))));
         layer_bytes_ = checked_mul(shape.size(), element);
         block_bytes_ = checked_mul(layers_, layer_bytes_);
-        max_blocks_ = block_bytes_ == 0 ? 0 : options.max_bytes / block_bytes_;
+        if (block_bytes_ == 0) throw config_error(explain("kv cache", "it needs layers, heads and a dimension"));
+        max_blocks_ = options.max_bytes / block_bytes_;
         if (max_blocks_ == 0)
             throw config_error(explain("kv cache", "one block needs " + std::to_string(block_bytes_) + " bytes",
                                        "max_bytes is only " + std::to_string(options.max_bytes)));

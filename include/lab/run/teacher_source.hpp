@@ -49,7 +49,7 @@ struct teacher_source {
 /// A model in this process. @param keep_going asked between steps; false ends the work with lab::error
 [[nodiscard]] inline teacher_source local_teacher_source(const std::filesystem::path& path,
                                                          const std::string& format = {}, std::size_t threads = 0,
-                                                         std::function<bool()> keep_going = {}) {
+                                                         const std::function<bool()>& keep_going = {}) {
     struct parts {  // live as long as the teacher
         tokenizer::tokenizer tokens;
         infer::engine engine;
@@ -79,7 +79,7 @@ struct teacher_source {
 }
 
 /// A server that speaks OpenAI's API.
-[[nodiscard]] inline teacher_source remote_teacher_source(sdg::http_teacher_options options) {
+[[nodiscard]] inline teacher_source remote_teacher_source(const sdg::http_teacher_options& options) {
     return {"http:" + options.http.base_url + " " + options.model,
             [=] { return opened_teacher{sdg::any_teacher(sdg::http_teacher(options))}; }};
 }

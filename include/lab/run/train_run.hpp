@@ -178,7 +178,7 @@ template <replay::ReplayBuffer Buffer = replay::stratified>
     };
 
     std::size_t measured = 0;  // rows of phases before a resume point are read from their files, in order
-    train::listener inner = on;
+    train::listener inner = static_cast<const train::listener&>(on);
     inner.phase_end = [&](const train::phase_event& e) {
         if (on.phase_end) on.phase_end(e);
         for (; measured <= e.index; ++measured)

@@ -62,7 +62,7 @@ inline void add_turn(text::messages& messages, std::string user, std::string ass
 /// The sentence of the context that holds the answer, else the whole context.
 [[nodiscard]] inline std::string sentence_with(std::string_view context, std::string_view answer) {
     for (const auto& s : sentences_of(context))
-        if (const auto sentence = flat(s.of(context)); sentence.find(answer) != std::string::npos) return sentence;
+        if (auto sentence = flat(s.of(context)); sentence.find(answer) != std::string::npos) return sentence;
     return flat(context);
 }
 

@@ -128,9 +128,12 @@ private:
 
     void sleep(double seconds) const {
         if (options_.sleep) return options_.sleep(seconds);
-        for (; seconds > 0; seconds -= 0.1) {  // short naps, so that cancelling does not have to wait
+        using clock = std::chrono::steady_clock;
+        const std::chrono::duration<double> nap(0.1);  // short, so that cancelling does not have to wait
+        const auto end = clock::now() + std::chrono::duration<double>(seconds);
+        for (auto now = clock::now(); now < end; now = clock::now()) {
             if (options_.cancelled && options_.cancelled()) return;
-            std::this_thread::sleep_for(std::chrono::duration<double>(std::min(seconds, 0.1)));
+            std::this_thread::sleep_for(std::min<std::chrono::duration<double>>(end - now, nap));
         }
     }
 

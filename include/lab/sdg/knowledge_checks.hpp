@@ -236,6 +236,7 @@ struct grounded {
         }
         if (word == nullptr) return;
         std::vector<text::request> requests;
+        requests.reserve(asked.size());
         for (const std::size_t i : asked)
             requests.push_back(yes_or_no(prompts::is_grounded::render(text::field<"text">(batch[i].context),
                                                                       text::field<"question">(batch[i].question),
@@ -258,6 +259,7 @@ struct relevant {
             batch, [](const candidate& c) { return c.origin == "document" || c.origin == "variation"; });
         if (judge == nullptr || asked.empty()) return;
         std::vector<text::request> requests;
+        requests.reserve(asked.size());
         for (const std::size_t i : asked)
             requests.push_back(yes_or_no(prompts::is_clear_question::render(
                 text::field<"subject">(run.leaf.domain), text::field<"question">(batch[i].question))));

@@ -118,16 +118,16 @@ inline json write_run(const std::filesystem::path& folder, const run_result& run
         outputs[name + ".jsonl"] = {{"sha256", sha256_hex(content)}, {"lines", lines[name]}};
     }
     for (const auto& [name, c] : run.judges) judges[name] = c.to_json();
-    const json manifest{{"format", 1},
-                        {"lab_version", version},
-                        {"options", detail::options_json(options)},
-                        {"teacher", run.teacher},
-                        {"teacher_notes", run.notes},
-                        {"prompts_edition", prompts::edition},
-                        {"judges", judges},
-                        {"inputs", detail::inputs_of(run, taxonomy)},
-                        {"outputs", outputs},
-                        {"leaves", leaves}};
+    json manifest{{"format", 1},
+                  {"lab_version", version},
+                  {"options", detail::options_json(options)},
+                  {"teacher", run.teacher},
+                  {"teacher_notes", run.notes},
+                  {"prompts_edition", prompts::edition},
+                  {"judges", judges},
+                  {"inputs", detail::inputs_of(run, taxonomy)},
+                  {"outputs", outputs},
+                  {"leaves", leaves}};
     write_file_atomically(folder / "manifest.json", formats::to_text(manifest, 2) + "\n");
     return manifest;
 }

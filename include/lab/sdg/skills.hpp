@@ -338,6 +338,7 @@ struct pair_check {
         if (mark != nullptr) {
             const auto asked = alive_in(batch);
             std::vector<text::request> requests;
+            requests.reserve(asked.size());
             for (const std::size_t i : asked)
                 requests.push_back(rate_request(run.leaf, user_text(run.leaf, batch[i]), batch[i].answer));
             const auto answers = requests.empty() ? std::vector<text::completion>{} : run.teacher.complete(requests);

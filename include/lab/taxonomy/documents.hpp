@@ -49,7 +49,7 @@ inline std::string checked_out_commit(const std::filesystem::path& checkout) {
         const auto size = fs::is_regular_file(path, no) ? fs::file_size(path, no) : 0;
         return no || size == 0 || size > 4096 ? std::string{} : trim(read_file(path));
     };
-    const auto head = small(checkout / ".git" / "HEAD");
+    auto head = small(checkout / ".git" / "HEAD");
     if (!head.starts_with("ref: ")) return head;
     return leads_outside(head.substr(5)) ? std::string{} : small(checkout / ".git" / head.substr(5));
 }

@@ -55,7 +55,7 @@ inline void refuse_other_keys(const formats::json& object, const std::set<std::s
 [[nodiscard]] inline std::vector<heldout_question> read_heldout(const std::filesystem::path& file) {
     std::vector<heldout_question> questions;
     std::set<std::string> ids;
-    formats::for_each_json_line(file, [&](formats::json line, std::size_t number) {
+    formats::for_each_json_line(file, [&](const formats::json& line, std::size_t number) {
         const auto place = file.string() + ":" + std::to_string(number);
         heldout_question q{
             detail::filled(line, "id", place),       formats::field_or(line, "context", std::string{}, place),
@@ -80,7 +80,7 @@ inline void refuse_other_keys(const formats::json& object, const std::set<std::s
 [[nodiscard]] inline std::vector<fact> read_facts(const std::filesystem::path& file) {
     std::vector<fact> facts;
     std::set<std::string> ids;
-    formats::for_each_json_line(file, [&](formats::json line, std::size_t number) {
+    formats::for_each_json_line(file, [&](const formats::json& line, std::size_t number) {
         const auto place = file.string() + ":" + std::to_string(number);
         fact f{detail::filled(line, "fact", place),    detail::filled(line, "subject", place),
                detail::filled(line, "answer", place),  detail::texts(line, "aliases", place),

@@ -306,6 +306,7 @@ private:
 /// The names that chat_format_by_name knows.
 [[nodiscard]] inline std::vector<std::string> chat_format_names() {
     std::vector<std::string> names;
+    names.reserve(std::size(patterns::all));
     for (const auto* pattern : patterns::all) names.emplace_back(pattern->name);
     return names;
 }

@@ -81,12 +81,12 @@ BOOST_AUTO_TEST_CASE(killed_or_stopped_and_the_same_final_bytes) {
     const workplace w;
     BOOST_REQUIRE(w.run(w.command("whole")).code == 0);
     std::size_t deaths = 0;
-    for (int turn = 0; turn < 12; ++turn) {
+    for (std::size_t turn = 0; turn < 12; ++turn) {
         std::size_t polls = 0;
         const bool gently = turn % 3 == 2;
         const auto died = test::execute(
             w.command("killed", {"--checkpoint-minutes", "0"}), w.folder.path(),
-            [&] { return ++polls > static_cast<std::size_t>(20 + 25 * turn); }, gently ? SIGTERM : SIGKILL);
+            [&] { return ++polls > 20 + 25 * turn; }, gently ? SIGTERM : SIGKILL);
         deaths += died.code != 0;
         if (gently && died.code != 0) BOOST_TEST((died.code == 143 || died.code == -1), died.err);
     }

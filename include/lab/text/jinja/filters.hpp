@@ -129,7 +129,7 @@ inline value to_json(runtime& rt, const value& in, const arguments& args) {
 
 inline value to_integer(runtime& rt, const value& in, const arguments& args) {
     const bound b(rt, "int", args, {"default", "base"});
-    const value otherwise = b.get(0, 0);
+    value otherwise = b.get(0, 0);
     require_defined(rt, in);
     if (in.is_bool() || in.is_integer()) return value(in.integer());
     double d = std::numeric_limits<double>::quiet_NaN();
@@ -150,7 +150,7 @@ inline value to_integer(runtime& rt, const value& in, const arguments& args) {
 }
 
 inline value to_float(runtime& rt, const value& in, const arguments& args) {
-    const value otherwise = bound(rt, "float", args, {"default"}).get(0, 0.0);
+    value otherwise = bound(rt, "float", args, {"default"}).get(0, 0.0);
     require_defined(rt, in);
     if (in.is_number()) return value(in.number());
     if (!in.is_string()) return otherwise;

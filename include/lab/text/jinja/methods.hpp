@@ -241,7 +241,7 @@ inline constexpr std::array dict_methods{"items", "keys", "values", "get", "copy
         return rt.text(detail::replace_all(rt, s, b.string(rt, 0), b.string(rt, 1), b.integer(rt, 2, -1)));
     }
     if (name == "find" || name == "rfind" || name == "index") {
-        const value at = detail::find_in(s, bound(rt, f, args, {"sub"}).string(rt, 0), name == "rfind");
+        value at = detail::find_in(s, bound(rt, f, args, {"sub"}).string(rt, 0), name == "rfind");
         if (name == "index" && at.integer() < 0) rt.fail("index: the text is not there");
         return at;
     }

@@ -114,7 +114,7 @@ public:
         }
     }
     [[nodiscard]] bool has(std::size_t i) const { return values_[i] != nullptr && !values_[i]->is_none(); }
-    [[nodiscard]] value get(std::size_t i, value otherwise = nullptr) const {
+    [[nodiscard]] value get(std::size_t i, const value& otherwise = nullptr) const {
         return values_[i] != nullptr ? *values_[i] : otherwise;
     }
     [[nodiscard]] bool truth(std::size_t i, bool otherwise = false) const {
