@@ -58,7 +58,7 @@ struct f32_dot {
     static values add(values s, values x) { return s + x * x; }
 #endif
     using sums = values;
-    static constexpr double operations = 2 * sizeof(values) / 4;
+    static constexpr double operations = 2.0 * sizeof(values) / sizeof(float);
 };
 
 #if defined(__AVX512BF16__) && defined(__AVX512F__)
@@ -145,7 +145,7 @@ double dot_rate(thread_pool& pool, double seconds) {
 /// The best round: what others take meanwhile is not the machine's fault.
 inline double read_rate(thread_pool& pool, double seconds) {
     using values = kernels::detail::vectors<kernels::register_bytes<kernels::arch::native>>::words;
-    constexpr std::size_t slice = 256 * 1024 / sizeof(values), lanes = 8;
+    constexpr std::size_t slice = (std::size_t{256} << 10) / sizeof(values), lanes = 8;
     constexpr std::size_t bytes = std::size_t{256} << 20, page = std::size_t{2} << 20;
     // In large pages where the system has them: with small ones, looking up addresses costs a fifth of the rate.
     const std::unique_ptr<values, void (*)(values*)> buffer(

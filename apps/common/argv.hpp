@@ -24,8 +24,8 @@ namespace lab::apps {
 
 /// Pointers as `main` gets them; valid as long as `arguments`.
 [[nodiscard]] inline std::vector<const char*> as_argv(const std::vector<std::string>& arguments) {
-    std::vector<const char*> out;
-    for (const std::string& argument : arguments) out.push_back(argument.c_str());
+    std::vector<const char*> out(arguments.size());
+    std::transform(arguments.begin(), arguments.end(), out.begin(), [](const std::string& a) { return a.c_str(); });
     return out;
 }
 
