@@ -15,6 +15,7 @@
 #include "common/progress.hpp"
 #include "lab/core/quantize.hpp"
 #include "lab/core/version.hpp"
+#include "lab/eval/divergence.hpp"
 #include "lab/eval/perplexity.hpp"
 #include "lab/eval/window_scorer.hpp"
 #include "lab/formats/npy.hpp"
@@ -148,8 +149,6 @@ int convert(const cxxopts::ParseResult& args) {
         throw usage_error("OUT is a folder for safetensors: its weights go into model.safetensors");
     nn::save_options options;
     if (args.count("type") != 0) options.type = dtype_from_name(args["type"].as<std::string>());
-    if (options.type && !can_encode(*options.type))
-        throw usage_error("--type " + std::string(name_of(*options.type)) + " can be read but not written");
     if (args.count("tokenizer") != 0) options.tokenizer = args["tokenizer"].as<std::string>();
     const auto model = nn::load_model(in, {.threads = args["threads"].as<std::size_t>(), .pack = false});
     if (out.extension() == ".gguf")
@@ -160,10 +159,66 @@ int convert(const cxxopts::ParseResult& args) {
     return 0;
 }
 
+int quantize(const cxxopts::ParseResult& args) {
+    const auto& files = args.unmatched();
+    if (files.size() != 2) throw usage_error("quantize needs IN and OUT");
+    const std::filesystem::path out = files[1];
+    if (out.extension() != ".gguf") throw usage_error("OUT must be a name in .gguf");
+    nn::save_options options{.mix = nn::mix_from_name(args["type"].as<std::string>())};
+    if (args.count("tokenizer") != 0) options.tokenizer = args["tokenizer"].as<std::string>();
+    const auto model = nn::load_model(files[0], {.threads = args["threads"].as<std::size_t>(), .pack = false});
+    nn::save_gguf(model, out, options);
+    const auto bytes = std::filesystem::file_size(out);
+    if (args.count("quiet") == 0)
+        std::fprintf(stderr, "wrote %s: %.1f MiB, %.2f bits a weight\n", out.c_str(),
+                     static_cast<double>(bytes) / (1024 * 1024),
+                     8 * static_cast<double>(bytes) / static_cast<double>(model.parameter_count()));
+    return 0;
+}
+
+int kl(const cxxopts::ParseResult& args) {
+    const auto path = required(args, "model"), original = required(args, "against");
+    const auto text = read_input(args);
+    const auto tokenizer = tokenizer::load_tokenizer(original);
+    const auto tokens = tokenizer.encode(text, {.add_bos = tokenizer.adds_bos()});
+    const auto context = args["ctx"].as<std::size_t>();
+    eval::divergence_result r;
+    {
+        progress shown("kl", context == 0 ? 0 : tokens.size() / context, "windows", style_of(args));
+        r = eval::divergence(load(original, args), load(path, args), tokens,
+                             {.context = context,
+                              .bos = tokenizer.adds_bos() ? tokenizer.bos() : no_token,
+                              .progress = [&](std::size_t done, std::size_t) { shown.update(done); }});
+    }
+    if (args.count("json") != 0) {
+        std::cout << formats::to_text({{"kl", r.kl},
+                                       {"kl_error", r.kl_error},
+                                       {"kl_median", r.kl_median},
+                                       {"kl_99", r.kl_99},
+                                       {"kl_most", r.kl_most},
+                                       {"same_top", r.same_top},
+                                       {"probability_rms", r.probability_rms},
+                                       {"perplexity", r.perplexity},
+                                       {"original_perplexity", r.original_perplexity},
+                                       {"tokens", r.tokens},
+                                       {"windows", r.windows}})
+                  << '\n';
+    } else {
+        std::printf(
+            "%zu predictions in %zu windows of %zu\nperplexity: %.4f, the original's %.4f\n"
+            "same likeliest token: %.2f %%\nchange of p(next token), root mean square: %.2f %%\n"
+            "KL: median %.5f, 99 %% below %.5f, most %.5f\nKL: %.5f +/- %.5f\n",
+            r.tokens, r.windows, context, r.perplexity, r.original_perplexity, 100 * r.same_top,
+            100 * r.probability_rms, r.kl_median, r.kl_99, r.kl_most, r.kl, r.kl_error);
+        std::fflush(stdout);
+    }
+    return 0;
+}
+
 int run(int argc, char** argv) {
     using run_command = int (*)(const cxxopts::ParseResult&);
-    static constexpr std::array<run_command, apps::model_commands.size()> run_commands{info, tokenize, perplexity,
-                                                                                       logits, convert};
+    static constexpr std::array<run_command, apps::model_commands.size()> run_commands{
+        info, tokenize, perplexity, logits, quantize, kl, convert};
     const std::string_view name = argc > 1 ? argv[1] : "";
     if (name == "--help" || name == "-h" || name == "help") return std::cout << apps::model_overview, 0;
     if (name == "--version") return std::cout << "lab-model " << version << '\n', 0;
@@ -172,7 +227,7 @@ int run(int argc, char** argv) {
         auto spec = apps::options_of(apps::model_commands[i]);
         const auto args = spec.parse(argc - 1, argv + 1);
         if (args.count("help") != 0) return std::cout << spec.help(), 0;
-        const bool takes_files = name == "info" || name == "convert";
+        const bool takes_files = name == "info" || name == "convert" || name == "quantize";
         if (!takes_files && !args.unmatched().empty())
             throw usage_error("unexpected argument '" + args.unmatched().front() + "'");
         return run_commands[i](args);

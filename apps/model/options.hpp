@@ -19,7 +19,9 @@ inline constexpr const char* model_overview =
   lab-model tokenize --model FILE (--text IDS | --file F) --decode
   lab-model perplexity --model FILE --file TEXT [--ctx 512] [--json]
   lab-model logits --model FILE --tokens 1,2,3 --out F.npy
-  lab-model convert IN OUT [--type f32|f16|bf16|q8_0|q4_0|q4_1]     OUT: a name in .gguf, or a folder for safetensors
+  lab-model convert IN OUT [--type TYPE]     OUT: a name in .gguf, or a folder for safetensors
+  lab-model quantize IN OUT.gguf --type q4_k_m     as llama.cpp mixes types: more bits where errors cost most
+  lab-model kl --model QUANTISED --against ORIGINAL --file TEXT [--ctx 512] [--json]     how far apart they predict
 
 'lab-model COMMAND --help' shows all options of a command. A file of '-' is standard input.
 )";
@@ -36,6 +38,10 @@ inline constexpr std::array model_commands{
     model_command{"perplexity", "non-overlapping windows, the second half of each scored",
                   " model text file ctx compute threads json quiet "},
     model_command{"logits", "fp32 logits [tokens, vocab] as .npy", " model tokens out compute threads quiet "},
+    model_command{"quantize", "IN OUT.gguf: to fewer bits, in the mixtures of llama.cpp",
+                  " mix tokenizer threads quiet "},
+    model_command{"kl", "divergence of a model's predictions from another's",
+                  " model against text file ctx compute threads json quiet "},
     model_command{"convert", "IN OUT: between GGUF and safetensors, to another type", " type tokenizer threads quiet "},
 };
 
@@ -58,7 +64,14 @@ inline constexpr std::array model_commands{
     add("ctx", "tokens of a window", count("512"));
     add("tokens", "ids: 1,2,3", text());
     add("out", "file to write", text());
-    add("type", "f32, f16, bf16, q8_0, q4_0 or q4_1; as stored where not given", text());
+    add("against", "the model to compare with", text());
+    add("type",
+        "of all matrices: f32, f16, bf16, q8_0, q4_0, q4_1, q5_0, q5_1, q4_k, q5_k, q6_k; as stored where not given",
+        text());
+    if (c.options.find(" mix ") != c.options.npos)
+        spec.add_options()(
+            "type", "q4_k_m, q5_k_m, or q8_0, q6_k, q5_k, q5_1, q5_0, q4_k, q4_1, q4_0 with a head of 6 bits or more",
+            cxxopts::value<std::string>()->default_value("q4_k_m"));
     add("tokenizer", "file or folder whose tokenizer goes with the model; default: IN's own", text());
     add("tensors", "list every tensor");
     add("full", "print long values in full");

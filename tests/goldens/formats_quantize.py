@@ -55,7 +55,7 @@ def blocks(kind, count, rng):
 def files():
     x = inputs()
     out = {"quantize_input.bin": x.tobytes()}
-    for kind in (Q.F16, Q.BF16, Q.Q8_0, Q.Q4_0, Q.Q4_1):
+    for kind in (Q.F16, Q.BF16, Q.Q8_0, Q.Q4_0, Q.Q4_1, Q.Q5_0, Q.Q5_1):
         with np.errstate(all="ignore"):
             out[f"quantize_{kind.name.lower()}.bin"] = quantize(x, kind).tobytes()
     rng = np.random.default_rng(SEED + 1)

@@ -14,7 +14,7 @@
 namespace lab::nn {
 
 /// Writes rows row(first), row(first + 1), ... of `m` as `type` to `out`, `count` of them.
-/// @throws config_error for a type without an encoder, unless `m` is already of that type.
+/// @throws config_error for what is not finite, in a block format.
 template <class RowOrder>
 void convert_rows(const matrix_view& m, dtype type, RowOrder row, std::size_t first, std::size_t count, std::byte* out,
                   thread_pool& pool) {

@@ -155,10 +155,6 @@ inline void fill_with_mean(view<float> rows, std::size_t known) {
 template <class Architecture>
 any_model load_as(model_info info, const formats::checkpoint& file, container in, const load_options& options) {
     validate(info.dims, info.source.string());
-    if (options.expand && !can_encode(*options.expand))
-        throw config_error(explain("load_options",
-                                   std::string(name_of(*options.expand)) + " can be read but not written",
-                                   "expand to f32, f16, bf16, q8_0, q4_0 or q4_1"));
     if (options.extra_tokens != 0 && options.expand != dtype::f32)
         throw config_error(explain("load_options", "extra tokens need weights that can be changed", "expand to f32"));
     const auto found = locate_all<Architecture>(info.dims, file, in);

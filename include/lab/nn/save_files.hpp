@@ -110,6 +110,7 @@ inline void write_gguf(const any_model& model, const std::filesystem::path& path
     write_tokenizer_metadata(options.tokenizer.empty() ? model.info().source : options.tokenizer, model.info(), writer,
                              options);
     const auto choose = [&](const tensor_info& info, dtype held) {
+        if (options.mix) return mixed_type(*options.mix, info, model.dims());
         if (info.rank == 1 || info.role == "router") return dtype::f32;
         const dtype wanted = options.type.value_or(held);
         return info.columns % block_size(wanted) == 0 ? wanted : dtype::f32;

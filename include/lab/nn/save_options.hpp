@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "lab/core/dtype.hpp"
+#include "lab/nn/quantize_mix.hpp"
 
 namespace lab::nn {
 
@@ -15,6 +16,8 @@ struct save_options {
     /// Element type of the matrices. Unset: as they are held in memory (safetensors: f32 where that is quantised).
     /// GGUF keeps vectors in f32, and matrices whose rows are not a multiple of the type's block.
     std::optional<dtype> type{};
+    /// Instead of `type`, for GGUF: which matrix gets which type.
+    std::optional<quantize_mix> mix{};
     /// File or folder whose tokenizer to carry over; empty: the model's own source.
     std::filesystem::path tokenizer{};
     /// Special tokens to append to the tokenizer, in the order of their ids (see load_options::extra_tokens).

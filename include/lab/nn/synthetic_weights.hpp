@@ -27,6 +27,7 @@
 #include "lab/nn/dims.hpp"
 #include "lab/nn/load_files.hpp"
 #include "lab/nn/load_options.hpp"
+#include "lab/nn/quantize_mix.hpp"
 #include "lab/nn/weights.hpp"
 
 namespace lab::nn {
@@ -94,17 +95,6 @@ void fill(F format, std::span<std::byte> out, std::uint64_t seed, std::uint64_t 
     });
 }
 
-/// `type`, or what llama.cpp stores instead when rows of `columns` are no whole number of its blocks.
-[[nodiscard]] inline dtype storable(dtype type, std::size_t columns) {
-    const auto fits = [&](dtype t) { return columns % block_size(t) == 0; };
-    if (fits(type)) return type;
-    const dtype smaller = type == dtype::q4_k   ? dtype::q5_0
-                          : type == dtype::q5_k ? dtype::q5_1
-                          : type == dtype::q6_k ? dtype::q8_0
-                                                : dtype::f16;
-    return fits(smaller) ? smaller : dtype::f16;
-}
-
 }  // namespace synthetic_detail
 
 /// A checkpoint in memory, named and laid out as a GGUF file of a dense Llama. Norm gains are 1.
@@ -118,7 +108,7 @@ void fill(F format, std::span<std::byte> out, std::uint64_t seed, std::uint64_t 
     std::size_t total = 0;
     for (const tensor_info& info : describe_tensors<arch::llama>(d)) {
         const tensor_source& source = info.sources(container::gguf).front();
-        const dtype held = info.rank == 1 ? dtype::f32 : synthetic_detail::storable(type, info.columns);
+        const dtype held = info.rank == 1 ? dtype::f32 : storable(type, info.columns);
         tensors.push_back({source.name, held, source.shape, {}});
         offsets.push_back(total);
         total += (formats::tensor_bytes(held, source.shape) + alignment - 1) / alignment * alignment;

@@ -1,0 +1,115 @@
+// How far a model's predictions are from another's (a quantised one's from the original's), window by window as in
+// perplexity.hpp: Kullback-Leibler divergence KL(original || other), agreement of the likeliest token, and the change
+// of the probability of the token that came. The figures are those of llama-perplexity --kl-divergence.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <functional>
+#include <numeric>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "lab/core/error.hpp"
+#include "lab/eval/perplexity.hpp"
+#include "lab/nn/any_model.hpp"
+#include "lab/nn/batch_builder.hpp"
+
+namespace lab::eval {
+
+struct divergence_result {
+    double kl = 0, kl_error = 0;                   // mean in nats, and its standard error
+    double kl_median = 0, kl_99 = 0, kl_most = 0;  // of single predictions
+    double same_top = 0;                           // share of predictions with the same likeliest token
+    double probability_rms = 0;                    // root mean square change of p(token that came)
+    double perplexity = 0, original_perplexity = 0;
+    std::size_t tokens = 0, windows = 0;
+};
+
+namespace detail {
+
+struct prediction {
+    double kl, p, q;  // p, q: of the token that came, under the original and the other
+    bool same_top;
+};
+/// Softmax in double of two rows of logits over one vocabulary.
+[[nodiscard]] inline prediction compare_predictions(std::span<const float> original, std::span<const float> other,
+                                                    token came) {
+    const auto log_sum = [](std::span<const float> x, float top) {
+        double sum = 0;
+        for (const float v : x) sum += std::exp(static_cast<double>(v) - static_cast<double>(top));
+        return std::log(sum) + static_cast<double>(top);
+    };
+    const auto best = std::max_element(original.begin(), original.end()),
+               best_other = std::max_element(other.begin(), other.end());
+    const double a = log_sum(original, *best), b = log_sum(other, *best_other);
+    double kl = 0;
+    for (std::size_t i = 0; i < original.size(); ++i) {
+        const double log_p = static_cast<double>(original[i]) - a;
+        kl += std::exp(log_p) * (log_p - (static_cast<double>(other[i]) - b));
+    }
+    const auto t = static_cast<std::size_t>(came);
+    return {kl, std::exp(static_cast<double>(original[t]) - a), std::exp(static_cast<double>(other[t]) - b),
+            best - original.begin() == best_other - other.begin()};
+}
+
+}  // namespace detail
+
+/// @throws config_error where the vocabularies differ, the text is shorter than a window or windows than 4 tokens.
+[[nodiscard]] inline divergence_result divergence(nn::any_model original, nn::any_model other,
+                                                  std::span<const token> tokens,
+                                                  const perplexity_options& options = {}) {
+    if (original.dims().vocab != other.dims().vocab)
+        throw config_error("the models' vocabularies differ: " + std::to_string(original.dims().vocab) + " and " +
+                           std::to_string(other.dims().vocab) + " tokens");
+    if (options.context < 4) throw config_error("divergence needs a context of at least 4 tokens");
+    std::size_t windows = tokens.size() / options.context;
+    if (windows == 0)
+        throw config_error("the text has " + std::to_string(tokens.size()) + " tokens, a window needs " +
+                           std::to_string(options.context) + " (give more text or a smaller context)");
+    if (options.max_windows != 0) windows = std::min(windows, options.max_windows);
+    const std::size_t first = options.context / 2, count = options.context - 1 - first;
+    auto cache = original.make_cache(), other_cache = other.make_cache();
+    std::vector<std::uint32_t> rows(count);
+    std::iota(rows.begin(), rows.end(), static_cast<std::uint32_t>(first));
+    std::vector<detail::prediction> all(windows * count);
+    for (std::size_t w = 0; w < windows; ++w) {
+        const auto part = tokens.subspan(w * options.context, options.context);
+        std::vector<token> window(part.begin(), part.end());
+        if (options.bos != no_token) window[0] = options.bos;
+        nn::batch_builder batch;
+        batch.clear();
+        batch.add(window);
+        const nn::sequence_id a = cache.create(), b = other_cache.create();
+        const auto p = original.forward(batch.get(), cache, std::span(&a, 1), rows);
+        const auto q = other.forward(batch.get(), other_cache, std::span(&b, 1), rows);
+        original.pool().share_out(count, 1, [&](std::size_t begin, std::size_t end, std::size_t) {
+            for (std::size_t r = begin; r < end; ++r)
+                all[w * count + r] = detail::compare_predictions(p.row(r), q.row(r), window[first + r + 1]);
+        });
+        cache.release(a), other_cache.release(b);
+        if (options.progress) options.progress(w + 1, windows);
+    }
+    divergence_result result{.tokens = all.size(), .windows = windows};
+    const auto n = static_cast<double>(all.size());
+    double squares = 0, loss = 0, original_loss = 0, changes = 0;
+    std::vector<double> each;
+    each.reserve(all.size());
+    for (const auto& x : all) {
+        each.push_back(x.kl);
+        result.kl += x.kl / n, squares += x.kl * x.kl / n;
+        result.same_top += x.same_top ? 1 / n : 0;
+        changes += (x.p - x.q) * (x.p - x.q) / n;
+        loss -= std::log(x.q) / n, original_loss -= std::log(x.p) / n;
+    }
+    std::sort(each.begin(), each.end());
+    result.kl_error = n > 1 ? std::sqrt(std::max(0.0, squares - result.kl * result.kl) / (n - 1)) : 0.0;
+    result.kl_median = each[each.size() / 2], result.kl_99 = each[each.size() * 99 / 100], result.kl_most = each.back();
+    result.probability_rms = std::sqrt(changes);
+    result.perplexity = std::exp(loss), result.original_perplexity = std::exp(original_loss);
+    return result;
+}
+
+}  // namespace lab::eval

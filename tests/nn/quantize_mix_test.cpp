@@ -1,0 +1,56 @@
+#include "lab/nn/quantize_mix.hpp"
+
+#include <boost/test/unit_test.hpp>
+
+#include "lab/nn/arch.hpp"
+#include "lab/nn/weights.hpp"
+
+using namespace lab;
+
+BOOST_AUTO_TEST_SUITE(quantize_mix)
+
+namespace {
+
+/// Types by role, a letter a layer: the base type '.', more bits '+'.
+std::string pattern(const nn::quantize_mix& mix, const nn::runtime_dims& d, std::string_view role) {
+    std::string letters;
+    for (const auto& info : nn::describe_tensors<nn::arch::llama>(d))
+        if (info.role == role)
+            letters += nn::mixed_type(mix, info, d) == nn::storable(mix.base, info.columns) ? '.' : '+';
+    return letters;
+}
+
+}  // namespace
+
+BOOST_AUTO_TEST_CASE(layers_with_more_bits_are_those_of_llama_quantize) {
+    // As llama-quantize (build 11434) chose for SmolLM2-135M, 30 layers, Q4_K_M; with rows of 768 nothing falls back.
+    const nn::runtime_dims d{.dim = 768,
+                             .layers = 30,
+                             .heads = 12,
+                             .kv_heads = 12,
+                             .head_dim = 64,
+                             .hidden = 1536,
+                             .vocab = 100,
+                             .tied = true};
+    const auto mix = nn::mix_from_name("q4_k_m");
+    BOOST_TEST(pattern(mix, d, "attention.v") == "+++..+..+..+..+..+..+..+..++++");
+    BOOST_TEST(pattern(mix, d, "ffn.down") == "+++..+..+..+..+..+..+..+..++++");
+    BOOST_TEST(pattern(mix, d, "attention.q") == std::string(30, '.'));
+    BOOST_TEST(pattern(nn::mix_from_name("q4_k"), d, "attention.v") == std::string(30, '.'));
+    for (const auto& info : nn::describe_tensors<nn::arch::llama>(d)) {
+        if (info.role == "embedding")
+            BOOST_TEST((nn::mixed_type(mix, info, d) == dtype::q6_k));  // the head of a tied model
+        if (info.rank == 1) BOOST_TEST((nn::mixed_type(mix, info, d) == dtype::f32));
+    }
+}
+
+BOOST_AUTO_TEST_CASE(rows_that_are_no_whole_blocks_fall_back) {
+    BOOST_TEST((nn::storable(dtype::q4_k, 576) == dtype::q5_0));
+    BOOST_TEST((nn::storable(dtype::q5_k, 576) == dtype::q5_1));
+    BOOST_TEST((nn::storable(dtype::q6_k, 576) == dtype::q8_0));
+    BOOST_TEST((nn::storable(dtype::q6_k, 512) == dtype::q6_k));
+    BOOST_TEST((nn::storable(dtype::q4_0, 33) == dtype::f16));
+    BOOST_CHECK_THROW(static_cast<void>(nn::mix_from_name("q3_k_m")), config_error);
+}
+
+BOOST_AUTO_TEST_SUITE_END()
