@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <cstring>
 #include <filesystem>
+#include <new>
 #include <span>
 #include <string>
 #include <string_view>
@@ -89,6 +90,38 @@ inline void forget_pages(std::span<const std::byte> mapped) {
     const auto end = reinterpret_cast<std::uintptr_t>(mapped.data() + mapped.size()) / page * page;
     if (begin < end) ::madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DONTNEED);  // only advice
 }
+
+/// Zeroed memory for large arrays that are read from end to end, in large pages where the system has them.
+class large_buffer {
+public:
+    large_buffer() = default;
+    /// @throws std::bad_alloc.
+    explicit large_buffer(std::size_t size) : size_(size) {
+        if (size == 0) return;
+        void* address = ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        if (address == MAP_FAILED) throw std::bad_alloc();
+#if defined(MADV_HUGEPAGE)
+        ::madvise(address, size, MADV_HUGEPAGE);  // only advice
+#endif
+        data_ = static_cast<std::byte*>(address);
+    }
+    large_buffer(large_buffer&& other) noexcept
+        : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
+    large_buffer& operator=(large_buffer&& other) noexcept {
+        std::swap(data_, other.data_);
+        std::swap(size_, other.size_);
+        return *this;
+    }
+    ~large_buffer() {
+        if (data_ != nullptr) ::munmap(data_, size_);
+    }
+    [[nodiscard]] std::byte* data() const noexcept { return data_; }
+    [[nodiscard]] std::size_t size() const noexcept { return size_; }
+
+private:
+    std::byte* data_ = nullptr;
+    std::size_t size_ = 0;
+};
 
 /// The bytes of a regular file.
 [[nodiscard]] inline std::string read_file(const std::filesystem::path& path) {

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "lab/core/error.hpp"
+#include "lab/core/file.hpp"
 #include "lab/core/thread_pool.hpp"
 #include "lab/nn/any_model.hpp"
 #include "lab/nn/model.hpp"
@@ -26,6 +27,7 @@ struct weight_storage {
     std::shared_ptr<const void> files;               // mapped checkpoint
     parameter_set<Architecture, float> dense;        // all weights, when they were expanded to f32
     std::vector<aligned_buffer<std::byte>> buffers;  // single tensors that were converted or re-aligned
+    large_buffer panels;                             // matrices once more, packed for the kernels
 };
 
 template <class Architecture, class Backend>

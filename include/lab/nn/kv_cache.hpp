@@ -30,8 +30,8 @@ struct kv_cache_options {
 template <class S>
 class kv_cache {
 public:
-    /// @throws config_error when not even one block fits in `max_bytes`, for other types of elements, or where a block holds
-    /// nothing.
+    /// @throws config_error when not even one block fits in `max_bytes`, for other types of elements, or where a block
+    /// holds nothing.
     kv_cache(std::size_t layers, std::size_t kv_heads, std::size_t head_dim, std::size_t window,
              kv_cache_options options = {})
         : layers_(layers), window_(window), type_(options.type) {

@@ -128,15 +128,30 @@ template <class Architecture>
     return held;
 }
 
-/// Packs a matrix for the kernels where they have use for it. `stored` is what it was made from, in the file.
+/// A matrix that a model holds, and what it was made from in its file.
+struct held_matrix {
+    matrix_view* held;
+    matrix_view stored;
+};
+/// Packs matrices for the kernels where they have use for it.
 template <class Architecture>
-void pack(matrix_view& held, const matrix_view& stored, const formats::checkpoint& file, const load_options& options,
+void pack(std::span<const held_matrix> matrices, const formats::checkpoint& file, const load_options& options,
           weight_storage<Architecture>& owned) {
-    if (!options.pack || !default_backend::takes_panels(held, options.compute)) return;
-    auto& buffer = owned.buffers.emplace_back(kernels::packed_bytes(held));
-    kernels::pack_matrix<kernels::arch::native>(held, buffer.data(), *owned.pool);
-    held.panels = buffer.data();
-    file.forget({stored.data, stored.rows * stored.row_stride()});
+    const auto room = [&](const matrix_view& m) {
+        return default_backend::takes_panels(m, options.compute) ? (kernels::packed_bytes(m) + 63) / 64 * 64 : 0;
+    };
+    std::size_t total = 0;
+    for (const auto& m : matrices) total += room(*m.held);
+    owned.panels = large_buffer(total);
+    std::byte* next = owned.panels.data();
+    for (const auto& [held, stored] : matrices) {
+        const std::size_t bytes = room(*held);
+        if (bytes == 0) continue;
+        kernels::pack_matrix<kernels::arch::native>(*held, next, *owned.pool);
+        held->panels = next;
+        next += bytes;
+        file.forget({stored.data, stored.rows * stored.row_stride()});
+    }
 }
 
 /// Fills the rows after the first `known` with the mean of those.
@@ -185,13 +200,14 @@ any_model load_as(model_info info, const formats::checkpoint& file, container in
         w = as_model_weights<default_backend, Architecture, float>(d, owned->dense.get());
     } else {
         owned->files = std::make_shared<formats::checkpoint>(file);
+        std::vector<detail::held_matrix> matrices;
         for_each_tensor(
             d,
             [&](const tensor_info& tensor, auto& handle) {
                 const auto& stored = take(tensor);
                 if constexpr (std::is_same_v<std::remove_cvref_t<decltype(handle)>, matrix_view>) {
                     handle = detail::hold_matrix(stored, options, *owned);
-                    if (tensor.role != "embedding" || d.tied) detail::pack(handle, stored, file, options, *owned);
+                    if (tensor.role != "embedding" || d.tied) matrices.push_back({&handle, stored});
                 } else {
                     auto& buffer = owned->buffers.emplace_back(tensor.size() * sizeof(float));
                     convert_matrix(stored, dtype::f32, buffer.data(), *owned->pool);
@@ -199,6 +215,7 @@ any_model load_as(model_info info, const formats::checkpoint& file, container in
                 }
             },
             w);
+        if (options.pack) detail::pack<Architecture>(matrices, file, options, *owned);
         if (d.tied) w.head = w.embedding;
     }
     default_backend backend(*owned->pool, {.compute = options.compute});
