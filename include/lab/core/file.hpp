@@ -18,6 +18,7 @@
 #include <utility>
 
 #include "lab/core/error.hpp"
+#include "lab/core/tensor.hpp"
 
 namespace lab {
 
@@ -100,9 +101,7 @@ public:
         if (size == 0) return;
         void* address = ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
         if (address == MAP_FAILED) throw std::bad_alloc();
-#if defined(MADV_HUGEPAGE)
-        ::madvise(address, size, MADV_HUGEPAGE);  // only advice
-#endif
+        prefer_large_pages(address, size);
         data_ = static_cast<std::byte*>(address);
     }
     large_buffer(large_buffer&& other) noexcept
