@@ -10,6 +10,7 @@
 #include "chat/line_editor.hpp"
 #include "common/cli.hpp"
 #include "common/repl.hpp"
+#include "lab/core/file.hpp"
 #include "lab/infer/chat.hpp"
 #include "lab/nn/load.hpp"
 #include "lab/text/choose_format.hpp"
@@ -26,6 +27,7 @@ Examples:
   lab-chat --model SmolLM2-135M-Instruct.gguf
   lab-chat --model out/final --system "You answer in one sentence." --temperature 0
   lab-chat --model model.gguf --prompt "Name three ferries." --seed 7
+  lab-chat --model model.gguf --prompt "A ferry as JSON." --json-schema ferry.json
   cat question.txt | lab-chat --model model.gguf --prompt -
 In the chat, /help lists the commands. The same seed gives the same answers.
 )";
@@ -34,7 +36,10 @@ cxxopts::Options command_line() {
     cxxopts::Options spec("lab-chat", "Chats with a model: a GGUF file or a safetensors folder.");
     const auto text = [] { return cxxopts::value<std::string>(); };
     spec.add_options()("model", "GGUF file or folder", text())(
-        "prompt", "answer this once and leave; - reads standard input", text())("system", "system message", text())(
+        "prompt", "answer this once and leave; - reads standard input", text())(
+        "grammar", "the answer to --prompt follows the GBNF grammar in this file", text())(
+        "json-schema", "... is JSON that the schema in this file allows", text())(
+        "regex", "... matches this pattern as a whole", text())("system", "system message", text())(
         "format", "chat format by name; default: the model's own template", text())(
         "temperature", "0: always the likeliest token", cxxopts::value<float>()->default_value("0.7"))(
         "top-k", "0: off", cxxopts::value<std::int32_t>()->default_value("40"))(
@@ -66,6 +71,26 @@ public:
 private:
     text::sampling_options sampling_;
 };
+
+/// The constraint that the options ask for. At most one of them may be given.
+text::output_constraint wanted_form(const cxxopts::ParseResult& args) {
+    text::output_constraint wanted;
+    std::size_t given = 0;
+    const auto take = [&](const char* option, std::string& into, bool file) {
+        if (args.count(option) == 0) return;
+        ++given;
+        into = args[option].as<std::string>();
+        if (file) into = lab::read_file(into);
+        if (into.empty()) throw apps::usage_error("--" + std::string(option) + " is empty");
+    };
+    take("grammar", wanted.grammar, true);
+    take("json-schema", wanted.json_schema, true);
+    take("regex", wanted.regex, false);
+    if (given > 1) throw apps::usage_error("give one of --grammar, --json-schema and --regex");
+    if (given > 0 && args.count("prompt") == 0)
+        throw apps::usage_error("--grammar, --json-schema and --regex need --prompt");
+    return wanted;
+}
 
 /// Prints one answer. Ctrl-C ends it, with the shell's exit code for that.
 int answer_once(infer::chat& chat, std::string question) {
@@ -99,6 +124,8 @@ int run(int argc, char** argv) {
                                           .seed = args["seed"].as<std::uint64_t>()};
     (void)sampling::make_chain(sampling);  // a wrong option is told before the model is loaded
 
+    const auto form = wanted_form(args);
+
     const std::string path = text_of("model");
     auto tokens = lab::tokenizer::load_tokenizer(path);
     auto format = text::chat_format_of(text_of("format"), tokens);
@@ -111,7 +138,11 @@ int run(int argc, char** argv) {
     struct sigaction action {};
     action.sa_handler = [](int) { interrupted.store(true); };
     ::sigaction(SIGINT, &action, nullptr);
-    if (args.count("prompt") != 0) return answer_once(chat, text_of("prompt"));
+    if (args.count("prompt") != 0) {
+        std::optional<sampling::token_trie> trie;
+        if (!form.empty()) chat.set_constraint(sampling::make_constraint(trie.emplace(engine.tokens()), form));
+        return answer_once(chat, text_of("prompt"));
+    }
 
     apps::line_editor editor(apps::history_path());
     if (editor.interactive()) std::cout << "/help for help, Ctrl-D to leave\n";

@@ -296,6 +296,39 @@ BOOST_AUTO_TEST_CASE(vllm_gets_its_own_fields) {
     BOOST_TEST(teacher.can_score());
 }
 
+BOOST_AUTO_TEST_CASE(grammars_go_to_servers_that_know_them) {
+    for (const std::string owner : {"llamacpp", "vllm", "somebody"}) {
+        json seen;
+        fake_server server(
+            [&](const httplib::Request& q, httplib::Response& r) {
+                seen = json::parse(q.body);
+                send(r, reply("7"));
+            },
+            owner);
+        patience p;
+        sdg::http_teacher teacher(p.options(server.url()));
+        const auto sent = [&](const text::output_constraint& form) {
+            auto q = ask("how many?");
+            q.constraint = form;
+            const std::vector<text::request> one{q};
+            (void)teacher.complete(one);
+            return seen;
+        };
+        const auto grammar = sent({.grammar = "root ::= [0-9]"});
+        const auto schema = sent({.json_schema = R"({"type":"integer"})"});
+        const auto regex = sent({.regex = "[0-9]"});
+        if (owner == "llamacpp") BOOST_TEST(grammar["grammar"] == "root ::= [0-9]");
+        if (owner == "vllm") BOOST_TEST(grammar["structured_outputs"]["grammar"] == "root ::= [0-9]");
+        if (owner == "vllm") BOOST_TEST(regex["guided_regex"] == "[0-9]");
+        if (owner != "somebody")
+            BOOST_TEST(schema["response_format"]["json_schema"]["schema"]["type"] == "integer");
+        else
+            BOOST_TEST(!schema.contains("response_format"));
+        if (owner != "vllm") BOOST_TEST(regex["messages"][0]["content"].get<std::string>().ends_with("[0-9]"));
+        BOOST_TEST(teacher.notes().empty() == (owner == "vllm"));
+    }
+}
+
 BOOST_AUTO_TEST_CASE(a_plain_server_is_asked_in_words_and_that_is_noted) {
     json seen;
     fake_server server(

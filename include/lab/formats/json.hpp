@@ -22,12 +22,15 @@
 namespace lab::formats {
 
 using json = nlohmann::json;
+using ordered_json = nlohmann::ordered_json;  // keeps the order of an object's members
 
 inline constexpr std::size_t json_depth_limit = 256;
+inline constexpr std::size_t ordered_member_limit = 4096;  // of one object: ordered_json looks through all for a name
 
 namespace json_detail {
 
 /// Builds the value and refuses what nlohmann's own builder lets pass.
+template <class Json>
 class strict_builder {
 public:
     strict_builder(std::string_view text, std::string_view place, const std::size_t& position)
@@ -35,17 +38,21 @@ public:
 
     bool null() { return add(nullptr); }
     bool boolean(bool value) { return add(value); }
-    bool number_integer(json::number_integer_t value) { return add(value); }
-    bool number_unsigned(json::number_unsigned_t value) { return add(value); }
-    bool number_float(json::number_float_t value, const std::string&) { return add(value); }
+    bool number_integer(typename Json::number_integer_t value) { return add(value); }
+    bool number_unsigned(typename Json::number_unsigned_t value) { return add(value); }
+    bool number_float(typename Json::number_float_t value, const std::string&) { return add(value); }
     bool string(std::string& value) { return add(std::move(value)); }
-    bool binary(json::binary_t&) { fail(position_, "binary values are not JSON"); }
-    bool start_object(std::size_t) { return open(json::object()); }
-    bool start_array(std::size_t) { return open(json::array()); }
+    bool binary(typename Json::binary_t&) { return fail(position_, "binary values are not JSON"), false; }
+    bool start_object(std::size_t) { return open(Json::object()); }
+    bool start_array(std::size_t) { return open(Json::array()); }
     bool end_object() { return close(); }
     bool end_array() { return close(); }
     bool key(std::string& name) {
-        auto [slot, fresh] = stack_.back()->get_ref<json::object_t&>().emplace(std::move(name), nullptr);
+        if constexpr (!std::is_same_v<Json, json>)
+            if (stack_.back()->size() >= ordered_member_limit)
+                fail(position_, "an object with more than " + std::to_string(ordered_member_limit) + " members");
+        auto [slot, fresh] =
+            stack_.back()->template get_ref<typename Json::object_t&>().emplace(std::move(name), nullptr);
         if (!fresh) fail(position_, "duplicate key " + quote(slot->first));
         slot_ = &slot->second;
         return true;
@@ -54,7 +61,7 @@ public:
         std::string_view what = fault.what();
         what = what.substr(what.find("] ") + 2);  // "[json.exception...] parse error at line 1, column 2: what"
         if (const auto start = what.find("column "); start != what.npos) what = what.substr(what.find(": ", start) + 2);
-        fail(position, escape(what, 160));
+        return fail(position, escape(what, 160)), false;
     }
     /// @param position bytes read so far, as the lexer counts: the offending byte is the last of them.
     [[noreturn]] void fail(std::size_t position, std::string_view what) const {
@@ -66,15 +73,15 @@ public:
         throw format_error(
             explain(std::string(place_) + ":" + std::to_string(line) + ":" + std::to_string(column), what));
     }
-    json take() { return std::move(root_); }
+    Json take() { return std::move(root_); }
 
 private:
     template <class V>
     bool add(V&& value) {
-        place_value(json(std::forward<V>(value)));
+        place_value(Json(std::forward<V>(value)));
         return true;
     }
-    bool open(json container) {
+    bool open(Json container) {
         if (stack_.size() >= json_depth_limit)
             fail(position_, "nested deeper than " + std::to_string(json_depth_limit) + " levels");
         stack_.push_back(place_value(std::move(container)));
@@ -84,17 +91,17 @@ private:
         stack_.pop_back();
         return true;
     }
-    json* place_value(json value) {
+    Json* place_value(Json value) {
         if (stack_.empty()) return &(root_ = std::move(value));
         if (stack_.back()->is_object()) return &(*slot_ = std::move(value));
-        return &stack_.back()->get_ref<json::array_t&>().emplace_back(std::move(value));
+        return &stack_.back()->template get_ref<typename Json::array_t&>().emplace_back(std::move(value));
     }
 
     std::string_view text_, place_;
     const std::size_t& position_;
-    json root_;
-    json* slot_ = nullptr;
-    std::vector<json*> stack_;
+    Json root_;
+    Json* slot_ = nullptr;
+    std::vector<Json*> stack_;
 };
 
 /// Feeds the lexer and counts what it has read, so that every fault has a position.
@@ -129,12 +136,13 @@ inline constexpr bool is_vector<std::vector<T>> = true;
 
 /// The one value in `text`; `place` (a file, "request body") opens every message.
 /// @throws format_error "place:line:column: what".
-[[nodiscard]] inline json parse_json(std::string_view text, std::string_view place) {
+template <class Json = json>
+[[nodiscard]] Json parse_json(std::string_view text, std::string_view place) {
     std::size_t position = 0;
-    json_detail::strict_builder builder(text, place, position);
+    json_detail::strict_builder<Json> builder(text, place, position);
     // A NUL would end the value for the lexer and hide what follows.
     if (const auto nul = text.find('\0'); nul != text.npos) builder.fail(nul + 1, "NUL byte in JSON text");
-    (void)json::sax_parse(json_detail::counting_iterator{text.data(), &position},
+    (void)Json::sax_parse(json_detail::counting_iterator{text.data(), &position},
                           json_detail::counting_iterator{text.data() + text.size(), &position}, &builder);
     return builder.take();
 }

@@ -13,6 +13,7 @@
 #include "lab/core/error.hpp"
 #include "lab/infer/engine.hpp"
 #include "lab/sampling/chain.hpp"
+#include "lab/sampling/constraint.hpp"
 #include "lab/text/chat_format.hpp"
 #include "lab/text/encode_chat.hpp"
 #include "lab/text/message.hpp"
@@ -59,6 +60,8 @@ public:
     }
     [[nodiscard]] const text::messages& messages() const { return messages_; }
     void set_messages(text::messages conversation) { messages_ = std::move(conversation); }
+    /// What each answer must look like from now on. An empty constraint takes it off.
+    void set_constraint(sampling::any_constraint constraint) { constraint_ = std::move(constraint); }
     void set_sampler(sampling::any_chain sampler) { sampler_ = std::move(sampler); }
     [[nodiscard]] const text::any_chat_format& format() const { return format_; }
     /// Messages that the last answer did not see, because the context was full.
@@ -68,6 +71,7 @@ private:
     generated answer(const piece_callback& on_piece) {
         generation job{
             .prompt = fitting_prompt(), .max_tokens = options_.max_tokens, .sampler = sampler_, .stop = format_.stop()};
+        job.constraint = constraint_;
         job.on_text = on_piece;
         generated result = engine_->run_one(std::move(job));
         messages_.push_back({"assistant", result.text});
@@ -93,6 +97,7 @@ private:
     engine* engine_;
     text::any_chat_format format_;
     sampling::any_chain sampler_;
+    sampling::any_constraint constraint_;
     chat_options options_;
     text::messages messages_;
     std::size_t left_out_ = 0;

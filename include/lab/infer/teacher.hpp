@@ -63,8 +63,8 @@ public:
         run(jobs, [&](std::size_t j, const generated& result) {
             const auto [i, c] = origins[j];
             if (requests[i].constraint.choices.empty()) {
-                const bool strip =
-                    !requests[i].constraint.empty() && leads_with_space(requests[i]) && result.text.starts_with(' ');
+                const bool strip = !requests[i].constraint.empty() && leads_with_space(requests[i]) &&
+                                   jobs[j].constraint.takes_extra_space() && result.text.starts_with(' ');
                 sink(i, {result.text.substr(strip ? 1 : 0),
                          result.finish,
                          result.prompt_tokens,
@@ -123,8 +123,12 @@ private:
         job.stop = format_.stop();
         job.stop.insert(job.stop.end(), request.stop.begin(), request.stop.end());
         if (!request.constraint.empty()) {
-            if (!trie_) trie_ = std::make_shared<const sampling::token_trie>(engine_->tokens());
-            job.constraint = sampling::make_constraint(*trie_, request.constraint, leads_with_space(request));
+            if (!trie_) {
+                trie_ = std::make_shared<const sampling::token_trie>(engine_->tokens());
+                grammars_ = std::make_shared<sampling::grammar_store>(*trie_);
+            }
+            job.constraint =
+                sampling::make_constraint(*trie_, request.constraint, leads_with_space(request), grammars_.get());
         }
         return job;
     }
@@ -188,7 +192,8 @@ private:
     text::any_chat_format format_;
     std::string identity_;
     std::function<bool()> keep_going_;
-    std::shared_ptr<const sampling::token_trie> trie_;  // of the vocabulary; made when a constraint first needs it
+    std::shared_ptr<const sampling::token_trie> trie_;   // of the vocabulary; made when a constraint first needs it
+    std::shared_ptr<sampling::grammar_store> grammars_;  // with that vocabulary
 };
 
 }  // namespace lab::infer

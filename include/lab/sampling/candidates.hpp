@@ -124,6 +124,33 @@ public:
             keep_if([&](const candidate& c) { return std::binary_search(ids.begin(), ids.end(), c.id); });
         }
     }
+    /// Leaves the tokens whose bits are set. Where most of a whole vocabulary stay, the others are marked as removed
+    /// instead of dropped, which costs less. count: of the bits that are set.
+    void keep_bits(std::span<const std::uint64_t> bits, std::size_t count) {
+        const auto whole = order_ == order::by_id && !empty() && items_.back().id == static_cast<token>(size()) - 1;
+        if (!whole || bits.size() * 64 < size()) {
+            keep_if([&](const candidate& c) {
+                const auto i = static_cast<std::size_t>(c.id);
+                return i / 64 < bits.size() && ((bits[i / 64] >> (i % 64)) & 1) != 0;
+            });
+            return;
+        }
+        const bool drop = count < size() / 2;
+        std::size_t kept = 0;
+        for (std::size_t base = 0; base < size(); base += 64) {
+            const std::uint64_t inside =
+                size() - base >= 64 ? ~std::uint64_t{0} : (std::uint64_t{1} << (size() - base)) - 1;
+            const std::uint64_t word = bits[base / 64];
+            for (std::uint64_t rest = (drop ? word : ~word) & inside; rest != 0; rest &= rest - 1) {
+                auto& item = items_[base + static_cast<std::size_t>(std::countr_zero(rest))];
+                if (drop)
+                    items_[kept++] = item;
+                else
+                    item.logit = removed_logit;
+            }
+        }
+        if (drop) items_.resize(kept);
+    }
     void drop_removed() {
         keep_if([](const candidate& c) { return c.logit > removed_logit; });
     }

@@ -77,6 +77,7 @@ public:
     [[nodiscard]] bool is_end(token id) const noexcept {
         return std::binary_search(end_tokens_.begin(), end_tokens_.end(), id);
     }
+    [[nodiscard]] std::size_t vocabulary_size() const noexcept { return offsets_.size() - 1; }
     [[nodiscard]] std::size_t node_count() const noexcept { return nodes_.size(); }
 
 private:

@@ -204,6 +204,7 @@ private:
 
     void constrain(json& body, const text::output_constraint& c) {
         if (c.empty()) return;
+        if (c.has_grammar()) return constrain_by_grammar(body, c);
         const bool choose = !c.choices.empty();
         switch (state_->options.dialect) {
             case http_dialect::llama_cpp:
@@ -228,6 +229,31 @@ private:
                 } else {
                     append_to_user(body, "Reply only with words copied from the text, nothing else.");
                 }
+        }
+    }
+
+    /// A pattern, schema or grammar as the server reads it. The members of a schema arrive in alphabetical order.
+    void constrain_by_grammar(json& body, const text::output_constraint& c) {
+        const bool vllm = state_->options.dialect == http_dialect::vllm;
+        const bool llama = state_->options.dialect == http_dialect::llama_cpp;
+        if (!c.grammar.empty() && (vllm || llama)) {
+            body[vllm ? "guided_grammar" : "grammar"] = c.grammar;
+            if (vllm) body["structured_outputs"] = {{"grammar", c.grammar}};
+        } else if (!c.regex.empty() && vllm) {
+            body["guided_regex"] = c.regex;
+            body["structured_outputs"] = {{"regex", c.regex}};
+        } else if (!c.json_schema.empty() && (vllm || llama)) {
+            body["response_format"] = {
+                {"type", "json_schema"},
+                {"json_schema",
+                 {{"name", "answer"}, {"strict", true}, {"schema", formats::parse_json(c.json_schema, "schema")}}}};
+        } else {
+            note("the server cannot constrain its output by this: the form was asked for in words");
+            if (!c.regex.empty())
+                append_to_user(body, "Reply only with text that matches this regular expression: " + c.regex);
+            if (!c.json_schema.empty())
+                append_to_user(body, "Reply only with JSON that is valid under this JSON Schema: " + c.json_schema);
+            if (!c.grammar.empty()) append_to_user(body, "Reply only with text of this GBNF grammar:\n" + c.grammar);
         }
     }
 

@@ -24,12 +24,17 @@ using formats::json;
 }
 
 [[nodiscard]] inline json to_json(const text::request& r) {
-    return {{"messages", to_json(r.messages)}, {"assistant_prefix", r.assistant_prefix},
-            {"max_tokens", r.max_tokens},      {"temperature", r.sampling.temperature},
-            {"top_k", r.sampling.top_k},       {"top_p", r.sampling.top_p},
-            {"min_p", r.sampling.min_p},       {"repetition_penalty", r.sampling.repetition_penalty},
-            {"seed", r.sampling.seed},         {"choices", r.constraint.choices},
-            {"span_of", r.constraint.span_of}, {"stop", r.stop}};
+    json value{{"messages", to_json(r.messages)}, {"assistant_prefix", r.assistant_prefix},
+               {"max_tokens", r.max_tokens},      {"temperature", r.sampling.temperature},
+               {"top_k", r.sampling.top_k},       {"top_p", r.sampling.top_p},
+               {"min_p", r.sampling.min_p},       {"repetition_penalty", r.sampling.repetition_penalty},
+               {"seed", r.sampling.seed},         {"choices", r.constraint.choices},
+               {"span_of", r.constraint.span_of}, {"stop", r.stop}};
+    // Only where they are used, so that journals written before there were grammars keep their keys.
+    if (!r.constraint.regex.empty()) value["regex"] = r.constraint.regex;
+    if (!r.constraint.json_schema.empty()) value["json_schema"] = r.constraint.json_schema;
+    if (!r.constraint.grammar.empty()) value["grammar"] = r.constraint.grammar;
+    return value;
 }
 
 [[nodiscard]] inline json to_json(const text::score_request& r) {

@@ -22,12 +22,19 @@ struct sampling_options {
     std::uint64_t seed = 0;
 };
 
-/// What the answer must look like. Empty members do not constrain.
+/// What the answer must look like. Empty members do not constrain; at most one kind may be given.
 struct output_constraint {
     std::vector<std::string> choices{};  // the answer is exactly one of these
     std::string span_of{};  // the answer is a substring of this text, beginning and ending at a word boundary
     std::size_t min_words = 1, max_words = 0;  // of a span; a maximum of 0 is no limit
-    [[nodiscard]] bool empty() const noexcept { return choices.empty() && span_of.empty(); }
+    std::string regex{};                       // the whole answer matches this pattern
+    std::string json_schema{};                 // the answer is JSON that this schema, itself JSON, allows; {} is any
+    std::string grammar{};                     // the answer follows this grammar in GBNF
+    /// Whether one of the three above is given.
+    [[nodiscard]] bool has_grammar() const noexcept {
+        return !regex.empty() || !json_schema.empty() || !grammar.empty();
+    }
+    [[nodiscard]] bool empty() const noexcept { return choices.empty() && span_of.empty() && !has_grammar(); }
 };
 
 struct request {

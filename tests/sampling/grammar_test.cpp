@@ -1,0 +1,304 @@
+#include "lab/sampling/grammar.hpp"
+
+#include <boost/test/unit_test.hpp>
+#include <chrono>
+#include <functional>
+
+#include "lab/core/file.hpp"
+#include "lab/core/rng.hpp"
+#include "lab/sampling/grammar/gbnf.hpp"
+#include "lab/sampling/grammar/json_schema.hpp"
+#include "lab/sampling/grammar/regex.hpp"
+#include "support/data.hpp"
+
+using namespace lab::sampling;
+
+namespace {
+
+std::string refusal(const std::function<void()>& f) {
+    try {
+        f();
+    } catch (const lab::config_error& e) {
+        return e.what();
+    } catch (const lab::format_error& e) {
+        return e.what();
+    }
+    return "accepted";
+}
+std::string gbnf_refusal(std::string_view text) {
+    return refusal([&] { (void)grammar_from_gbnf(text); });
+}
+std::string regex_refusal(std::string_view text) {
+    return refusal([&] { (void)grammar_from_regex(text); });
+}
+std::string schema_refusal(std::string_view text) {
+    return refusal([&] { (void)grammar_from_json_schema(text); });
+}
+void refused(const std::string& message, std::string_view part) {
+    BOOST_TEST(message.find(part) != std::string::npos, message << " lacks " << part);
+}
+void check(const grammar& g, const std::vector<std::string>& yes, const std::vector<std::string>& no) {
+    for (const auto& s : yes) BOOST_TEST(g.matches(s), "rejected: " << s);
+    for (const auto& s : no) BOOST_TEST(!g.matches(s), "accepted: " << s);
+}
+/// A random text of the grammar, or nothing when it grows too long.
+std::string random_text(const grammar& g, lab::counter_rng& rng) {
+    std::string out;
+    auto state = g.start();
+    while (out.size() < 400 && !(state.accepts && (state.stacks.empty() || rng.below(6) == 0))) {
+        std::vector<unsigned char> next;
+        for (const auto& stack : state.stacks)
+            for (const auto& e : g.states().bytes_of(g.states().states[stack.back()])) {
+                next.push_back(e.first);
+                next.push_back(static_cast<unsigned char>(e.first + rng.below(e.last - e.first + 1u)));
+            }
+        out += static_cast<char>(next[rng.below(next.size())]);
+        state = g.step(state, static_cast<unsigned char>(out.back()));
+    }
+    return state.accepts ? out : std::string();
+}
+
+}  // namespace
+
+BOOST_AUTO_TEST_SUITE(sampling_grammar)
+
+BOOST_AUTO_TEST_CASE(gbnf_as_llama_cpp_writes_it) {
+    check(
+        grammar_from_gbnf("# arithmetic\nroot ::= expr\nexpr ::= term ([-+*/] term)*\nterm ::= num | \"(\" expr \")\"\n"
+                          "num ::= [0-9]+ (\".\" [0-9]{1,2})?\n"),
+        {"1", "1+2*3", "(1+2)*3.25", "((7))"}, {"", "1+", "(1", "1.", "1.234", "a"});
+    check(grammar_from_gbnf(
+              "root ::= (\"\\\"\" [^\"\\\\\\x00-\\x1F]* \"\\\"\"\n  | \"\\u00e9\" | \"a\"{2} | \"b\"{2,} )\n"),
+          {"\"\"", "\"xé東😀\"", "é", "aa", "bbb"}, {"\"\n\"", "a", "aaa", "b", "\"\xc3\"", "\"\xed\xa0\x80\""});
+    check(grammar_from_gbnf("root ::= a b |\n  \"z\"\n  | \"y\"\na ::= \"a\" | \"\"\nb ::= .\r\n"),
+          {"ab", "q", "z", "y", "é"}, {"", "abc"});
+    check(grammar_from_gbnf("root ::= \"ab\"* \"c\"?"), {"", "abab", "c", "abc"}, {"aab", "cc"});
+    check(grammar_from_gbnf("root ::= [a^-] [^^]"), {"ab", "^a", "-a"}, {"b", "a^"});
+}
+
+BOOST_AUTO_TEST_CASE(json_in_gbnf) {
+    const auto g = grammar_from_gbnf(R"(root   ::= object
+value  ::= object | array | string | number | ("true" | "false" | "null") ws
+object ::=
+  "{" ws (
+            string ":" ws value
+    ("," ws string ":" ws value)*
+  )? "}" ws
+array  ::= "[" ws ( value ("," ws value)* )? "]" ws
+string ::=
+  "\"" (
+    [^"\\\x7F\x00-\x1F] |
+    "\\" (["\\bfnrt] | "u" [0-9a-fA-F]{4}) # escapes
+  )* "\"" ws
+number ::= ("-"? ([0-9] | [1-9] [0-9]{0,15})) ("." [0-9]+)? ([eE] [-+]? [0-9] [1-9]{0,15})? ws
+# Optional space: by convention, applied in this grammar after literal chars when allowed
+ws ::= | " " | "\n" [ \t]{0,20}
+)");
+    check(g, {"{}", R"({"a": [1, 2.5e3, {"b": null}], "c":"\u00e9\n"})"}, {"[]", "{\"a\"}", "{\"a\":01}"});
+}
+
+BOOST_AUTO_TEST_CASE(gbnf_refusals_say_where_and_what) {
+    refused(gbnf_refusal("root ::= a\na ::= \"x\" | a \"y\""), "grammar:2:1: rule 'a' is left-recursive");
+    refused(gbnf_refusal("root ::= n root | \"x\"\nn ::= \"\""), "'root' is left-recursive");
+    refused(gbnf_refusal("root ::= a\na ::= b\nb ::= a | \"c\""), "left-recursive");
+    refused(gbnf_refusal("root ::= x"), "grammar:1:10: rule 'x' is used but not defined");
+    refused(gbnf_refusal("root ::= \"a\" root"), "matches no finite text");
+    refused(gbnf_refusal("root ::= []"), "matches no finite text");
+    refused(gbnf_refusal("a ::= \"b\""), "there is no rule 'root'");
+    refused(gbnf_refusal(""), "there is no rule 'root'");
+    refused(gbnf_refusal("root ::= \"a"), "grammar:1:10: this literal has no closing quote");
+    refused(gbnf_refusal("root ::= (\"a\""), "this ( is not closed");
+    refused(gbnf_refusal("root ::= \"a\")"), "closes nothing");
+    refused(gbnf_refusal("root ::= [b-a]"), "backwards");
+    refused(gbnf_refusal("root ::= \"\\q\""), "unknown escape");
+    refused(gbnf_refusal("root ::= \"a\"{99999}"), "more than 10000 repetitions");
+    refused(gbnf_refusal("root ::= \"a\"{3,2}"), "cannot be");
+    refused(gbnf_refusal("root ::= * \"a\""), "nothing to repeat");
+    refused(gbnf_refusal("root ::= <[3]>"), "tokens are not supported");
+    refused(gbnf_refusal("root ::= \"a\"\nroot ::= \"b\""), "grammar:2:1: rule 'root' is defined twice");
+    refused(gbnf_refusal("root ::= \"\xff\""), "not UTF-8");
+    refused(gbnf_refusal("root ::= " + std::string(500, '(')), "nested deeper");
+    refused(gbnf_refusal("root ::= \"a\" x ::= \"b\""), "a rule begins here");
+}
+
+BOOST_AUTO_TEST_CASE(hostile_grammars_end_soon) {
+    std::string deep = "root ::= r0\n", doubling = "root ::= r0\n", wide = "root ::= ";
+    for (int i = 0; i < 3000; ++i) deep += "r" + std::to_string(i) + " ::= r" + std::to_string(i + 1) + "\n";
+    deep += "r3000 ::= \"x\"\n";
+    for (int i = 0; i < 40; ++i) {
+        const auto next = "r" + std::to_string(i + 1);
+        doubling += "r" + std::to_string(i) + " ::= " + next + " | " + next + " \"x\"\n";
+    }
+    doubling += "r40 ::= \"y\"\n";
+    for (int i = 0; i < 5000; ++i) wide += "\"word" + std::to_string(i) + "\" | ";
+    wide += "\"end\"";
+    const std::vector<std::string> hostile{deep,
+                                           doubling,
+                                           wide,
+                                           "root ::= ((((\"a\"{1000}){1000}){1000}){1000}){1000}",
+                                           "root ::= (((\"\"*)*)*)* \"a\"",
+                                           "root ::= (\"a\" | \"b\")* \"a\" (\"a\" | \"b\"){200}",
+                                           "root ::= (\"a\"? \"b\"? \"c\"?){9999}",
+                                           "root ::= ([a-é] | [b-東]){0,9999}",
+                                           "root ::= x \"}\" | \"y\"\nx ::= \"{\" root"};
+    for (const auto& text : hostile) {
+        const auto begin = std::chrono::steady_clock::now();
+        const auto outcome = refusal([&] {
+            const auto g = grammar_from_gbnf(text);
+            (void)g.matches(std::string(300, 'a') + "{{{");
+            (void)g.matches("yxxxxxxxxx");
+        });
+        const std::chrono::duration<double> time = std::chrono::steady_clock::now() - begin;
+        BOOST_TEST(time.count() < 20.0, text.substr(0, 60) << ": " << outcome);
+    }
+    // Cut and changed texts of a good grammar are refused or compiled, nothing else.
+    const std::string good = "root ::= (\"a\" | [b-z\\n]{2,3}) x* # c\nx ::= \"\\u00e9\" root? | .\n";
+    lab::counter_rng rng(3);
+    for (int i = 0; i < 3000; ++i) {
+        std::string text = good.substr(0, rng.below(good.size() + 1));
+        for (int k = 0; k < 2 && !text.empty(); ++k)
+            text[rng.below(text.size())] = "\"[](){}|*+?\\:=#\n^-,ax\xc3"[rng.below(22)];
+        (void)gbnf_refusal(text);
+        (void)regex_refusal(text);
+        (void)schema_refusal(text);
+    }
+}
+
+BOOST_AUTO_TEST_CASE(nesting_beyond_the_limit_is_not_begun) {
+    const auto g = grammar_from_gbnf("root ::= \"[\" root? \"]\"");
+    const auto nest = [](std::size_t n) { return std::string(n, '[') + std::string(n, ']'); };
+    BOOST_TEST(g.matches(nest(200)));
+    auto state = g.start();
+    std::size_t depth = 0;
+    for (; !state.dead() && depth < 10000; ++depth) {
+        const auto next = g.step(state, '[');
+        if (next.dead()) break;
+        state = next;
+    }
+    BOOST_TEST(depth < 1000u);
+    for (std::size_t i = 0; i < depth; ++i) state = g.step(state, ']');
+    BOOST_TEST(state.accepts);
+    const auto right = grammar_from_gbnf("root ::= \"a\" root | \"b\"");  // a tail call takes no stack
+    BOOST_TEST(right.matches(std::string(5000, 'a') + "b"));
+}
+
+BOOST_AUTO_TEST_CASE(patterns_match_what_pythons_re_matches) {
+    const auto golden =
+        lab::formats::parse_json(lab::read_file(lab::test::fixture("sampling/grammars.json")), "golden");
+    std::size_t matched = 0;
+    for (const auto& c : golden["regex"]) {
+        const auto pattern = c["pattern"].get<std::string>();
+        const auto g = grammar_from_regex(pattern);
+        for (const auto& s : c["strings"]) {
+            const auto text = s[0].get<std::string>();
+            BOOST_TEST(g.matches(text) == s[1].get<bool>(), pattern << " and " << text);
+            matched += s[1].get<bool>();
+        }
+    }
+    BOOST_TEST(matched > 100u);
+}
+
+BOOST_AUTO_TEST_CASE(regex_refusals_say_why) {
+    refused(regex_refusal("(a)\\1"), "regex:1:4: back-references are not supported");
+    refused(regex_refusal("a(?=b)"), "look-around is not supported");
+    refused(regex_refusal("(?<!b)a"), "look-around");
+    refused(regex_refusal("(?P<n>a)"), "named groups");
+    refused(regex_refusal("(?i)a"), "flags");
+    refused(regex_refusal("a*?"), "lazy");
+    refused(regex_refusal("a*+"), "possessive");
+    refused(regex_refusal("a\\b"), "word boundaries");
+    refused(regex_refusal("a^b"), "^ may stand only at the beginning");
+    refused(regex_refusal("a$b"), "$ may stand only at the end");
+    refused(regex_refusal("\\p{L}"), "properties");
+    refused(regex_refusal("[a"), "no closing bracket");
+    refused(regex_refusal("[z-a]"), "backwards");
+    refused(regex_refusal("(a"), "not closed");
+    refused(regex_refusal("a)"), "closes nothing");
+    refused(regex_refusal("*a"), "nothing to repeat");
+    refused(regex_refusal("a{x}"), "expected a number");
+    refused(regex_refusal("a\\"), "middle of an escape");
+}
+
+BOOST_AUTO_TEST_CASE(schemas_never_allow_what_jsonschema_finds_invalid) {
+    const auto golden =
+        lab::formats::parse_json(lab::read_file(lab::test::fixture("sampling/grammars.json")), "golden");
+    for (const auto& c : golden["schemas"]) {
+        const auto schema = c["schema"].get<std::string>();
+        const auto g = grammar_from_json_schema(schema);
+        std::size_t valid = 0, matched = 0;
+        for (const auto& t : c["texts"]) {
+            const auto text = t[0].get<std::string>();
+            const bool matches = g.matches(text);
+            valid += t[1].get<bool>();
+            matched += matches;
+            BOOST_TEST((!matches || t[1].get<bool>()), schema << " must not allow " << text);
+        }
+        BOOST_TEST(matched > 0u, schema);
+        BOOST_TEST(matched * 4 >= valid, schema << ": " << matched << " of " << valid);
+    }
+}
+
+BOOST_AUTO_TEST_CASE(schemas_by_hand) {
+    check(grammar_from_json_schema(R"({"type":"object","properties":{"z":{"type":"integer"},"a":{"type":"null"}},
+          "required":["z","a"]})"),
+          {R"({"z":1,"a":null})", R"({"z": -12, "a": null})"},
+          {R"({"a":null,"z":1})", R"({"z":1})", R"({"z":01,"a":null})", R"({ "z":1,"a":null})"});
+    for (const auto& [low, high] : {std::pair{-13, 217}, {0, 9}, {5, 5}, {-120, -7}, {99, 1001}, {-1, 0}}) {
+        const auto g = grammar_from_json_schema("{\"type\":\"integer\",\"minimum\":" + std::to_string(low) +
+                                                ",\"maximum\":" + std::to_string(high) + "}");
+        for (int i = -1500; i < 1500; ++i)
+            BOOST_TEST(g.matches(std::to_string(i)) == (i >= low && i <= high), low << ".." << high << ": " << i);
+    }
+    const auto any = grammar_of_json_objects();
+    check(any, {"{}", R"({"a": [1,2.5e-3,"\ud7ff😀",{"b":[]}], "c":false})"},
+          {"[]", "{", R"({"a":1,})", R"({"a":"\ud800"})"});
+    check(grammar_from_json_schema(R"({"type":"string","pattern":"^[\"\\\\\\n]x$"})"),
+          {R"("\"x")", R"("\\x")", R"("\nx")"}, {R"("x")", "\"\nx\""});
+    check(grammar_from_json_schema(R"({"type":"string","minLength":2,"maxLength":3})"), {R"("éé")", R"("a\n😀")"},
+          {R"("é")", R"("abcd")"});
+    check(grammar_from_json_schema(R"({"properties":{"ab":{"const":1}},"additionalProperties":{"const":2}})"),
+          {"{}", R"({"ab":1})", R"({"ab":1,"a":2,"abc":2})", R"({"b":2})"}, {R"({"ab":2})", R"({"a":2,"ab":2})"});
+}
+
+BOOST_AUTO_TEST_CASE(schema_refusals_name_keyword_and_place) {
+    refused(schema_refusal(R"({"properties":{"a/b":{"not":{}}}})"),
+            "schema#/properties/a~1b/not: this keyword is not supported");
+    refused(schema_refusal(R"({"typo":1})"), "schema#/typo: this keyword is not known");
+    refused(schema_refusal(R"({"type":"integer","minLength":1})"), "says nothing about type integer");
+    refused(schema_refusal(R"({"type":"object","required":["a"]})"), "'a' is not among the properties");
+    refused(schema_refusal(R"({"$ref":"http://x/y"})"), "outside this document");
+    refused(schema_refusal(R"({"$ref":"#/$defs/x"})"), "nothing at this place");
+    refused(schema_refusal(R"({"$ref":"#"})"), "matches no finite text");
+    refused(schema_refusal(R"({"type":"object","properties":{"a":{"$ref":"#"}},"required":["a"]})"),
+            "matches no finite text");
+    refused(schema_refusal(R"({"oneOf":[{"type":"integer"},{"type":"number"}]})"), "exclude each other");
+    refused(schema_refusal(R"({"type":"number","multipleOf":2})"), "#/multipleOf");
+    refused(schema_refusal(R"({"type":"integer","minimum":5,"maximum":4})"), "no integer lies between");
+    refused(schema_refusal(R"({"type":"string","format":"email"})"), "format is not supported");
+    refused(schema_refusal(R"({"type":"string","pattern":"(a)\\1"})"), "schema#/pattern:1:4: back-references");
+    refused(schema_refusal(R"({"enum":[]})"), "one or more");
+    refused(schema_refusal(R"({"anyOf":[{"type":"null"}],"type":"null"})"), "is not supported beside anyOf");
+    refused(schema_refusal(R"({"uniqueItems":true})"), "#/uniqueItems");
+    refused(schema_refusal("{"), "schema:1:");
+    refused(schema_refusal("false"), "allows nothing");
+}
+
+BOOST_AUTO_TEST_CASE(random_texts_are_accepted_and_those_of_schemas_parse) {
+    lab::counter_rng rng(9);
+    const auto golden =
+        lab::formats::parse_json(lab::read_file(lab::test::fixture("sampling/grammars.json")), "golden");
+    for (const auto& c : golden["schemas"]) {
+        const auto g = grammar_from_json_schema(c["schema"].get<std::string>());
+        std::size_t made = 0;
+        for (int i = 0; i < 60; ++i) {
+            const auto text = random_text(g, rng);
+            if (text.empty()) continue;
+            ++made;
+            BOOST_TEST(g.matches(text));
+            BOOST_TEST(lab::formats::json::accept(text), text);
+        }
+        BOOST_TEST(made > 0u);
+    }
+}
+
+BOOST_AUTO_TEST_SUITE_END()
