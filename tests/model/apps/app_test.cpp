@@ -184,7 +184,7 @@ BOOST_AUTO_TEST_CASE(wrong_calls_and_wrong_files_get_one_clear_line) {
     w.expect(w.model({"logits", "--model", w.gguf, "--tokens", "1,999", "--out", out}), 2, "token 999");
     w.expect(w.model({"logits", "--model", w.gguf, "--tokens", "", "--out", out}), 2, "empty");
     w.expect(w.model({"convert", w.gguf, out + ".safetensors"}), 2, "folder");
-    w.expect(w.model({"convert", w.gguf, out, "--type", "q4_k"}), 2, "q4_k");
+    w.expect(w.model({"convert", w.gguf, out, "--type", "q3_k"}), 1, "unknown weight format");
 
     w.expect(w.model({"info", absent}), 1, "absent.gguf");
     w.expect(w.model({"tokenize", "--model", absent, "--text", "x"}), 1, "absent.gguf");
