@@ -5,7 +5,6 @@
 #include <cxxopts.hpp>
 #include <filesystem>
 #include <iostream>
-#include <iterator>
 #include <numeric>
 #include <string>
 #include <string_view>
@@ -15,41 +14,25 @@
 #include "common/progress.hpp"
 #include "lab/core/quantize.hpp"
 #include "lab/core/version.hpp"
-#include "lab/eval/divergence.hpp"
-#include "lab/eval/perplexity.hpp"
-#include "lab/eval/window_scorer.hpp"
 #include "lab/formats/npy.hpp"
 #include "lab/nn/load.hpp"
 #include "lab/nn/save.hpp"
 #include "lab/tokenizer/load.hpp"
+#include "model/arguments.hpp"
 #include "model/describe.hpp"
+#include "model/measure.hpp"
 #include "model/options.hpp"
 
 namespace {
 
 using namespace lab;
-using apps::progress, apps::usage_error, formats::json;
+using apps::load, apps::progress, apps::read_input, apps::required, apps::style_of, apps::usage_error;
 
-std::string read_input(const cxxopts::ParseResult& args) {
-    if (args.count("text") + args.count("file") != 1) throw usage_error("give either --text or --file");
-    if (args.count("text") != 0) return args["text"].as<std::string>();
-    const auto path = args["file"].as<std::string>();
-    if (path != "-") return read_file(path);
-    return {std::istreambuf_iterator<char>(std::cin), {}};
-}
 /// "[1, 2, 3]" or "1,2,3".
 std::vector<token> parse_tokens(std::string text) {
     if (text.find('[') == text.npos) text = "[" + text + "]";
     return formats::value_as<std::vector<token>>(formats::parse_json(text, "token ids"), "token ids");
 }
-std::filesystem::path required(const cxxopts::ParseResult& args, const char* option) {
-    if (args.count(option) == 0) throw usage_error(std::string("--") + option + " is missing");
-    return args[option].as<std::string>();
-}
-progress::style style_of(const cxxopts::ParseResult& args) {
-    return args.count("quiet") + args.count("json") != 0 ? progress::style::quiet : progress::style::automatic;
-}
-
 int info(const cxxopts::ParseResult& args) {
     const auto& files = args.unmatched();
     if (files.size() != 1) throw usage_error("info needs one file or folder");
@@ -74,42 +57,6 @@ int tokenize(const cxxopts::ParseResult& args) {
                                                             .add_eos = args.count("eos") != 0,
                                                             .parse_special = args.count("parse-special") != 0}))
                   << '\n';
-    }
-    return 0;
-}
-
-nn::any_model load(const std::filesystem::path& path, const cxxopts::ParseResult& args) {
-    return nn::load_model(path, {.threads = args["threads"].as<std::size_t>(),
-                                 .compute = compute_from_name(args["compute"].as<std::string>())});
-}
-
-int perplexity(const cxxopts::ParseResult& args) {
-    const auto path = required(args, "model");
-    const auto text = read_input(args);
-    const auto tokenizer = tokenizer::load_tokenizer(path);
-    const auto tokens = tokenizer.encode(text, {.add_bos = tokenizer.adds_bos()});
-    eval::model_window_scorer scorer(load(path, args));
-    const auto context = args["ctx"].as<std::size_t>();
-    eval::perplexity_result result;
-    {
-        progress shown("perplexity", context == 0 ? 0 : tokens.size() / context, "windows", style_of(args));
-        result = eval::perplexity(scorer, tokens,
-                                  {.context = context,
-                                   .bos = tokenizer.adds_bos() ? tokenizer.bos() : no_token,
-                                   .progress = [&](std::size_t done, std::size_t) { shown.update(done); }});
-    }
-    if (args.count("json") != 0) {
-        std::cout << formats::to_text({{"perplexity", result.perplexity},
-                                       {"error", result.error},
-                                       {"mean_loss", result.mean_loss},
-                                       {"tokens", result.tokens},
-                                       {"windows", result.windows},
-                                       {"context", context}})
-                  << '\n';
-    } else {
-        std::printf("%zu tokens scored in %zu windows of %zu\nperplexity: %.4f +/- %.4f\n", result.tokens,
-                    result.windows, context, result.perplexity, result.error);
-        std::fflush(stdout);
     }
     return 0;
 }
@@ -176,49 +123,10 @@ int quantize(const cxxopts::ParseResult& args) {
     return 0;
 }
 
-int kl(const cxxopts::ParseResult& args) {
-    const auto path = required(args, "model"), original = required(args, "against");
-    const auto text = read_input(args);
-    const auto tokenizer = tokenizer::load_tokenizer(original);
-    const auto tokens = tokenizer.encode(text, {.add_bos = tokenizer.adds_bos()});
-    const auto context = args["ctx"].as<std::size_t>();
-    eval::divergence_result r;
-    {
-        progress shown("kl", context == 0 ? 0 : tokens.size() / context, "windows", style_of(args));
-        r = eval::divergence(load(original, args), load(path, args), tokens,
-                             {.context = context,
-                              .bos = tokenizer.adds_bos() ? tokenizer.bos() : no_token,
-                              .progress = [&](std::size_t done, std::size_t) { shown.update(done); }});
-    }
-    if (args.count("json") != 0) {
-        std::cout << formats::to_text({{"kl", r.kl},
-                                       {"kl_error", r.kl_error},
-                                       {"kl_median", r.kl_median},
-                                       {"kl_99", r.kl_99},
-                                       {"kl_most", r.kl_most},
-                                       {"same_top", r.same_top},
-                                       {"probability_rms", r.probability_rms},
-                                       {"perplexity", r.perplexity},
-                                       {"original_perplexity", r.original_perplexity},
-                                       {"tokens", r.tokens},
-                                       {"windows", r.windows}})
-                  << '\n';
-    } else {
-        std::printf(
-            "%zu predictions in %zu windows of %zu\nperplexity: %.4f, the original's %.4f\n"
-            "same likeliest token: %.2f %%\nchange of p(next token), root mean square: %.2f %%\n"
-            "KL: median %.5f, 99 %% below %.5f, most %.5f\nKL: %.5f +/- %.5f\n",
-            r.tokens, r.windows, context, r.perplexity, r.original_perplexity, 100 * r.same_top,
-            100 * r.probability_rms, r.kl_median, r.kl_99, r.kl_most, r.kl, r.kl_error);
-        std::fflush(stdout);
-    }
-    return 0;
-}
-
 int run(int argc, char** argv) {
     using run_command = int (*)(const cxxopts::ParseResult&);
     static constexpr std::array<run_command, apps::model_commands.size()> run_commands{
-        info, tokenize, perplexity, logits, quantize, kl, convert};
+        info, tokenize, apps::perplexity, logits, quantize, apps::kl, convert};
     const std::string_view name = argc > 1 ? argv[1] : "";
     if (name == "--help" || name == "-h" || name == "help") return std::cout << apps::model_overview, 0;
     if (name == "--version") return std::cout << "lab-model " << version << '\n', 0;

@@ -88,9 +88,8 @@ struct attention_options {
 ///   swiglu(gate [m, n], up [m, n], y [m, n])                                y = gate sigmoid(gate) up; may alias
 ///   swiglu_backward(dy, gate, up, dgate, dup)
 ///   add(x [m, dim], y [m, dim])                                             y += x
-///   cross_entropy(logits [m, vocab], targets [m], losses [m])               losses_i = -log
-///   softmax(logits_i)[target_i] cross_entropy_backward(logits [m, vocab], targets [m], scale)           in place:
-///   scale (softmax - one-hot)
+///   cross_entropy(logits [m, vocab], targets [m], losses [m])               -log softmax(logits_i)[target_i]
+///   cross_entropy_backward(logits [m, vocab], targets [m], scale)           in place: scale (softmax - one-hot)
 template <class B>
 concept backend = requires(const B& b, typename B::weight w, view<const typename B::scalar> in,
                            view<typename B::scalar> out, view<const typename B::scalar, 1> vector,

@@ -2,7 +2,6 @@
 // Both are contiguous; there are no strides and no lazy expressions. Rank is a compile-time number, sizes are data.
 #pragma once
 
-#include <sys/mman.h>
 #include <array>
 #include <cassert>
 #include <cstddef>
@@ -116,19 +115,6 @@ private:
     extents<Rank> shape_{};
 };
 
-/// Asks for large pages under memory that nobody has touched yet: reading gigabytes through small ones is a quarter
-/// slower. Only advice.
-inline void prefer_large_pages(void* memory, std::size_t bytes) noexcept {
-#if defined(MADV_HUGEPAGE)
-    constexpr std::uintptr_t page = std::uintptr_t{2} << 20;
-    const auto begin = (reinterpret_cast<std::uintptr_t>(memory) + page - 1) / page * page;
-    const auto end = (reinterpret_cast<std::uintptr_t>(memory) + bytes) / page * page;
-    if (begin < end) ::madvise(reinterpret_cast<void*>(begin), end - begin, MADV_HUGEPAGE);
-#else
-    static_cast<void>(memory), static_cast<void>(bytes);
-#endif
-}
-
 /// Cache-line aligned storage for trivially destructible elements; zero-initialised.
 template <class T>
 class aligned_buffer {
@@ -136,14 +122,12 @@ class aligned_buffer {
 
 public:
     static constexpr std::size_t alignment = 64;
-    static constexpr std::size_t large_bytes = std::size_t{4} << 20;
 
     aligned_buffer() = default;
     explicit aligned_buffer(std::size_t count) : size_(count) {
         const std::size_t bytes = checked_mul(count, sizeof(T));
         if (count == 0) return;
         data_.reset(static_cast<T*>(::operator new (bytes, std::align_val_t{alignment})));
-        if (bytes >= large_bytes) prefer_large_pages(data_.get(), bytes);
         std::uninitialized_value_construct_n(data_.get(), count);
     }
     [[nodiscard]] T* data() const noexcept { return data_.get(); }

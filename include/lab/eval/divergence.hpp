@@ -14,6 +14,7 @@
 
 #include "lab/core/error.hpp"
 #include "lab/eval/perplexity.hpp"
+#include "lab/kernels/loss.hpp"
 #include "lab/nn/any_model.hpp"
 #include "lab/nn/batch_builder.hpp"
 
@@ -34,17 +35,13 @@ struct prediction {
     double kl, p, q;  // p, q: of the token that came, under the original and the other
     bool same_top;
 };
-/// Softmax in double of two rows of logits over one vocabulary.
+/// Two rows of logits over one vocabulary.
 [[nodiscard]] inline prediction compare_predictions(std::span<const float> original, std::span<const float> other,
                                                     token came) {
-    const auto log_sum = [](std::span<const float> x, float top) {
-        double sum = 0;
-        for (const float v : x) sum += std::exp(static_cast<double>(v) - static_cast<double>(top));
-        return std::log(sum) + static_cast<double>(top);
-    };
+    using arch = kernels::arch::native;
+    const double a = kernels::log_sum_exp<arch>(original), b = kernels::log_sum_exp<arch>(other);
     const auto best = std::max_element(original.begin(), original.end()),
                best_other = std::max_element(other.begin(), other.end());
-    const double a = log_sum(original, *best), b = log_sum(other, *best_other);
     double kl = 0;
     for (std::size_t i = 0; i < original.size(); ++i) {
         const double log_p = static_cast<double>(original[i]) - a;
@@ -64,34 +61,25 @@ struct prediction {
     if (original.dims().vocab != other.dims().vocab)
         throw config_error("the models' vocabularies differ: " + std::to_string(original.dims().vocab) + " and " +
                            std::to_string(other.dims().vocab) + " tokens");
-    if (options.context < 4) throw config_error("divergence needs a context of at least 4 tokens");
-    std::size_t windows = tokens.size() / options.context;
-    if (windows == 0)
-        throw config_error("the text has " + std::to_string(tokens.size()) + " tokens, a window needs " +
-                           std::to_string(options.context) + " (give more text or a smaller context)");
-    if (options.max_windows != 0) windows = std::min(windows, options.max_windows);
-    const std::size_t first = options.context / 2, count = options.context - 1 - first;
     auto cache = original.make_cache(), other_cache = other.make_cache();
-    std::vector<std::uint32_t> rows(count);
-    std::iota(rows.begin(), rows.end(), static_cast<std::uint32_t>(first));
-    std::vector<detail::prediction> all(windows * count);
-    for (std::size_t w = 0; w < windows; ++w) {
-        const auto part = tokens.subspan(w * options.context, options.context);
-        std::vector<token> window(part.begin(), part.end());
-        if (options.bos != no_token) window[0] = options.bos;
+    std::vector<detail::prediction> all;
+    const auto compare = [&](std::span<const token> window, std::size_t first) {
+        std::vector<std::uint32_t> rows(window.size() - 1 - first);
+        std::iota(rows.begin(), rows.end(), static_cast<std::uint32_t>(first));
         nn::batch_builder batch;
-        batch.clear();
         batch.add(window);
         const nn::sequence_id a = cache.create(), b = other_cache.create();
         const auto p = original.forward(batch.get(), cache, std::span(&a, 1), rows);
         const auto q = other.forward(batch.get(), other_cache, std::span(&b, 1), rows);
-        original.pool().share_out(count, 1, [&](std::size_t begin, std::size_t end, std::size_t) {
+        const std::size_t before = all.size();
+        all.resize(before + rows.size());
+        original.pool().share_out(rows.size(), 1, [&](std::size_t begin, std::size_t end, std::size_t) {
             for (std::size_t r = begin; r < end; ++r)
-                all[w * count + r] = detail::compare_predictions(p.row(r), q.row(r), window[first + r + 1]);
+                all[before + r] = detail::compare_predictions(p.row(r), q.row(r), window[first + r + 1]);
         });
         cache.release(a), other_cache.release(b);
-        if (options.progress) options.progress(w + 1, windows);
-    }
+    };
+    const std::size_t windows = for_each_window(tokens, options, compare);
     divergence_result result{.tokens = all.size(), .windows = windows};
     const auto n = static_cast<double>(all.size());
     double squares = 0, loss = 0, original_loss = 0, changes = 0;

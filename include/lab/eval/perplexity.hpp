@@ -36,30 +36,40 @@ struct perplexity_result {
     std::size_t tokens = 0, windows = 0;   // scored
 };
 
-/// @throws config_error where the text is shorter than a window or windows are shorter than 4 tokens.
-template <WindowScorer Model>
-[[nodiscard]] perplexity_result perplexity(Model& model, std::span<const token> tokens,
-                                           const perplexity_options& options = {}) {
-    if (options.context < 4) throw config_error("perplexity needs a context of at least 4 tokens");
+/// Calls f(window, first) for the windows of `tokens` in order: what follows window[first] and later tokens is scored.
+/// Returns their number. @throws config_error where the text is shorter than a window or windows than 4 tokens.
+template <class F>
+std::size_t for_each_window(std::span<const token> tokens, const perplexity_options& options, F&& f) {
+    if (options.context < 4) throw config_error("windows need a context of at least 4 tokens");
     std::size_t windows = tokens.size() / options.context;
     if (windows == 0)
         throw config_error("the text has " + std::to_string(tokens.size()) + " tokens, a window needs " +
                            std::to_string(options.context) + " (give more text or a smaller context)");
-    if (options.max_windows != 0 && windows > options.max_windows) windows = options.max_windows;
-    double sum = 0, squares = 0;
-    perplexity_result result;
+    if (options.max_windows != 0) windows = std::min(windows, options.max_windows);
     for (std::size_t w = 0; w < windows; ++w) {
         const auto part = tokens.subspan(w * options.context, options.context);
         std::vector<token> window(part.begin(), part.end());
         if (options.bos != no_token) window[0] = options.bos;
-        for (const double loss : model.token_losses(window, options.context / 2)) {
-            sum += loss;
-            squares += loss * loss;
-            ++result.tokens;
-        }
-        ++result.windows;
+        f(std::span<const token>(window), options.context / 2);
         if (options.progress) options.progress(w + 1, windows);
     }
+    return windows;
+}
+
+/// @throws config_error where the text is shorter than a window or windows are shorter than 4 tokens.
+template <WindowScorer Model>
+[[nodiscard]] perplexity_result perplexity(Model& model, std::span<const token> tokens,
+                                           const perplexity_options& options = {}) {
+    double sum = 0, squares = 0;
+    perplexity_result result;
+    result.windows =
+        for_each_window(tokens, options, [&](std::span<const token> window, std::size_t first) {
+            for (const double loss : model.token_losses(window, first)) {
+                sum += loss;
+                squares += loss * loss;
+                ++result.tokens;
+            }
+        });
     const double n = static_cast<double>(result.tokens);
     result.mean_loss = sum / n;
     result.loss_error =

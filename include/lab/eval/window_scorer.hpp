@@ -1,26 +1,17 @@
-// The WindowScorer of any model in nn/: one forward pass per window, log-softmax in double.
+// The WindowScorer of any model in nn/: one forward pass per window.
 #pragma once
 
-#include <algorithm>
-#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <numeric>
 #include <span>
 #include <vector>
 
+#include "lab/kernels/loss.hpp"
 #include "lab/nn/any_model.hpp"
 #include "lab/nn/batch_builder.hpp"
 
 namespace lab::eval {
-
-/// -log softmax(logits)[target]
-[[nodiscard]] inline double token_loss(std::span<const float> logits, token target) {
-    const float top = *std::max_element(logits.begin(), logits.end());
-    double sum = 0;
-    for (const float x : logits) sum += std::exp(static_cast<double>(x) - static_cast<double>(top));
-    return std::log(sum) + static_cast<double>(top) - static_cast<double>(logits[static_cast<std::size_t>(target)]);
-}
 
 class model_window_scorer {
 public:
@@ -36,7 +27,9 @@ public:
         const view<const float> logits = model_.forward(batch.get(), cache_, std::span(&sequence, 1), rows);
         std::vector<double> losses(rows.size());
         model_.pool().parallel_for(rows.size(), 1, [&](std::size_t begin, std::size_t end, std::size_t) {
-            for (std::size_t r = begin; r < end; ++r) losses[r] = token_loss(logits.row(r), window[first + r + 1]);
+            for (std::size_t r = begin; r < end; ++r)
+                losses[r] = kernels::log_sum_exp<kernels::arch::native>(logits.row(r)) -
+                            static_cast<double>(logits(r, static_cast<std::size_t>(window[first + r + 1])));
         });
         cache_.release(sequence);
         return losses;

@@ -45,13 +45,6 @@ struct run_watch {
     std::function<bool()> keep_going;                                    // asked after each step; false ends the run
 };
 
-/// log(sum(exp(logits))), the sum in a fixed order.
-[[nodiscard]] inline double log_sum_exp(std::span<const float> logits) {
-    using arch = kernels::arch::native;
-    const float top = kernels::largest<arch>(logits.data(), logits.size());
-    return static_cast<double>(top) + std::log(kernels::sum_of_exponentials<arch>(logits.data(), logits.size(), top));
-}
-
 class engine {
 public:
     engine(nn::any_model model, tokenizer::tokenizer tokens, engine_options options = {})
@@ -331,7 +324,7 @@ private:
                 const std::size_t position = s.computed - s.fed + (rows_[r] - s.begin);
                 const auto row = logits.row(r);
                 s.result->log_probability +=
-                    static_cast<double>(row[static_cast<std::size_t>(s.known[position + 1])]) - log_sum_exp(row);
+                    static_cast<double>(row[static_cast<std::size_t>(s.known[position + 1])]) - kernels::log_sum_exp<kernels::arch::native>(row);
             }
             return;
         }
@@ -342,7 +335,7 @@ private:
             if (s.job->constraint) s.job->constraint.mask(scratch);
             s.job->sampler.apply(scratch, s.known);
             const token id = s.job->sampler.draw(scratch, s.known);
-            s.drawn.push_back({id, static_cast<double>(row[static_cast<std::size_t>(id)]) - log_sum_exp(row)});
+            s.drawn.push_back({id, static_cast<double>(row[static_cast<std::size_t>(id)]) - kernels::log_sum_exp<kernels::arch::native>(row)});
             s.known.push_back(id);
             if (tokenizer_.is_end_of_generation(id)) break;
             if (s.job->constraint) {

@@ -188,8 +188,6 @@ public:
         const std::size_t full = rows / full_height<Arch>, rest = rows % full_height<Arch>;
         return (full * full_height<Arch> + (rest == 0 ? 0 : height_for<Arch>(rest))) * row_words(kind, k);
     }
-    [[nodiscard]] operand kind() const { return kind_; }
-    [[nodiscard]] std::size_t rows() const { return rows_; }
     [[nodiscard]] std::size_t tiles() const { return (rows_ + full_height<Arch> - 1) / full_height<Arch>; }
     /// Tiles that together fit in a core's second-level cache beside a panel.
     [[nodiscard]] std::size_t tiles_at_once() const {

@@ -48,6 +48,13 @@ template <class Arch>
     return total;
 }
 
+/// log sum exp(x_j) of n > 0 floats.
+template <class Arch>
+[[nodiscard]] double log_sum_exp(std::span<const float> x) {
+    const float top = largest<Arch>(x.data(), x.size());
+    return static_cast<double>(top) + std::log(sum_of_exponentials<Arch>(x.data(), x.size(), top));
+}
+
 /// losses_i = log(sum exp(logits_i)) - logits_i[target_i]; 0 where the target is negative.
 template <class Arch>
 void cross_entropy(view<const float> logits, std::span<const token> targets, view<float, 1> losses, thread_pool& pool) {

@@ -2,6 +2,8 @@
 #pragma once
 
 #include <cstddef>
+#include <limits>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -73,6 +75,28 @@ public:
             if (value > 1000000) fail("the number is too large");
         }
         return value;
+    }
+
+    /// The bounds of a repetition that begins here: *, +, ?, {n}, {n,} or {n,m}, with `space()` between the parts of the
+    /// last three; without an upper one, the largest size_t. Nothing where none begins. @throws config_error
+    template <class Space>
+    std::optional<std::pair<std::size_t, std::size_t>> repetition(Space&& space) {
+        constexpr std::size_t unbounded = std::numeric_limits<std::size_t>::max();
+        if (take("*")) return {{0, unbounded}};
+        if (take("+")) return {{1, unbounded}};
+        if (take("?")) return {{0, 1}};
+        if (!take("{")) return std::nullopt;
+        space();
+        const std::size_t min = number();
+        std::size_t max = min;
+        space();
+        if (take(",")) {
+            space();
+            max = peek() == '}' ? unbounded : number();
+            space();
+        }
+        if (!take("}")) fail("expected } after the bounds of a repetition");
+        return {{min, max}};
     }
 
     /// "name:line:column"; columns count bytes.

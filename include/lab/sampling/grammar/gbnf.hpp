@@ -139,28 +139,13 @@ private:
             const auto before = in_;
             space(false);
             const std::size_t at = in_.position();
-            std::size_t min = 0, max = grammar_builder::unbounded;
-            if (in_.take("*")) {
-            } else if (in_.take("+")) {
-                min = 1;
-            } else if (in_.take("?")) {
-                max = 1;
-            } else if (in_.take("{")) {
-                space(false);
-                min = max = in_.number();
-                space(false);
-                if (in_.take(",")) {
-                    space(false);
-                    max = in_.peek() == '}' ? grammar_builder::unbounded : in_.number();
-                    space(false);
-                }
-                if (!in_.take("}")) in_.fail("expected } after the bounds of a repetition");
-            } else {
+            const auto bounds = in_.repetition([&] { space(false); });
+            if (!bounds) {
                 in_ = before;
                 return;
             }
             if (count >= out_.limits().nesting) in_.fail_at(at, "too many repetitions of repetitions");
-            parts.back() = out_.repeat(parts.back(), min, max, in_.place(at));
+            parts.back() = out_.repeat(parts.back(), bounds->first, bounds->second, in_.place(at));
         }
     }
     void literal(std::vector<expression>& parts) {

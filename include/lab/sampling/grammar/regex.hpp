@@ -104,23 +104,11 @@ private:
     }
     void quantifier(expression& part) {
         const std::size_t at = in_.position();
-        std::size_t min = 0, max = grammar_builder::unbounded;
-        if (in_.take("*")) {
-        } else if (in_.take("+")) {
-            min = 1;
-        } else if (in_.take("?")) {
-            max = 1;
-        } else if (in_.peek() == '{' && in_.peek(1) >= '0' && in_.peek(1) <= '9') {
-            in_.skip();
-            min = max = in_.number();
-            if (in_.take(",")) max = in_.peek() == '}' ? grammar_builder::unbounded : in_.number();
-            if (!in_.take("}")) in_.fail("expected } after the bounds of a repetition", "\\{ stands for {");
-        } else if (in_.peek() == '{') {
+        if (in_.peek() == '{' && (in_.peek(1) < '0' || in_.peek(1) > '9'))
             in_.fail("expected a number after {", "\\{ stands for {");
-        } else {
-            return;
-        }
-        part = out_->repeat(part, min, max, in_.place(at));
+        const auto bounds = in_.repetition([] {});
+        if (!bounds) return;
+        part = out_->repeat(part, bounds->first, bounds->second, in_.place(at));
         if (in_.peek() == '?')
             in_.fail("lazy quantifiers are not supported: a whole match needs none", "take the ? out");
         if (in_.peek() == '+') in_.fail("possessive quantifiers are not supported", "take the + out, or write (...)+");
