@@ -60,7 +60,7 @@ BOOST_AUTO_TEST_CASE(random_company_chunks_caches_and_threads_do_not_matter) {
     const auto tokens = test::byte_tokenizer();
     counter_rng rng(7);
     for (const dtype type : all_dtypes)
-        for (const dtype cache : {dtype::f16, dtype::f32, dtype::bf16}) {
+        for (const dtype cache : {dtype::f16, dtype::f32, dtype::bf16, dtype::q8_0}) {
             auto jobs = random_jobs(rng);
             std::vector<infer::generated> alone;
             for (const auto& job : jobs) {

@@ -20,8 +20,23 @@ struct member {
     std::size_t shared, first, length;
 };
 
-float rounded(float x, dtype type) {
-    return type == dtype::f16 ? to_float(to_f16(x)) : type == dtype::bf16 ? to_float(to_bf16(x)) : x;
+/// Rows of `dim` floats as a cache gives them back: q8_0 in groups of 32, the last of a row with zeros.
+void round_rows(std::vector<float>& x, std::size_t dim, dtype type) {
+    for (float& each : x) {
+        if (type == dtype::f16) each = to_float(to_f16(each));
+        if (type == dtype::bf16) each = to_float(to_bf16(each));
+    }
+    if (type != dtype::q8_0) return;
+    for (std::size_t at = 0; at < x.size(); at += dim)
+        for (std::size_t d = 0; d < dim; d += 32) {
+            const std::size_t count = std::min<std::size_t>(32, dim - d);
+            float group[32] = {}, decoded[32];
+            std::copy_n(&x[at + d], count, group);
+            std::byte encoded[34];
+            encode_block(format::q8_0{}, group, encoded);
+            format::q8_0::decode(encoded, decoded);
+            std::copy_n(decoded, count, &x[at + d]);
+        }
 }
 
 /// One problem, held twice: in a cache written by store_cached, and as rows.
@@ -30,7 +45,7 @@ public:
     setting(const shape& s, const std::vector<member>& members, dtype type)
         : shape_(s), options_{s.heads, s.kv_heads, s.dim, s.window, 0.25}, type_(type) {
         const kv_block_shape block{s.kv_heads, s.dim};
-        const std::size_t bytes = block.size() * (type == dtype::f32 ? 4 : 2);
+        const std::size_t bytes = block.bytes(type);
         first_block_.push_back(0);
         offsets_.push_back(0);
         for (std::size_t m = 0; m < members.size(); ++m) {
@@ -91,11 +106,13 @@ private:
         for (std::size_t t = 0; t < of.length; ++t)
             for (std::size_t i = 0; i < row; ++i) {
                 const bool shared = m != 0 && t < of.shared;
-                k.data()[t * row + i] = shared ? rows_[0].keys[t * row + i] : static_cast<float>(rng.normal());
-                v.data()[t * row + i] = shared ? rows_[0].values[t * row + i] : static_cast<float>(rng.normal());
-                rows.keys[t * row + i] = rounded(k.data()[t * row + i], type_);
-                rows.values[t * row + i] = rounded(v.data()[t * row + i], type_);
+                k.data()[t * row + i] = shared ? exact_[0].keys[t * row + i] : static_cast<float>(rng.normal());
+                v.data()[t * row + i] = shared ? exact_[0].values[t * row + i] : static_cast<float>(rng.normal());
+                rows.keys[t * row + i] = k.data()[t * row + i];
+                rows.values[t * row + i] = v.data()[t * row + i];
             }
+        exact_.push_back(rows);
+        round_rows(rows.keys, shape_.dim, type_), round_rows(rows.values, shape_.dim, type_);
         rows_.push_back(std::move(rows));
         // Written in two calls, cut at an odd place.
         thread_pool pool(2);
@@ -123,7 +140,7 @@ private:
     std::vector<std::uint32_t> first_block_, offsets_;
     std::vector<std::int32_t> positions_;
     std::vector<token> tokens_;
-    std::vector<row_store> rows_;
+    std::vector<row_store> exact_, rows_;  // as given, and as the cache holds them
 };
 
 const shape shapes[] = {{6, 2, 64, 0}, {4, 4, 20, 0}, {3, 1, 32, 70}, {9, 3, 64, 0}, {2, 1, 80, 130}};
@@ -144,7 +161,7 @@ std::vector<std::vector<member>> batches() {
 }  // namespace
 
 BOOST_AUTO_TEST_CASE(the_same_bits_as_over_rows_on_any_number_of_threads) {
-    for (const dtype type : {dtype::f32, dtype::f16, dtype::bf16})
+    for (const dtype type : {dtype::f32, dtype::f16, dtype::bf16, dtype::q8_0})
         for (const auto& s : shapes)
             for (const auto& members : batches()) {
                 const setting problem(s, members, type);

@@ -71,11 +71,12 @@ BOOST_AUTO_TEST_CASE(a_fork_shares_until_someone_writes) {
     BOOST_CHECK_THROW(static_cast<void>(kv.fork(b, 0)), config_error);
 }
 
-BOOST_AUTO_TEST_CASE(elements_can_be_halves) {
+BOOST_AUTO_TEST_CASE(elements_can_be_halves_or_bytes) {
     const cache whole(2, 2, 32, 0);
     for (const dtype type : {dtype::f16, dtype::bf16})
         BOOST_TEST(cache(2, 2, 32, 0, {.type = type}).block_bytes() == whole.block_bytes() / 2);
-    BOOST_CHECK_THROW(cache(2, 2, 32, 0, {.type = dtype::q8_0}), config_error);
+    BOOST_TEST(cache(2, 2, 32, 0, {.type = dtype::q8_0}).block_bytes() == whole.block_bytes() / 128 * 34);
+    BOOST_CHECK_THROW(cache(2, 2, 32, 0, {.type = dtype::q4_0}), config_error);
     BOOST_CHECK_THROW(nn::kv_cache<double>(2, 2, 32, 0, {.type = dtype::f16}), config_error);
 }
 

@@ -35,7 +35,9 @@ struct kv_sequence {
 };
 
 /// The elements of one layer in a block of a cache: keys [kv_heads, head_dim, 64], turned so that a register holds one
-/// dimension of many positions, then values [kv_heads, 64, padded head_dim], zeros beyond head_dim.
+/// dimension of many positions, then values [kv_heads, 64, padded head_dim], zeros beyond head_dim. In q8_0, elements
+/// are levels of 8 bits, and after them come the scales in f16, one for each 32 dimensions of a position (fewer in the
+/// last group): of keys [kv_heads, groups, 64], of values [kv_heads, 64, groups].
 struct kv_block_shape {
     std::size_t kv_heads, head_dim;
 
@@ -48,6 +50,19 @@ struct kv_block_shape {
         return keys(kv_heads) + head * kv_block_size * padded();
     }
     [[nodiscard]] constexpr std::size_t size() const noexcept { return values(kv_heads); }
+    /// Of q8_0, the same of the scales, in scales.
+    [[nodiscard]] constexpr std::size_t groups() const noexcept { return (head_dim + 31) / 32; }
+    [[nodiscard]] constexpr std::size_t key_scales(std::size_t head) const noexcept {
+        return head * groups() * kv_block_size;
+    }
+    [[nodiscard]] constexpr std::size_t value_scales(std::size_t head) const noexcept {
+        return key_scales(kv_heads + head);
+    }
+    /// Bytes of it all, where an element of f32 takes `scalar` bytes.
+    [[nodiscard]] constexpr std::size_t bytes(dtype type, std::size_t scalar = 4) const noexcept {
+        if (type == dtype::q8_0) return size() + 2 * value_scales(kv_heads);
+        return size() * (type == dtype::f32 ? scalar : 2);
+    }
 };
 
 /// One layer of a cache as the sequences of a batch see it. Sequence s has blocks [first_block[s], first_block[s + 1])
@@ -57,7 +72,11 @@ struct cached_layer {
     std::span<std::byte* const> blocks;
     std::span<const std::uint32_t> first_block;  // [sequences + 1]
     std::size_t offset = 0;
-    dtype type = dtype::f32;  // of the elements: f32 (or the backend's scalar, where that is another), f16 or bf16
+    dtype type = dtype::f32;  // of the elements: f32 (or the backend's scalar), f16, bf16 or q8_0
+
+    [[nodiscard]] std::byte* block(std::size_t sequence, std::size_t b) const noexcept {
+        return blocks[first_block[sequence] + b];
+    }
 };
 
 }  // namespace lab

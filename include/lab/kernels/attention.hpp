@@ -18,6 +18,7 @@
 #include "lab/core/backend.hpp"
 #include "lab/core/thread_pool.hpp"
 #include "lab/kernels/attention_tiles.hpp"
+#include "lab/kernels/cached_q8.hpp"
 #include "lab/kernels/rows.hpp"
 #include "lab/kernels/scratch.hpp"
 
@@ -55,16 +56,13 @@ struct cached_rows {
     const cached_layer* layer;
     kv_block_shape shape;
 
-    [[nodiscard]] const std::byte* block(std::size_t s, std::size_t b) const {
-        return layer->blocks[layer->first_block[s] + b];
-    }
-    [[nodiscard]] const void* id(std::size_t s, std::size_t b) const { return block(s, b); }
+    [[nodiscard]] const void* id(std::size_t s, std::size_t b) const { return layer->block(s, b); }
     [[nodiscard]] const T* keys(std::size_t s, std::size_t b, std::size_t head, float*) const {
-        return reinterpret_cast<const T*>(block(s, b) + layer->offset) + shape.keys(head);
+        return reinterpret_cast<const T*>(layer->block(s, b) + layer->offset) + shape.keys(head);
     }
     [[nodiscard]] std::pair<const T*, std::size_t> values(std::size_t s, std::size_t b, std::size_t head,
                                                           float*) const {
-        return {reinterpret_cast<const T*>(block(s, b) + layer->offset) + shape.values(head), shape.padded()};
+        return {reinterpret_cast<const T*>(layer->block(s, b) + layer->offset) + shape.values(head), shape.padded()};
     }
 };
 
@@ -319,7 +317,7 @@ private:
     std::size_t tiles_ = 0;
 };
 
-/// Calls f(T{}) for the element type of a cache.
+/// Calls f(T{}) for the element type of a cache that holds numbers as they are.
 template <class F>
 void visit_elements(dtype type, F&& f) {
     if (type == dtype::f16) return f(f16{});
@@ -344,10 +342,12 @@ template <class Arch>
 void attention(view<const float, 3> q, const ragged_batch& batch, const cached_layer& layer, const attention_options& o,
                view<float, 3> y, thread_pool& pool) {
     assert(q.shape() == y.shape() && q.extent(1) == o.heads && q.extent(2) == o.head_dim && o.heads % o.kv_heads == 0);
-    detail::visit_elements(layer.type, [&]<class T>(T) {
-        const detail::cached_rows<T> source{&layer, {o.kv_heads, o.head_dim}};
-        detail::tiled_attention<Arch, detail::cached_rows<T>>(q.data(), batch, source, o, y.data(), pool).run();
-    });
+    const auto attend = [&]<class Source>(const Source& source) {
+        detail::tiled_attention<Arch, Source>(q.data(), batch, source, o, y.data(), pool).run();
+    };
+    const kv_block_shape shape{o.kv_heads, o.head_dim};
+    if (layer.type == dtype::q8_0) return attend(detail::q8_rows<Arch>{&layer, shape});
+    detail::visit_elements(layer.type, [&]<class T>(T) { attend(detail::cached_rows<T>{&layer, shape}); });
 }
 
 /// Puts the keys and values [m, kv_heads, head_dim] of a batch into their places in a cache.
@@ -363,22 +363,30 @@ void store_cached(view<const float, 3> k, view<const float, 3> v, const ragged_b
             homes[i] =
                 layer.blocks[layer.first_block[s] + static_cast<std::size_t>(batch.positions[i]) / kv_block_size] +
                 layer.offset;
-    detail::visit_elements(layer.type, [&]<class T>(T) {
-        // Head by head: threads seldom share a line of keys.
+    // Head by head: threads seldom share a line of keys. store(block, head, position in it, row of the batch)
+    const auto each = [&](auto store) {
         pool.parallel_for(shape.kv_heads * m, 16, [&](std::size_t begin, std::size_t end, std::size_t) {
             for (std::size_t j = begin; j < end; ++j) {
-                const std::size_t head = j / m, i = j % m;
-                const std::size_t t = static_cast<std::size_t>(batch.positions[i]) % kv_block_size;
-                T* block = reinterpret_cast<T*>(homes[i]);
-                T *keys = block + shape.keys(head) + t, *values = block + shape.values(head) + t * shape.padded();
-                const float *from_k = &k(i, head, 0), *from_v = &v(i, head, 0);
-                for_each_vector(dim, [&](std::size_t d, auto n) {
-                    T turned[16];
-                    detail::store_elements<Arch>(get<Arch>(from_k + d, n), turned);
-                    for (std::size_t e = 0; e < n; ++e) keys[(d + e) * kv_block_size] = turned[e];
-                    detail::store_elements<Arch>(get<Arch>(from_v + d, n), values + d);  // zeros beyond dim
-                });
+                const std::size_t i = j % m;
+                store(homes[i], j / m, static_cast<std::size_t>(batch.positions[i]) % kv_block_size, i);
             }
+        });
+    };
+    if (layer.type == dtype::q8_0)
+        return each([&](std::byte* block, std::size_t head, std::size_t t, std::size_t i) {
+            detail::store_q8(block, shape, head, t, &k(i, head, 0), &v(i, head, 0));
+        });
+    detail::visit_elements(layer.type, [&]<class T>(T) {
+        each([&](std::byte* memory, std::size_t head, std::size_t t, std::size_t i) {
+            T* block = reinterpret_cast<T*>(memory);
+            T *keys = block + shape.keys(head) + t, *values = block + shape.values(head) + t * shape.padded();
+            const float *from_k = &k(i, head, 0), *from_v = &v(i, head, 0);
+            for_each_vector(dim, [&](std::size_t d, auto n) {
+                T turned[16];
+                detail::store_elements<Arch>(get<Arch>(from_k + d, n), turned);
+                for (std::size_t e = 0; e < n; ++e) keys[(d + e) * kv_block_size] = turned[e];
+                detail::store_elements<Arch>(get<Arch>(from_v + d, n), values + d);  // zeros beyond dim
+            });
         });
     });
 }

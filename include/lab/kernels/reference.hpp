@@ -112,7 +112,6 @@ public:
             }
         });
     }
-    /// dv_t += p_t dy; dp_t = dy . v_t; softmax: ds_t = p_t (dp_t - sum p dp); dq = scale sum ds_t k_t;
     /// The same over a cache, whose elements are T: its blocks are first turned into rows.
     void attention(view<const T, 3> q, const ragged_batch& batch, const cached_layer& layer, const attention_options& o,
                    view<T, 3> y) const {
@@ -156,6 +155,7 @@ public:
                     }
             }
     }
+    /// dv_t += p_t dy; dp_t = dy . v_t; softmax: ds_t = p_t (dp_t - sum p dp); dq = scale sum ds_t k_t;
     /// dk_t += scale ds_t q. Keys and values before the batch get gradients too, where their blocks are given.
     void attention_backward(view<const T, 3> dy, view<const T, 3> q, const ragged_batch& batch,
                             std::span<const kv_sequence<const T>> kv, const attention_options& o, view<T, 3> dq,

@@ -13,7 +13,7 @@ enum class purpose {
     packed_a,
     packed_b,
     decoded,
-    row,
+    scales,
     scores,
     queries,
     keys,

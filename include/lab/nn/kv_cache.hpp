@@ -24,7 +24,7 @@ using sequence_id = std::uint32_t;
 
 struct kv_cache_options {
     std::size_t max_bytes = std::size_t{1} << 30;  // bound of all blocks together; memory is taken as it is needed
-    dtype type = dtype::f32;                       // of the elements: f32, f16 or bf16
+    dtype type = dtype::f32;                       // of the elements: f32, f16, bf16 or q8_0
 };
 
 template <class S>
@@ -35,12 +35,14 @@ public:
     kv_cache(std::size_t layers, std::size_t kv_heads, std::size_t head_dim, std::size_t window,
              kv_cache_options options = {})
         : layers_(layers), window_(window), type_(options.type) {
-        if (type_ != dtype::f32 && !(std::is_same_v<S, float> && (type_ == dtype::f16 || type_ == dtype::bf16)))
-            throw config_error(explain("kv cache", "cannot hold " + std::string(name_of(type_)), "f32, f16 or bf16"));
-        const std::size_t element = type_ == dtype::f32 ? sizeof(S) : 2;
+        const bool smaller = type_ == dtype::f16 || type_ == dtype::bf16 || type_ == dtype::q8_0;
+        if (type_ != dtype::f32 && !(std::is_same_v<S, float> && smaller))
+            throw config_error(
+                explain("kv cache", "cannot hold " + std::string(name_of(type_)), "f32, f16, bf16 or q8_0"));
         const kv_block_shape shape{kv_heads, head_dim};
-        static_cast<void>(checked_mul(kv_block_size, checked_mul(kv_heads, checked_mul(2, shape.padded()))));
-        layer_bytes_ = checked_mul(shape.size(), element);
+        static_cast<void>(
+            checked_mul(checked_mul(kv_block_size, sizeof(S)), checked_mul(kv_heads, checked_mul(2, shape.padded()))));
+        layer_bytes_ = shape.bytes(type_, sizeof(S));
         block_bytes_ = checked_mul(layers_, layer_bytes_);
         if (block_bytes_ == 0) throw config_error(explain("kv cache", "it needs layers, heads and a dimension"));
         max_blocks_ = options.max_bytes / block_bytes_;

@@ -96,9 +96,9 @@ void attention(const native_cpu& cpu, recorder& record) {
     record(y), record(dq);
     for (const auto& g : gradients) record(g);
 
-    for (const dtype type : {dtype::f32, dtype::f16, dtype::bf16}) {
+    for (const dtype type : {dtype::f32, dtype::f16, dtype::bf16, dtype::q8_0}) {
         std::vector<std::vector<std::byte>> memory(blocks,
-                                                   std::vector<std::byte>(4 * kv_block_shape{kv_heads, dim}.size()));
+                                                   std::vector<std::byte>(kv_block_shape{kv_heads, dim}.bytes(type)));
         std::vector<std::byte*> cached;
         for (auto& block : memory) cached.push_back(block.data());
         const std::uint32_t first_block[] = {0, blocks};
