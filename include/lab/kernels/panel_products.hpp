@@ -267,7 +267,8 @@ void panel_products(view<const float> x, std::span<const product<matrix_view, fl
     const tiled_activations<Arch> tiles(
         kind, m, k, scratch<purpose::packed_a, std::uint32_t>(tiled_activations<Arch>::words_needed(kind, m, k)));
     tiles.fill(x, pool);
-    pool.share_out(total, 4, [&](std::size_t begin, std::size_t end, std::size_t) {
+    // Parts as small as the kernels like them: 36 panels in fours would leave one of two threads idle for a tenth.
+    pool.share_out(total, m >= full_height<Arch> ? 1 : detail::panels_at_once<Arch>(tiles.height(0)), [&](std::size_t begin, std::size_t end, std::size_t) {
         std::size_t first = 0;
         for (const auto& each : list) {
             const std::size_t count = panels_of(each.w);

@@ -3,6 +3,7 @@
 // A row's logits depend on its sequence alone, bit for bit. Training lives in training.hpp.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -88,12 +89,11 @@ public:
 
         const auto& d = dims_;
         const std::size_t m = batch.size(), q_dim = d.heads * d.head_dim, kv_dim = d.kv_heads * d.head_dim;
-        const auto x = x_.matrix(m, d.dim), n = n_.matrix(m, d.dim);
-        const auto q = q_.matrix(m, q_dim), a = a_.matrix(m, q_dim), k = k_.matrix(m, kv_dim), v = v_.matrix(m, kv_dim);
-        const auto q_heads = q.template reshape<3>({m, d.heads, d.head_dim}),
-                   a_heads = a.template reshape<3>({m, d.heads, d.head_dim});
+        const auto q = q_.matrix(m, q_dim), k = k_.matrix(m, kv_dim), v = v_.matrix(m, kv_dim);
+        const auto q_heads = q.template reshape<3>({m, d.heads, d.head_dim});
         const auto k_heads = k.template reshape<3>({m, d.kv_heads, d.head_dim}),
                    v_heads = v.template reshape<3>({m, d.kv_heads, d.head_dim});
+        auto x = x_.matrix(m, d.dim), n = n_.matrix(m, d.dim), y = y_.matrix(m, d.dim), a = a_.matrix(m, q_dim);
         point_blocks(kv, sequences);
 
         backend_.embed(batch.tokens, weights_.embedding, x);
@@ -105,21 +105,25 @@ public:
             backend_.rope(k_heads, batch.positions, rope());
             const cached_layer layer{blocks_, first_block_, kv.layer_offset(l), kv.type()};
             backend_.store_cached(k_heads, v_heads, batch, layer);
-            backend_.attention(q_heads, batch, layer, attention(), a_heads);
+            backend_.attention(q_heads, batch, layer, attention(), a.template reshape<3>({m, d.heads, d.head_dim}));
+            if (l + 1 == d.layers) {  // from here on, the wanted rows alone
+                const std::size_t r = rows.size();
+                a = gather(a, rows, q_.matrix(r, q_dim));
+                x = gather(x, rows, y_.matrix(r, d.dim));
+                n = n_.matrix(r, d.dim), y = x_.matrix(r, d.dim);
+            }
             backend_.matmul(a, w.output, n);
             backend_.add(n, x);
             Architecture::norm::forward(backend_, d, view<const scalar>(x), w.ffn_norm, n);
-            Architecture::ffn::forward(backend_, d, w.ffn, view<const scalar>(n), y_.matrix(m, d.dim), ffn_);
-            backend_.add(y_.matrix(m, d.dim), x);
+            Architecture::ffn::forward(backend_, d, w.ffn, view<const scalar>(n), y, ffn_);
+            backend_.add(y, x);
         }
         if (attention().window != 0)
             for (const auto id : sequences) kv.drop_outside_window(id);
 
-        const auto chosen = y_.matrix(rows.size(), d.dim), normed = n_.matrix(rows.size(), d.dim);
-        for (std::size_t r = 0; r < rows.size(); ++r) std::copy_n(x.row(rows[r]).data(), d.dim, chosen.row(r).data());
         const auto logits = logits_.matrix(rows.size(), d.vocab);
-        Architecture::norm::forward(backend_, d, view<const scalar>(chosen), weights_.norm, normed);
-        backend_.matmul(normed, weights_.head, logits);
+        Architecture::norm::forward(backend_, d, view<const scalar>(x), weights_.norm, n);
+        backend_.matmul(n, weights_.head, logits);
         return logits;
     }
 
@@ -147,6 +151,11 @@ private:
                 "release sequences or raise max_bytes"));
         for (std::size_t s = 0; s < sequences.size(); ++s)
             kv.extend(sequences[s], batch.seq_offsets[s + 1] - batch.seq_offsets[s]);
+    }
+    static view<scalar> gather(view<scalar> from, std::span<const std::uint32_t> rows, view<scalar> to) {
+        for (std::size_t r = 0; r < rows.size(); ++r)
+            std::copy_n(from.row(rows[r]).data(), to.extent(1), to.row(r).data());
+        return to;
     }
     /// Fills the table of the batch's blocks.
     void point_blocks(cache& kv, std::span<const sequence_id> sequences) {
