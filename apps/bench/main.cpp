@@ -51,7 +51,7 @@ int run(int argc, char** argv) {
             for (const auto threads : o.threads)
                 for (const auto& compute : o.compute) {
                     status.show("loading " + choice.name);
-                    subject s = make_subject(choice, threads, compute);
+                    subject s = make_subject(choice, threads, compute, o.profile);
                     auto& pool = s.model.pool();
                     if (o.limits) {
                         status.show("measuring the machine's limits");

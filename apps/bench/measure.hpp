@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <ctime>
 #include <fstream>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -14,6 +15,7 @@
 
 #include "bench/models.hpp"
 #include "bench/output.hpp"
+#include "bench/profile.hpp"
 #include "bench/runner.hpp"
 #include "lab/core/version.hpp"
 #include "lab/kernels/arch.hpp"
@@ -22,6 +24,7 @@ namespace lab::apps {
 
 /// A loaded model and what is the same in all its rows.
 struct subject {
+    std::shared_ptr<op_profile> profile;  // where wanted
     nn::any_model model;
     model_work work;
     std::string compute;
@@ -31,11 +34,6 @@ struct subject {
     [[nodiscard]] std::string title() const { return work.type + (compute == "native" ? "" : " in " + compute); }
 };
 
-[[nodiscard]] inline std::string text_of(const char* format, double value) {
-    char text[64];
-    std::snprintf(text, sizeof text, format, value);
-    return text;
-}
 [[nodiscard]] inline std::string utc_now() {
     const std::time_t now = std::time(nullptr);
     std::tm fields{};
@@ -50,10 +48,12 @@ struct subject {
     return "unknown";
 }
 
-[[nodiscard]] inline subject make_subject(const model_choice& choice, std::size_t threads, const std::string& compute) {
+[[nodiscard]] inline subject make_subject(const model_choice& choice, std::size_t threads, const std::string& compute,
+                                          bool profiled) {
     const auto precision = compute_from_name(compute);
     subject s;
-    s.model = load(choice, threads, precision);
+    if (profiled) s.profile = std::make_shared<op_profile>();
+    s.model = load(choice, threads, precision, s.profile.get());
     s.work = work_of(s.model, precision);
     s.compute = compute;
     s.fields = {{"build_version", version},
@@ -124,7 +124,10 @@ inline std::vector<double> run_test(const subject& s, const speed_test& t, const
             run.generate(sequence, t.generate);
         });
         run.cache().release(sequence);
-        if (i != 0) seconds.push_back(taken);
+        if (i != 0)
+            seconds.push_back(taken);
+        else if (s.profile)
+            (void)s.profile->take();
     }
     status.show("");
     return seconds;
@@ -171,7 +174,12 @@ inline void speed_row(const subject& s, const speed_test& t, const status_line& 
     }
     fields["samples_ns"] = std::vector<std::int64_t>(nanoseconds.begin(), nanoseconds.end());
     fields["samples_ts"] = rates;
+    const auto where = s.profile ? s.profile->take() : op_times{};
+    double spent = 0;
+    for (const double ns : nanoseconds) spent += ns / 1e9;
+    if (s.profile) fields["profile"] = profile_fields(where);
     out.row(fields, cells);
+    if (s.profile) out.note(profile_text(where, spent));
 }
 
 /// A row of llama-batched-bench.
@@ -192,6 +200,7 @@ inline std::pair<double, double> run_test(const subject& s, const batched_test& 
     run.prefill(warm, 16);
     run.generate(warm[0], 1);
     run.cache().release(warm[0]);
+    if (s.profile) (void)s.profile->take();
     const double prompts = seconds_of([&] {
         all[0] = run.cache().create();
         for (std::size_t i = 1; !t.shared && i < all.size(); ++i) all[i] = run.cache().create();
@@ -252,7 +261,10 @@ inline void batched_row(const subject& s, const batched_test& t, std::size_t con
         cells.push_back({"PP of the limit", share_text(pp), 24});
         cells.push_back({"TG of the limit", share_text(tg), 24});
     }
+    const auto where = s.profile ? s.profile->take() : op_times{};
+    if (s.profile) fields["profile"] = profile_fields(where);
     out.row(fields, cells);
+    if (s.profile) out.note(profile_text(where, t_all));
 }
 
 }  // namespace lab::apps

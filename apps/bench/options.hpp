@@ -32,6 +32,7 @@ Options take comma lists; each combination is a row. Without a file, --shape mea
   lab-bench --shape granite-7b --type q4_0 -p 64 -n 16 -r 2 -d 0,4096
   lab-bench --shape dim=512,layers=8,heads=8,hidden=1536,vocab=32000 --type q8_0,q6_k -o json
   lab-bench batched -m model.gguf -npp 256 -ntg 64 -npl 1,8,32 -pps
+  lab-bench -m model.gguf -p 0 -n 64 -d 4096 --profile
 
 pp512 is a prompt of 512 tokens, tg128 the generation of 128, "@ d4096" with 4096 tokens in the cache before. Beside
 each figure stands its share of a measured limit of this machine: a prompt's of the multiply-adds that it can do, a
@@ -45,7 +46,7 @@ struct bench_options {
     std::vector<std::size_t> prompts, generations, depths, batches, threads, parallel;
     std::vector<std::string> compute, cache_types;
     std::size_t repetitions = 0, context = 0;
-    bool batched = false, shared_prompt = false, limits = true;
+    bool batched = false, shared_prompt = false, limits = true, profile = false;
 
     /// Every combination of -b and --cache-type.
     [[nodiscard]] std::vector<call_options> calls() const {
@@ -77,7 +78,7 @@ struct bench_options {
         cxxopts::value(o.shapes))("type", "weight format of a shape", cxxopts::value(o.types)->default_value("q4_0"))(
         "t,threads", "0: one per processor", counts(o.threads, "0"))("b,batch-size", "tokens of one model call",
                                                                      counts(o.batches, "512"))(
-        "ctk,cache-type", "of the cached keys and values: f16, bf16, f32",
+        "ctk,cache-type", "of the cached keys and values: f16, q8_0, bf16, f32",
         cxxopts::value(o.cache_types)->default_value("f16"))("compute",
                                                              "operands of matrix products: native, f32, bf16",
                                                              cxxopts::value(o.compute)->default_value("native"))(
@@ -96,8 +97,9 @@ struct bench_options {
             "r,repetitions", "of each test, after one run to warm up",
             cxxopts::value(o.repetitions)->default_value("5"));
     }
-    spec.add_options()("json", "the same as -o json")("no-limits", "do not measure what the machine can do")(
-        "version", "the version")("h,help", "this text");
+    spec.add_options()("profile", "also where the time went, by operation; measuring that takes a few percent",
+                       cxxopts::value(o.profile))("json", "the same as -o json")(
+        "no-limits", "do not measure what the machine can do")("version", "the version")("h,help", "this text");
     static constexpr std::array<std::string_view, 5> one_dash{"npp", "ntg", "npl", "pps", "ctk"};
     const int skipped = o.batched ? 1 : 0;
     const std::vector<const char*> given(argv + skipped, argv + argc);

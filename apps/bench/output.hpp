@@ -4,6 +4,7 @@
 #include <unistd.h>
 #include <algorithm>
 #include <cstddef>
+#include <cstdio>
 #include <iostream>
 #include <nlohmann/json.hpp>
 #include <string>
@@ -16,6 +17,11 @@ namespace lab::apps {
 
 using ordered_json = nlohmann::ordered_json;
 
+[[nodiscard]] inline std::string text_of(const char* format, double value) {
+    char text[64];
+    std::snprintf(text, sizeof text, format, value);
+    return text;
+}
 /// A cell of the Markdown table and its column, which is at least `width` wide.
 struct cell {
     std::string heading, text;

@@ -173,6 +173,23 @@ BOOST_AUTO_TEST_CASE(bf16_weights_meet_rounded_activations) {
     }
 }
 
+BOOST_AUTO_TEST_CASE(a_packed_embedding_gives_the_rows_it_was_packed_from) {
+    thread_pool pool(2);
+    const native_cpu cpu(pool, native);
+    for (const dtype type : all_dtypes) {
+        constexpr std::size_t n = 37, k = 512;
+        const auto bytes = random_weights(type, n, k, 5);
+        matrix_view plain{bytes.data(), type, n, k}, in_panels = plain;
+        const auto panels = type == dtype::f32 ? std::vector<std::byte>() : packed(in_panels, pool);
+        std::vector<token> tokens;
+        for (token t = n - 1; t >= 0; t -= 3) tokens.push_back(t);
+        tensor<float> y({tokens.size(), k}), again({tokens.size(), k});
+        cpu.embed(tokens, plain, y);
+        cpu.embed(tokens, in_panels, again);
+        BOOST_TEST(same_bits(y, again), name_of(type));
+    }
+}
+
 BOOST_AUTO_TEST_CASE(several_products_are_the_single_ones) {
     thread_pool pool(3);
     const native_cpu cpu(pool, native);

@@ -10,6 +10,7 @@
 #include <span>
 
 #include "lab/core/backend.hpp"
+#include "lab/core/profile.hpp"
 #include "lab/core/thread_pool.hpp"
 #include "lab/kernels/attention.hpp"
 #include "lab/kernels/attention_backward.hpp"
@@ -24,6 +25,7 @@ namespace lab::kernels {
 
 struct cpu_options {
     lab::compute compute = lab::compute::f32;
+    op_profile* profile = nullptr;  // must outlive the backend
 };
 
 inline namespace LAB_ISA {
@@ -98,6 +100,15 @@ public:
                             view<float, 1> losses, view<float> dhidden, view<float> dhead) const;
 
 private:
+    [[nodiscard]] op_timer timed(std::string_view name) const { return {options_.profile, {name}}; }
+    /// A product of m rows with a weight [rows, columns] of that many bytes.
+    [[nodiscard]] op_timer timed(std::string_view name, std::size_t m, std::size_t columns, std::size_t rows,
+                                 std::size_t bytes) const {
+        const double cells = static_cast<double>(columns) * static_cast<double>(rows);
+        return {
+            options_.profile, {name, columns, rows}, 2 * static_cast<double>(m) * cells, static_cast<double>(bytes)};
+    }
+
     thread_pool* pool_;
     cpu_options options_;
     std::shared_ptr<rope_table> rope_;
@@ -113,26 +124,40 @@ void cpu<Arch>::matmul(view<const float> x, matrix_view w, view<float> y) const 
 }
 template <class Arch>
 void cpu<Arch>::products(view<const float> x, std::initializer_list<product<matrix_view, float>> list) const {
+    std::size_t rows = 0, bytes = 0;
+    for (const auto& each : list) rows += each.w.rows, bytes += each.w.rows * each.w.row_stride();
+    const auto timer = timed("product", x.extent(0), x.extent(1), rows, bytes);
     kernels::products<Arch>(x, {list.begin(), list.size()}, options_.compute, *pool_);
 }
 template <class Arch>
 void cpu<Arch>::matmul_backward_input(view<const float> dy, matrix_view w, view<float> dx, bool accumulate) const {
+    const auto timer =
+        timed("product, gradient of its input", dy.extent(0), w.columns, w.rows, w.rows * w.row_stride());
     kernels::matmul_backward_input<Arch>(dy, w, dx, accumulate, options_.compute, *pool_);
 }
 template <class Arch>
 void cpu<Arch>::matmul_backward_weight(view<const float> dy, view<const float> x, view<float> dw) const {
+    const auto timer = timed("product, gradient of its weight", dy.extent(0), x.extent(1), dy.extent(1), 0);
     kernels::matmul_backward_weight<Arch>(dy, x, dw, options_.compute, *pool_);
 }
 template <class Arch>
 void cpu<Arch>::embed(std::span<const token> tokens, matrix_view w, view<float> y) const {
+    const auto timer = timed("embedding");
     assert(y.extent(0) == tokens.size() && y.extent(1) == w.columns);
     pool_->parallel_for(tokens.size(), 8, [&](std::size_t begin, std::size_t end, std::size_t) {
-        for (std::size_t i = begin; i < end; ++i)
-            decode_part(w, static_cast<std::size_t>(tokens[i]), 0, w.columns, y.data() + i * w.columns);
+        for (std::size_t i = begin; i < end; ++i) {
+            const auto row = static_cast<std::size_t>(tokens[i]);
+            float* out = y.data() + i * w.columns;
+            if (w.panels != nullptr)  // and not the file, whose pages then need not be in memory
+                decode_packed_row<Arch>(w, row, out);
+            else
+                decode_part(w, row, 0, w.columns, out);
+        }
     });
 }
 template <class Arch>
 void cpu<Arch>::embed_backward(std::span<const token> tokens, view<const float> dy, view<float> dw) const {
+    const auto timer = timed("embedding, gradient");
     assert(dy.extent(0) == tokens.size() && dy.extent(1) == dw.extent(1));
     const std::size_t dim = dy.extent(1);
     pool_->parallel_for(dim, 64, [&](std::size_t begin, std::size_t end, std::size_t) {
@@ -144,72 +169,87 @@ void cpu<Arch>::embed_backward(std::span<const token> tokens, view<const float> 
 }
 template <class Arch>
 void cpu<Arch>::rms_norm(view<const float> x, view<const float, 1> g, double eps, view<float> y) const {
+    const auto timer = timed("norm");
     kernels::rms_norm<Arch>(x, g, eps, y, *pool_);
 }
 template <class Arch>
 void cpu<Arch>::rms_norm_backward(view<const float> dy, view<const float> x, view<const float, 1> g, double eps,
                                   view<float> dx, view<float, 1> dg) const {
+    const auto timer = timed("norm, gradient");
     kernels::rms_norm_backward<Arch>(dy, x, g, eps, dx, dg, *pool_);
 }
 template <class Arch>
 void cpu<Arch>::rope(view<float, 3> x, std::span<const std::int32_t> positions, const rope_options& o) const {
+    const auto timer = timed("rotation");
     kernels::rope<Arch>(x, positions, o, 1.0f, *rope_, *pool_);
 }
 template <class Arch>
 void cpu<Arch>::rope_backward(view<float, 3> dx, std::span<const std::int32_t> positions, const rope_options& o) const {
+    const auto timer = timed("rotation, gradient");
     kernels::rope<Arch>(dx, positions, o, -1.0f, *rope_, *pool_);
 }
 template <class Arch>
 void cpu<Arch>::attention(view<const float, 3> q, const ragged_batch& batch,
                           std::span<const kv_sequence<const float>> kv, const attention_options& o,
                           view<float, 3> y) const {
+    const auto timer = timed("attention");
     kernels::attention<Arch>(q, batch, kv, o, y, *pool_);
 }
 template <class Arch>
 void cpu<Arch>::attention(view<const float, 3> q, const ragged_batch& batch, const cached_layer& layer,
                           const attention_options& o, view<float, 3> y) const {
+    const auto timer = timed("attention");
     kernels::attention<Arch>(q, batch, layer, o, y, *pool_);
 }
 template <class Arch>
 void cpu<Arch>::store_cached(view<const float, 3> k, view<const float, 3> v, const ragged_batch& batch,
                              const cached_layer& layer) const {
+    const auto timer = timed("cache write");
     kernels::store_cached<Arch>(k, v, batch, layer, *pool_);
 }
 template <class Arch>
 void cpu<Arch>::attention_backward(view<const float, 3> dy, view<const float, 3> q, const ragged_batch& batch,
                                    std::span<const kv_sequence<const float>> kv, const attention_options& o,
                                    view<float, 3> dq, std::span<const kv_sequence<float>> dkv) const {
+    const auto timer = timed("attention, gradient");
     kernels::attention_backward<Arch>(dy, q, batch, kv, o, dq, dkv, *pool_);
 }
 template <class Arch>
 void cpu<Arch>::swiglu(view<const float> gate, view<const float> up, view<float> y) const {
+    const auto timer = timed("swiglu");
     kernels::swiglu<Arch>(gate, up, y, *pool_);
 }
 template <class Arch>
 void cpu<Arch>::swiglu_backward(view<const float> dy, view<const float> gate, view<const float> up, view<float> dgate,
                                 view<float> dup) const {
+    const auto timer = timed("swiglu, gradient");
     kernels::swiglu_backward<Arch>(dy, gate, up, dgate, dup, *pool_);
 }
 template <class Arch>
 void cpu<Arch>::add(view<const float> x, view<float> y) const {
+    const auto timer = timed("addition");
     kernels::add<Arch>(x, y, *pool_);
 }
 template <class Arch>
 void cpu<Arch>::cross_entropy(view<const float> logits, std::span<const token> targets, view<float, 1> losses) const {
+    const auto timer = timed("loss");
     kernels::cross_entropy<Arch>(logits, targets, losses, *pool_);
 }
 template <class Arch>
 void cpu<Arch>::cross_entropy_backward(view<float> logits, std::span<const token> targets, double scale) const {
+    const auto timer = timed("loss, gradient");
     kernels::cross_entropy_backward<Arch>(logits, targets, scale, *pool_);
 }
 template <class Arch>
 void cpu<Arch>::head_loss(view<const float> hidden, matrix_view head, std::span<const token> targets,
                           view<float, 1> losses) const {
+    const auto timer = timed("head and loss");
     kernels::head_loss<Arch>(hidden, head, targets, losses, options_.compute, *pool_);
 }
 template <class Arch>
 void cpu<Arch>::head_loss_backward(view<const float> hidden, matrix_view head, std::span<const token> targets,
                                    double scale, view<float, 1> losses, view<float> dhidden, view<float> dhead) const {
+    const auto timer = timed("head and loss, gradient");
     kernels::head_loss_backward<Arch>(hidden, head, targets, scale, losses, dhidden, dhead, options_.compute, *pool_);
 }
 

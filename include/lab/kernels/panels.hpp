@@ -351,5 +351,49 @@ void pack_matrix(const matrix_view& w, std::byte* out, thread_pool& pool) {
     });
 }
 
+namespace detail {
+
+/// The terms of one column of a unit.
+template <class Arch, class F>
+void decode_lane(const std::byte* unit, std::size_t lane, float* out) {
+    using P = panel<Arch, F>;
+    if constexpr (F::block == 1) {
+        for (std::size_t t = 0; t < P::terms; ++t) F::decode(unit + (lane * P::terms + t) * F::bytes, out + t);
+    } else {
+        const P at{unit};
+        constexpr std::size_t steps = 8 / P::halves;
+        float scale[16], minimum[16];
+        std::uint32_t words[16];
+        for (std::size_t j = 0; j < P::terms / 32; ++j) {
+            if constexpr (P::has_minimum) at.minimum(j).store(minimum);
+            for (std::size_t g = 0; g < 8; ++g) {
+                if (g % steps == 0) at.scale(j, g / steps).store(scale);
+                at.q(j, g).store(words);
+                for (unsigned i = 0; i < 4; ++i, ++out) {
+                    const auto level = static_cast<int>((words[lane] >> (8 * i)) & 255u) - static_cast<int>(P::offset);
+                    *out = scale[lane] * static_cast<float>(level);
+                    if constexpr (P::has_minimum) *out += minimum[lane];
+                }
+            }
+        }
+    }
+}
+
+}  // namespace detail
+
+/// Row `row` of a packed matrix as floats, the same as from where it was packed from.
+template <class Arch>
+void decode_packed_row(const matrix_view& w, std::size_t row, float* out) {
+    visit_format(w.type, [&](auto f) {
+        using F = decltype(f);
+        if constexpr (PanelFormat<F>) {
+            using P = panel<Arch, F>;
+            const std::byte* unit = w.panels + row / panel_columns * panel_bytes<F>(w.columns);
+            for (std::size_t k = 0; k < w.columns; k += P::terms, unit += P::bytes)
+                detail::decode_lane<Arch, F>(unit, row % panel_columns, out + k);
+        }
+    });
+}
+
 }  // namespace LAB_ISA
 }  // namespace lab::kernels

@@ -218,7 +218,7 @@ any_model load_as(model_info info, const formats::checkpoint& file, container in
         if (options.pack) detail::pack<Architecture>(matrices, file, options, *owned);
         if (d.tied) w.head = w.embedding;
     }
-    default_backend backend(*owned->pool, {.compute = options.compute});
+    default_backend backend(*owned->pool, {.compute = options.compute, .profile = options.profile});
     return any_model(std::make_shared<erased_model<Architecture, default_backend>>(
         std::move(info), std::move(w), std::move(backend), std::move(owned), dense));
 }
