@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <iostream>
 #include <iterator>
+#include <memory>
 #include <optional>
 #include <string>
 
@@ -50,6 +51,9 @@ cxxopts::Options command_line() {
         "max-tokens", "of one answer", cxxopts::value<std::size_t>()->default_value("512"))(
         "lookup", "tokens to guess from the text so far and check at once: faster where answers repeat it",
         cxxopts::value<std::size_t>()->default_value("0"))(
+        "draft", "a smaller model with the same tokenizer, to guess what --model will say: faster, the same answers",
+        text())("cache-type", "of the cached keys and values: f16, q8_0, bf16, f32",
+                cxxopts::value<std::string>()->default_value("f16"))(
         "compute", "native: products in what the weights are stored in; f32: exact",
         cxxopts::value<std::string>()->default_value("native"))(
         "threads", "0: one per processor", cxxopts::value<std::size_t>()->default_value("0"))("h,help", "this text");
@@ -92,6 +96,24 @@ text::output_constraint wanted_form(const cxxopts::ParseResult& args) {
     return wanted;
 }
 
+/// The engine that the options describe. The draft works on the model's threads.
+infer::engine make_engine(const cxxopts::ParseResult& args, tokenizer::tokenizer tokens) {
+    const nn::load_options load{.pool = std::make_shared<thread_pool>(args["threads"].as<std::size_t>()),
+                                .compute = compute_from_name(args["compute"].as<std::string>())};
+    nn::any_model draft;
+    if (args.count("draft") != 0) {
+        const auto path = args["draft"].as<std::string>();
+        if (tokenizer::load_tokenizer(path).source().texts != tokens.source().texts)
+            throw config_error(
+                explain(path, "has another tokenizer than the model", "a draft must have the same tokens"));
+        draft = nn::load_model(path, load);
+    }
+    return infer::engine(nn::load_model(args["model"].as<std::string>(), load), std::move(tokens),
+                         {.cache_type = dtype_from_name(args["cache-type"].as<std::string>()),
+                          .lookup_tokens = args["lookup"].as<std::size_t>()},
+                         std::move(draft));
+}
+
 /// Prints one answer. Ctrl-C ends it, with the shell's exit code for that.
 int answer_once(infer::chat& chat, std::string question) {
     if (question == "-") question.assign(std::istreambuf_iterator<char>(std::cin), {});
@@ -126,12 +148,9 @@ int run(int argc, char** argv) {
 
     const auto form = wanted_form(args);
 
-    const std::string path = text_of("model");
-    auto tokens = lab::tokenizer::load_tokenizer(path);
+    auto tokens = tokenizer::load_tokenizer(text_of("model"));
     auto format = text::chat_format_of(text_of("format"), tokens);
-    infer::engine engine(nn::load_model(path, {.threads = args["threads"].as<std::size_t>(),
-                                               .compute = compute_from_name(args["compute"].as<std::string>())}),
-                         std::move(tokens), {.lookup_tokens = args["lookup"].as<std::size_t>()});
+    infer::engine engine = make_engine(args, std::move(tokens));
     reseeding_chat chat(engine, std::move(format), sampling,
                         {.system = text_of("system"), .max_tokens = args["max-tokens"].as<std::size_t>()});
 

@@ -41,14 +41,15 @@ inline tokenizer::tokenizer byte_tokenizer() {
     return tokenizer::tokenizer(std::move(v));
 }
 
-inline nn::any_model byte_model(std::size_t threads = 1, std::size_t context = 512) {
+/// `seed`: of its weights.
+inline nn::any_model byte_model(std::size_t threads = 1, std::size_t context = 512, std::uint64_t seed = 3) {
     using architecture = nn::arch::llama;
     using backend = kernels::cpu<kernels::arch::native>;
     nn::runtime_dims d{.dim = 32, .layers = 2, .heads = 4, .kv_heads = 2, .head_dim = 8, .hidden = 48, .vocab = 258};
     auto storage = std::make_shared<nn::weight_storage<architecture>>();
     storage->pool = std::make_shared<thread_pool>(threads);
     storage->dense = nn::parameter_set<architecture, float>(d);
-    counter_rng rng(3);
+    counter_rng rng(seed);
     for (float& x : storage->dense.flat()) x = static_cast<float>(0.25 * rng.normal());
     auto w = nn::as_model_weights<backend, architecture, float>(d, storage->dense.get());
     nn::model_info info;

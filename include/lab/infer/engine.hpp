@@ -1,30 +1,29 @@
-// Runs many generations through one model: sequences join the batch and leave it at any step, prompts are prefilled in
+// Runs many generations through one model: they join the batch and leave it at any step, prompts are prefilled in
 // chunks beside decoding, and a prefix that some sequence has computed already is shared instead of computed again.
 // The result of a generation does not depend on its company (docs/design/0002-one-ragged-batch.md). One thread drives
-// it.
+// it; engine_service.hpp offers it to several.
 #pragma once
 
 #include <algorithm>
-#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <iterator>
 #include <list>
 #include <optional>
 #include <span>
 #include <string>
-#include <string_view>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
 #include "lab/core/error.hpp"
+#include "lab/infer/active_generation.hpp"
+#include "lab/infer/drafter.hpp"
 #include "lab/infer/generation.hpp"
 #include "lab/infer/lookup.hpp"
-#include "lab/infer/stop_matcher.hpp"
-#include "lab/kernels/loss.hpp"
 #include "lab/nn/any_model.hpp"
 #include "lab/sampling/candidates.hpp"
-#include "lab/tokenizer/stream_decoder.hpp"
 #include "lab/tokenizer/tokenizer.hpp"
 
 namespace lab::infer {
@@ -35,8 +34,10 @@ struct engine_options {
     std::size_t max_logit_rows = 128;    // per step; bounds the memory of scoring
     std::size_t kept_sequences = 32;     // finished ones kept for their prefixes, least recently used go first
     std::size_t cache_bytes = std::size_t{1} << 30;  // bound of the key-value cache
-    dtype cache_type = dtype::f16;                   // of its elements: f32, f16 or bf16
-    std::size_t lookup_tokens = 0;  // guessed from the text itself and checked in one step, while few sequences decode
+    dtype cache_type = dtype::f16;                   // of its elements: f32, f16, bf16 or q8_0
+    // Guesses are checked in one step, while few sequences decode; they change speed alone.
+    std::size_t lookup_tokens = 0;  // guessed from the text itself
+    std::size_t draft_tokens = 8;   // guessed by the draft model, where there is one
 };
 
 /// How a caller follows a run; both may be empty.
@@ -47,7 +48,9 @@ struct run_watch {
 
 class engine {
 public:
-    engine(nn::any_model model, tokenizer::tokenizer tokens, engine_options options = {})
+    /// `draft`: a smaller model with the same tokenizer that guesses what comes next (drafter.hpp), or none.
+    explicit engine(nn::any_model model, tokenizer::tokenizer tokens, engine_options options = {},
+                    nn::any_model draft = {})
         : model_(std::move(model)),
           tokenizer_(std::move(tokens)),
           options_(options),
@@ -60,6 +63,9 @@ public:
                                        "the tokenizer has " + std::to_string(tokenizer_.size()) +
                                            " tokens, the model only " + std::to_string(model_.dims().vocab),
                                        "use the tokenizer that the model was trained with"));
+        if (draft)
+            draft_.emplace(std::move(draft), tokenizer_.size(),
+                           nn::kv_cache_options{.max_bytes = options.cache_bytes, .type = options.cache_type});
     }
 
     [[nodiscard]] const tokenizer::tokenizer& tokens() const { return tokenizer_; }
@@ -70,77 +76,7 @@ public:
         return trained == 0 ? fits : std::min(trained, fits);
     }
 
-    /// Runs all jobs; results in the jobs' order. What `watch` leaves unfinished ends as finish_reason::cancelled.
-    /// @throws config_error for an empty prompt or one that does not fit the context, before anything runs.
-    [[nodiscard]] std::vector<generated> run(std::span<generation> jobs, const run_watch& watch = {}) {
-        for (const auto& job : jobs) check(job);
-        std::vector<generated> results(jobs.size());
-        for (auto& r : results) r.finish = text::finish_reason::cancelled;
-        std::list<slot> active;
-        std::size_t next = 0;
-        try {
-            while (next < jobs.size() || !active.empty()) {
-                for (; next < jobs.size() && active.size() < options_.max_sequences; ++next)
-                    active.emplace_back(next, jobs[next], results[next], tokenizer_);
-                step(active);
-                for (auto& s : active)
-                    if (s.done && watch.on_finished) watch.on_finished(s.index, *s.result);
-                const bool go_on = !watch.keep_going || watch.keep_going();
-                std::erase_if(active, [&](slot& s) {
-                    if (s.done || !go_on) keep(s);
-                    return s.done || !go_on;
-                });
-                if (!go_on) break;
-            }
-        } catch (...) {
-            for (auto& s : active)
-                if (s.sequence) cache_.release(*s.sequence);
-            throw;
-        }
-        return results;
-    }
-    [[nodiscard]] generated run_one(generation job) { return std::move(run(std::span(&job, 1)).front()); }
-
-    /// Drops the prefixes kept from earlier runs.
-    void forget() {
-        while (!kept_.empty()) evict();
-    }
-
-private:
-    /// One active generation: `known` are the tokens decided so far (prompt, then continuation).
-    struct slot {
-        slot(std::size_t i, generation& j, generated& r, const tokenizer::tokenizer& t)
-            : index(i), job(&j), result(&r), known(j.prompt), decoder(t, {.skip_special = true}), stops(j.stop) {
-            known.insert(known.end(), j.forced.begin(), j.forced.end());
-        }
-        [[nodiscard]] bool scoring() const { return !job->forced.empty(); }
-        /// Tokens still to be computed; nothing follows the last forced one, so it never is.
-        [[nodiscard]] std::size_t pending() const { return known.size() - computed - (scoring() ? 1 : 0); }
-
-        std::size_t index;
-        generation* job;
-        generated* result;
-        std::vector<token> known;
-        std::size_t computed = 0;  // leading tokens of `known` whose keys and values are in the cache
-        std::optional<nn::sequence_id> sequence;
-        tokenizer::stream_decoder decoder;
-        stop_matcher stops;
-        // Its part of the step under way:
-        std::size_t begin = 0, fed = 0, first_row = 0, rows = 0;
-        std::vector<token> guess;    // fed after the known tokens
-        std::size_t confidence = 1;  // tokens worth guessing: more after guesses that came true
-        struct draw {
-            token id;
-            double log_probability;
-        };
-        std::vector<draw> drawn;  // one, and one more for each guess that came true
-        bool done = false;
-    };
-    struct kept_sequence {
-        nn::sequence_id id;
-        std::vector<token> tokens;
-    };
-
+    /// @throws config_error for an empty prompt, one that does not fit the context, or tokens outside the vocabulary.
     void check(const generation& job) const {
         const std::size_t length = job.prompt.size() + job.forced.size();
         if (job.prompt.empty()) throw config_error("engine: a prompt needs at least one token");
@@ -156,23 +92,155 @@ private:
                     throw config_error("engine: token " + std::to_string(id) + " is outside the vocabulary");
     }
 
+    /// Adds a job, which later calls of `step` run. Callbacks of other jobs may submit and cancel, nothing else.
+    /// @throws config_error as `check` does.
+    job_id submit(generation job, finished_callback on_finished = {}) {
+        check(job);
+        const job_id id = next_id_++;
+        waiting_.emplace_back(id, std::move(job), std::move(on_finished), tokenizer_);
+        places_.emplace(id, std::prev(waiting_.end()));
+        put(waiting_, waiting_, std::prev(waiting_.end()));
+        return id;
+    }
+    /// Ends a job as finish_reason::cancelled before the next step; nothing where it has ended already.
+    void cancel(job_id id) {
+        if (const auto place = places_.find(id); place != places_.end()) place->second->cancelled = true;
+    }
+    /// Jobs that have not ended.
+    [[nodiscard]] std::size_t open() const { return places_.size(); }
+
+    /// One forward pass over whatever fits. False when no job is left.
+    bool step() {
+        for (auto* jobs : {&active_, &waiting_})
+            end_some(*jobs, [](active_generation& s) {
+                if (s.cancelled) s.cancel();
+                return s.cancelled;
+            });
+        admit();
+        if (active_.empty()) return false;
+        forward();
+        end_some(active_, [](const active_generation& s) { return s.done(); });
+        return !places_.empty();
+    }
+
+    /// Runs all jobs, and what was submitted besides; results in the jobs' order. What `watch` leaves unfinished ends
+    /// as finish_reason::cancelled.
+    /// @throws config_error as `check` does, before anything runs.
+    [[nodiscard]] std::vector<generated> run(std::span<const generation> jobs, const run_watch& watch = {}) {
+        for (const auto& job : jobs) check(job);
+        std::vector<generated> results(jobs.size());
+        std::vector<job_id> ids(jobs.size());
+        std::size_t left = jobs.size();
+        bool stopping = false;
+        for (std::size_t i = 0; i < jobs.size(); ++i)
+            ids[i] = submit(jobs[i], [&, i](generated&& result) {
+                results[i] = std::move(result);
+                --left;
+                if (watch.on_finished && !stopping) watch.on_finished(i, results[i]);
+            });
+        try {
+            while (left != 0) {
+                step();
+                if (left == 0 || stopping || !watch.keep_going || watch.keep_going()) continue;
+                stopping = true;
+                for (const auto id : ids) cancel(id);
+            }
+        } catch (...) {
+            for (const auto id : ids) discard(id);
+            throw;
+        }
+        return results;
+    }
+    [[nodiscard]] generated run_one(const generation& job) { return std::move(run(std::span(&job, 1)).front()); }
+
+    /// Takes a job back without a result.
+    void discard(job_id id) {
+        const auto place = places_.find(id);
+        if (place == places_.end()) return;
+        const auto s = place->second;
+        if (s->sequence) cache_.release(*s->sequence);
+        if (draft_) draft_->forget(id);
+        places_.erase(place);
+        (s->waiting ? waiting_ : active_).erase(s);
+    }
+    /// Drops the prefixes kept from earlier jobs.
+    void forget() {
+        while (!kept_.empty()) evict();
+    }
+
+private:
+    using queue = std::list<active_generation>;  // by falling priority, then as they came
+    struct kept_sequence {
+        nn::sequence_id id;
+        std::vector<token> tokens;
+    };
+
+    /// Moves `s` of one queue to its place in another, or in the same.
+    static void put(queue& to, queue& from, queue::iterator s) {
+        queue moved;
+        moved.splice(moved.begin(), from, s);
+        auto at = to.end();
+        while (at != to.begin()) {
+            const auto& before = *std::prev(at);
+            if (before.job.priority > s->job.priority || (before.job.priority == s->job.priority && before.id < s->id))
+                break;
+            --at;
+        }
+        to.splice(at, moved);
+    }
+    /// Takes those for which `ends` is true out of a queue and reports them.
+    template <class F>
+    void end_some(queue& from, F&& ends) {
+        for (auto s = from.begin(); s != from.end();) {
+            const auto next = std::next(s);
+            if (ends(*s)) {
+                keep(*s);
+                if (draft_) draft_->forget(s->id);
+                places_.erase(s->id);
+                queue ended;
+                ended.splice(ended.begin(), from, s);
+                if (s->on_finished) s->on_finished(std::move(s->result));
+            }
+            s = next;
+        }
+    }
+    /// Fills the batch from the waiting jobs; one of higher priority takes the place of the last.
+    void admit() {
+        while (!waiting_.empty()) {
+            const auto next = waiting_.begin();
+            if (active_.size() >= options_.max_sequences) {
+                const auto last = std::prev(active_.end());
+                if (last->job.priority >= next->job.priority) return;
+                keep(*last);
+                last->waiting = true;
+                put(waiting_, active_, last);
+            }
+            next->start();
+            next->waiting = false;
+            put(active_, waiting_, next);
+        }
+    }
+
     static std::size_t common_prefix(std::span<const token> a, std::span<const token> b) {
         const std::size_t n = std::min(a.size(), b.size());
         return static_cast<std::size_t>(
             std::mismatch(a.begin(), a.begin() + static_cast<std::ptrdiff_t>(n), b.begin()).first - a.begin());
     }
 
-    /// Gives a new slot the longest prefix that exists; not yet, where an earlier slot is about to compute a longer
-    /// one.
-    void start(std::list<slot>& active, slot& s) {
-        // The last prompt token is always computed, for its logits; so is the first token whose successor is scored.
-        const std::size_t most = s.job->prompt.size() - 1;
+    /// Gives a new sequence the longest prefix that exists; not yet, where an earlier one is about to compute a longer
+    /// one. The token whose logits are wanted first is always computed.
+    void begin_sequence(active_generation& s) {
+        const std::size_t most = s.first_wanted();
         std::size_t best = 0, promised = 0;
         std::optional<nn::sequence_id> from;
-        for (auto& other : active) {
-            if (&other == &s) break;
+        bool earlier = true;
+        for (auto& other : active_) {
+            if (&other == &s) {
+                earlier = false;
+                continue;
+            }
             const std::size_t common = std::min(common_prefix(s.known, other.known), most);
-            promised = std::max(promised, common);
+            if (earlier) promised = std::max(promised, common);
             if (other.sequence && std::min(common, other.computed) > best) {
                 best = std::min(common, other.computed);
                 from = other.sequence;
@@ -190,7 +258,7 @@ private:
         }
         s.sequence = from && best != 0 ? fork_or_create(*from, best) : cache_.create();
         s.computed = static_cast<std::size_t>(cache_.length(*s.sequence));
-        s.result->cached_tokens = s.computed;
+        if (s.result.log_probabilities.empty()) s.result.cached_tokens = s.computed;
     }
     nn::sequence_id fork_or_create(nn::sequence_id from, std::size_t length) {
         try {
@@ -216,32 +284,29 @@ private:
 
     /// Collects a batch: first the sequences that decode, then prompts in chunks. False: the cache has no room for
     /// anyone.
-    bool collect(std::list<slot>& active, bool admit) {
+    bool collect(bool begin_more) {
         tokens_.clear();
         positions_.clear();
         offsets_.assign(1, 0);
         rows_.clear();
         sequences_.clear();
         reserved_ = 0;
-        for (auto& s : active) {
+        for (auto& s : active_) {
             s.fed = s.rows = 0;
-            if (admit && !s.sequence) start(active, s);
+            if (begin_more && !s.sequence) begin_sequence(s);
         }
         for (const bool decoding : {true, false})
-            for (auto& s : active)
+            for (auto& s : active_)
                 if (s.sequence && (s.pending() == 1) == decoding) feed(s);
         return !tokens_.empty();
     }
 
-    /// One forward pass over whatever fits.
-    void step(std::list<slot>& active) {
-        for (bool admit = true; !collect(active, admit); admit = false) {
-            // The youngest sequence gives its blocks to the older ones and is computed again later.
-            const auto last =
-                std::find_if(active.rbegin(), active.rend(), [](const slot& s) { return s.sequence.has_value(); });
-            const auto others =
-                std::count_if(active.begin(), active.end(), [](const slot& s) { return s.sequence.has_value(); });
-            if (others < 2)
+    void forward() {
+        for (bool begin_more = true; !collect(begin_more); begin_more = false) {
+            // The last sequence gives its blocks to the ones before it and is computed again later.
+            const auto has_sequence = [](const active_generation& s) { return s.sequence.has_value(); };
+            const auto last = std::find_if(active_.rbegin(), active_.rend(), has_sequence);
+            if (std::count_if(active_.begin(), active_.end(), has_sequence) < 2)
                 throw config_error(
                     explain("engine", "the key-value cache has no room for one sequence", "raise cache_bytes"));
             cache_.release(*last->sequence);
@@ -249,31 +314,31 @@ private:
             last->computed = 0;
         }
         const auto logits = model_.forward({tokens_, positions_, offsets_}, cache_, sequences_, rows_);
-        std::vector<slot*> live;
-        for (auto& s : active) {
-            s.computed += s.fed;
-            if (s.rows != 0) live.push_back(&s);
+        std::vector<active_generation*> live;
+        for (auto& s : active_) {
+            if (s.rows != 0)
+                live.push_back(&s);
+            else
+                s.computed += s.fed;
         }
         scratch_.resize(std::max(scratch_.size(), model_.pool().size()));
         model_.pool().share_out(live.size(), 1, [&](std::size_t begin, std::size_t end, std::size_t worker) {
-            for (std::size_t i = begin; i < end; ++i) digest(*live[i], logits, scratch_[worker]);
+            for (std::size_t i = begin; i < end; ++i) live[i]->digest(logits, scratch_[worker]);
         });
         for (auto* s : live) {
             if (const auto held = static_cast<std::int32_t>(s->computed); cache_.length(*s->sequence) > held)
                 cache_.truncate(*s->sequence, held);  // guesses that did not come true
-            deliver(*s);
+            s->deliver(context_length());
         }
     }
 
-    /// Adds the next tokens of a slot to the batch, if there is room for them.
-    void feed(slot& s) {
-        std::size_t count =
-            std::min(s.pending(), options_.max_batch_tokens - std::min(options_.max_batch_tokens, tokens_.size()));
-        const std::size_t first_scored = s.job->prompt.size() - 1;  // the token whose logits matter first
-        if (s.computed + count > first_scored) {
-            const std::size_t silent = first_scored > s.computed ? first_scored - s.computed : 0;
-            count =
-                std::min(count, silent + (options_.max_logit_rows - std::min(options_.max_logit_rows, rows_.size())));
+    /// Adds the next tokens of a sequence to the batch, if there is room for them.
+    void feed(active_generation& s) {
+        const auto left = [](std::size_t limit, std::size_t used) { return limit - std::min(limit, used); };
+        std::size_t count = std::min(s.pending(), left(options_.max_batch_tokens, tokens_.size()));
+        if (s.computed + count > s.first_wanted()) {
+            const std::size_t silent = left(s.first_wanted(), s.computed);
+            count = std::min(count, silent + left(options_.max_logit_rows, rows_.size()));
         }
         if (count == 0) return;
         make_guess(s, count);
@@ -281,20 +346,14 @@ private:
             s.guess.clear();
             if (!make_room(*s.sequence, count)) return;
         }
-        s.begin = tokens_.size();
         s.first_row = rows_.size();
-        for (std::size_t i = s.computed; i < s.computed + count; ++i) {
-            // A scored sequence needs the logits before each forced token, a sampled one those of its last token.
-            const bool wanted = s.scoring() ? i >= first_scored : i + 1 == s.known.size();
+        const auto add = [&](token id, std::size_t position, bool wanted) {
             if (wanted) rows_.push_back(static_cast<std::uint32_t>(tokens_.size()));
-            tokens_.push_back(s.known[i]);
-            positions_.push_back(static_cast<std::int32_t>(i));
-        }
-        for (const token id : s.guess) {
-            rows_.push_back(static_cast<std::uint32_t>(tokens_.size()));
             tokens_.push_back(id);
-            positions_.push_back(positions_.back() + 1);
-        }
+            positions_.push_back(static_cast<std::int32_t>(position));
+        };
+        for (std::size_t i = s.computed; i < s.computed + count; ++i) add(s.known[i], i, s.wants(i));
+        for (std::size_t i = 0; i < s.guess.size(); ++i) add(s.guess[i], s.known.size() + i, true);
         s.rows = rows_.size() - s.first_row;
         s.fed = count + s.guess.size();
         offsets_.push_back(static_cast<std::uint32_t>(tokens_.size()));
@@ -302,94 +361,30 @@ private:
     }
 
     /// Guesses where that is cheap: a step's time hardly depends on its first few rows.
-    void make_guess(slot& s, std::size_t count) const {
+    void make_guess(active_generation& s, std::size_t count) {
         constexpr std::size_t cheap_rows = 16;
         s.guess.clear();
         if (s.scoring() || count != 1 || s.pending() != 1 || model_.dims().window != 0) return;
-        const std::size_t left =
-            std::min(s.job->max_tokens - s.result->tokens.size(), context_length() - s.known.size());
+        const std::size_t left = std::min(s.job.max_tokens - s.result.tokens.size(), context_length() - s.known.size());
         const auto room = [](std::size_t limit, std::size_t used) { return limit > used + 1 ? limit - used - 1 : 0; };
         const std::size_t most =
-            std::min({options_.lookup_tokens, left - 1, room(cheap_rows, tokens_.size()),
-                      room(options_.max_batch_tokens, tokens_.size()), room(options_.max_logit_rows, rows_.size())});
+            std::min({left - 1, room(cheap_rows, tokens_.size()), room(options_.max_batch_tokens, tokens_.size()),
+                      room(options_.max_logit_rows, rows_.size())});
         if (most == 0) return;
-        const auto found = look_up(s.known, most);
-        s.guess.assign(found.begin(), found.end());
+        if (options_.lookup_tokens != 0) {
+            const auto found = look_up(s.known, std::min(most, options_.lookup_tokens));
+            s.guess.assign(found.begin(), found.end());
+        }
+        if (s.guess.empty() && draft_)
+            s.guess = draft_->guess(s.id, s.known, std::min({most, options_.draft_tokens, s.confidence}));
     }
 
-    /// Scores forced tokens, or draws the next ones. Runs in parallel over slots and touches nothing but its own.
-    void digest(slot& s, view<const float> logits, sampling::candidates& scratch) const {
-        if (s.scoring()) {
-            for (std::size_t r = s.first_row; r < s.first_row + s.rows; ++r) {
-                const std::size_t position = s.computed - s.fed + (rows_[r] - s.begin);
-                const auto row = logits.row(r);
-                s.result->log_probability +=
-                    static_cast<double>(row[static_cast<std::size_t>(s.known[position + 1])]) - kernels::log_sum_exp<kernels::arch::native>(row);
-            }
-            return;
-        }
-        s.drawn.clear();
-        for (std::size_t r = 0; r < s.rows; ++r) {
-            const auto row = logits.row(s.first_row + r);
-            scratch.assign(row.first(std::min(row.size(), tokenizer_.size())));
-            if (s.job->constraint) s.job->constraint.mask(scratch);
-            s.job->sampler.apply(scratch, s.known);
-            const token id = s.job->sampler.draw(scratch, s.known);
-            s.drawn.push_back({id, static_cast<double>(row[static_cast<std::size_t>(id)]) - kernels::log_sum_exp<kernels::arch::native>(row)});
-            s.known.push_back(id);
-            if (tokenizer_.is_end_of_generation(id)) break;
-            if (s.job->constraint) {
-                s.job->constraint.advance(id);
-                if (s.job->constraint.finished()) break;
-            }
-            if (r < s.guess.size() && id != s.guess[r]) break;
-        }
-        s.computed -= s.guess.size() + 1 - s.drawn.size();
-        if (!s.guess.empty()) s.confidence = 2 * s.drawn.size() - 1;
-    }
-    /// Takes over what was drawn: text, stop conditions, callback.
-    void deliver(slot& s) {
-        if (s.scoring()) {
-            if (s.pending() == 0) finish(s, text::finish_reason::stop);
-            return;
-        }
-        s.result->guessed_tokens += s.guess.size();
-        s.result->guesses_right += s.drawn.size() - 1;
-        for (std::size_t i = 0; i < s.drawn.size(); ++i) {
-            const auto [id, log_probability] = s.drawn[i];
-            s.result->log_probability += log_probability;
-            if (tokenizer_.is_end_of_generation(id)) return finish(s, text::finish_reason::stop);
-            s.result->tokens.push_back(id);
-            if (!show(s, s.stops.push(s.decoder.push(id)))) return finish(s, text::finish_reason::cancelled);
-            if (s.stops.stopped()) return finish(s, text::finish_reason::stop);
-            if (i + 1 == s.drawn.size() && s.job->constraint.finished()) return finish(s, text::finish_reason::stop);
-            if (s.result->tokens.size() >= s.job->max_tokens ||
-                s.job->prompt.size() + s.result->tokens.size() >= context_length())
-                return finish(s, text::finish_reason::length);
-        }
-    }
-    static bool show(slot& s, const std::string& piece) {
-        if (piece.empty()) return true;
-        s.result->text += piece;
-        return !s.job->on_text || s.job->on_text(piece);
-    }
-    void finish(slot& s, text::finish_reason reason) {
-        if (!s.scoring() && !s.stops.stopped()) {
-            show(s, s.stops.push(s.decoder.flush()));
-            show(s, s.stops.flush());
-        }
-        if (s.scoring()) s.result->tokens = s.job->forced;
-        s.result->finish = reason;
-        s.result->prompt_tokens = s.job->prompt.size();
-        s.done = true;
-    }
-
-    /// Keeps a sequence for those that begin alike.
-    void keep(slot& s) {
+    /// Keeps what was computed for those that begin alike.
+    void keep(active_generation& s) {
         if (!s.sequence) return;
-        s.known.resize(s.computed);
-        kept_.push_front({*s.sequence, std::move(s.known)});
+        kept_.push_front({*s.sequence, {s.known.begin(), s.known.begin() + static_cast<std::ptrdiff_t>(s.computed)}});
         s.sequence.reset();
+        s.computed = 0;
         while (kept_.size() > options_.kept_sequences) evict();
     }
 
@@ -397,6 +392,10 @@ private:
     tokenizer::tokenizer tokenizer_;
     engine_options options_;
     nn::kv_cache<float> cache_;
+    std::optional<drafter> draft_;
+    queue waiting_, active_;
+    std::unordered_map<job_id, queue::iterator> places_;
+    job_id next_id_ = 0;
     std::list<kept_sequence> kept_;  // most recently used first
 
     // The step under way.

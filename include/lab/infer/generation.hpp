@@ -23,6 +23,7 @@ struct generation {
     sampling::any_constraint constraint{};
     std::vector<std::string> stop{};                  // the text ends before any of these
     std::function<bool(std::string_view)> on_text{};  // called with each new piece; false ends the generation
+    int priority = 0;                                 // higher ones come first, and take the place of lower ones
 };
 
 struct generated {
@@ -30,9 +31,10 @@ struct generated {
     std::string text;           // without the stop string
     text::finish_reason finish = text::finish_reason::length;
     double log_probability = 0.0;  // of `tokens` (and the end, if it came) under the plain model, natural logarithm
+    std::vector<double> log_probabilities{};  // of each of `tokens`
     std::size_t prompt_tokens = 0;
     std::size_t cached_tokens = 0;                      // of the prompt, found computed already
-    std::size_t guessed_tokens = 0, guesses_right = 0;  // see engine_options::lookup_tokens
+    std::size_t guessed_tokens = 0, guesses_right = 0;  // see engine_options
 };
 
 }  // namespace lab::infer

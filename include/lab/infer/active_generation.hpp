@@ -1,0 +1,171 @@
+// One generation under way: what is decided of it so far, its part in the engine's current step, and how logits become
+// its next tokens and text. It knows nothing of other generations.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "lab/core/tensor.hpp"
+#include "lab/core/token.hpp"
+#include "lab/infer/generation.hpp"
+#include "lab/infer/stop_matcher.hpp"
+#include "lab/kernels/loss.hpp"
+#include "lab/nn/kv_cache.hpp"
+#include "lab/sampling/candidates.hpp"
+#include "lab/tokenizer/stream_decoder.hpp"
+#include "lab/tokenizer/tokenizer.hpp"
+
+namespace lab::infer {
+
+/// Names a generation within its engine.
+using job_id = std::uint64_t;
+using finished_callback = std::function<void(generated&&)>;
+
+class active_generation {
+public:
+    active_generation(job_id i, generation j, finished_callback f, const tokenizer::tokenizer& tokens)
+        : id(i),
+          job(std::move(j)),
+          on_finished(std::move(f)),
+          tokenizer_(tokens),
+          decoder_(tokens, {.skip_special = true}),
+          stops_(job.stop) {}
+
+    job_id id;
+    generation job;
+    finished_callback on_finished;
+    generated result;
+    bool cancelled = false;  // ends before the next step
+    bool waiting = true;     // not admitted to the batch yet, or no longer
+
+    std::vector<token> known;  // decided so far: the prompt, then the forced tokens or the continuation
+    std::size_t computed = 0;  // leading tokens of `known` whose keys and values are in the cache
+    std::optional<nn::sequence_id> sequence;
+    std::vector<token> guess;    // fed after the known tokens, to be checked
+    std::size_t confidence = 4;  // tokens worth asking a draft model for
+
+    // Its part of the step under way: tokens of the batch, and wanted rows of logits from `first_row`.
+    std::size_t fed = 0, first_row = 0, rows = 0;
+
+    /// Called when it is first admitted; until then it takes no memory for tokens.
+    void start() {
+        if (!known.empty()) return;
+        known = job.prompt;
+        known.insert(known.end(), job.forced.begin(), job.forced.end());
+    }
+    [[nodiscard]] bool scoring() const { return !job.forced.empty(); }
+    [[nodiscard]] bool done() const { return done_; }
+    /// Tokens still to be computed; nothing follows the last forced one, so it never is.
+    [[nodiscard]] std::size_t pending() const { return known.size() - computed - (scoring() ? 1 : 0); }
+    /// The token whose logits are needed next.
+    [[nodiscard]] std::size_t first_wanted() const {
+        return scoring() ? job.prompt.size() - 1 + scored_ : known.size() - 1;
+    }
+    /// A scored sequence needs the logits before each forced token, a sampled one those of its last token.
+    [[nodiscard]] bool wants(std::size_t position) const { return position >= first_wanted(); }
+
+    /// After a step's forward pass, whose logits have `rows` rows of this one from `first_row`: scores forced tokens,
+    /// or draws the next ones. May run beside that of others.
+    void digest(view<const float> logits, sampling::candidates& scratch) {
+        computed += fed;
+        if (scoring())
+            score(logits);
+        else
+            draw(logits, scratch);
+    }
+    /// Takes over what was drawn: text, stop conditions, callback.
+    void deliver(std::size_t context_length) {
+        if (scoring()) {
+            if (pending() == 0) finish(text::finish_reason::stop);
+            return;
+        }
+        result.guessed_tokens += guess.size();
+        result.guesses_right += drawn_.size() - 1;
+        for (std::size_t i = 0; i < drawn_.size(); ++i) {
+            const auto [drawn, probability] = drawn_[i];
+            result.log_probability += probability;
+            if (tokenizer_.is_end_of_generation(drawn)) return finish(text::finish_reason::stop);
+            result.tokens.push_back(drawn);
+            result.log_probabilities.push_back(probability);
+            if (!show(stops_.push(decoder_.push(drawn)))) return finish(text::finish_reason::cancelled);
+            if (stops_.stopped()) return finish(text::finish_reason::stop);
+            if (i + 1 == drawn_.size() && job.constraint.finished()) return finish(text::finish_reason::stop);
+            if (result.tokens.size() >= job.max_tokens || job.prompt.size() + result.tokens.size() >= context_length)
+                return finish(text::finish_reason::length);
+        }
+    }
+    /// Ends it as it stands.
+    void cancel() {
+        result.finish = text::finish_reason::cancelled;
+        result.prompt_tokens = job.prompt.size();
+        done_ = true;
+    }
+
+private:
+    struct draw_result {
+        token drawn;
+        double log_probability;
+    };
+
+    [[nodiscard]] static double log_probability(std::span<const float> logits, token t) {
+        return static_cast<double>(logits[static_cast<std::size_t>(t)]) -
+               kernels::log_sum_exp<kernels::arch::native>(logits);
+    }
+    void score(view<const float> logits) {
+        for (std::size_t r = 0; r < rows; ++r, ++scored_) {
+            result.log_probabilities.push_back(log_probability(logits.row(first_row + r), job.forced[scored_]));
+            result.log_probability += result.log_probabilities.back();
+        }
+    }
+    void draw(view<const float> logits, sampling::candidates& scratch) {
+        drawn_.clear();
+        for (std::size_t r = 0; r < rows; ++r) {
+            const auto row = logits.row(first_row + r);
+            scratch.assign(row.first(std::min(row.size(), tokenizer_.size())));
+            if (job.constraint) job.constraint.mask(scratch);
+            job.sampler.apply(scratch, known);
+            const token next = job.sampler.draw(scratch, known);
+            drawn_.push_back({next, log_probability(row, next)});
+            known.push_back(next);
+            if (tokenizer_.is_end_of_generation(next)) break;
+            if (job.constraint) {
+                job.constraint.advance(next);
+                if (job.constraint.finished()) break;
+            }
+            if (r < guess.size() && next != guess[r]) break;
+        }
+        computed -= guess.size() + 1 - drawn_.size();
+        if (!guess.empty()) confidence = drawn_.size() > guess.size() ? guess.size() + 2 : drawn_.size();
+    }
+    bool show(const std::string& piece) {
+        if (piece.empty()) return true;
+        result.text += piece;
+        return !job.on_text || job.on_text(piece);
+    }
+    void finish(text::finish_reason reason) {
+        if (!scoring() && !stops_.stopped()) {
+            show(stops_.push(decoder_.flush()));
+            show(stops_.flush());
+        }
+        if (scoring()) result.tokens = job.forced;
+        result.finish = reason;
+        result.prompt_tokens = job.prompt.size();
+        done_ = true;
+    }
+
+    tokenizer::tokenizer tokenizer_;
+    tokenizer::stream_decoder decoder_;
+    stop_matcher stops_;
+    std::size_t scored_ = 0;          // forced tokens
+    std::vector<draw_result> drawn_;  // in this step: one, and one more for each guess that came true
+    bool done_ = false;
+};
+
+}  // namespace lab::infer
