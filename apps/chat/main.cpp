@@ -97,13 +97,13 @@ text::output_constraint wanted_form(const cxxopts::ParseResult& args) {
 }
 
 /// The engine that the options describe. The draft works on the model's threads.
-infer::engine make_engine(const cxxopts::ParseResult& args, tokenizer::tokenizer tokens) {
+infer::engine make_engine(const cxxopts::ParseResult& args, lab::tokenizer::tokenizer tokens) {
     const nn::load_options load{.pool = std::make_shared<thread_pool>(args["threads"].as<std::size_t>()),
                                 .compute = compute_from_name(args["compute"].as<std::string>())};
     nn::any_model draft;
     if (args.count("draft") != 0) {
         const auto path = args["draft"].as<std::string>();
-        if (tokenizer::load_tokenizer(path).source().texts != tokens.source().texts)
+        if (lab::tokenizer::load_tokenizer(path).source().texts != tokens.source().texts)
             throw config_error(
                 explain(path, "has another tokenizer than the model", "a draft must have the same tokens"));
         draft = nn::load_model(path, load);
@@ -148,7 +148,7 @@ int run(int argc, char** argv) {
 
     const auto form = wanted_form(args);
 
-    auto tokens = tokenizer::load_tokenizer(text_of("model"));
+    auto tokens = lab::tokenizer::load_tokenizer(text_of("model"));
     auto format = text::chat_format_of(text_of("format"), tokens);
     infer::engine engine = make_engine(args, std::move(tokens));
     reseeding_chat chat(engine, std::move(format), sampling,

@@ -62,14 +62,13 @@ template <WindowScorer Model>
                                            const perplexity_options& options = {}) {
     double sum = 0, squares = 0;
     perplexity_result result;
-    result.windows =
-        for_each_window(tokens, options, [&](std::span<const token> window, std::size_t first) {
-            for (const double loss : model.token_losses(window, first)) {
-                sum += loss;
-                squares += loss * loss;
-                ++result.tokens;
-            }
-        });
+    result.windows = for_each_window(tokens, options, [&](std::span<const token> window, std::size_t first) {
+        for (const double loss : model.token_losses(window, first)) {
+            sum += loss;
+            squares += loss * loss;
+            ++result.tokens;
+        }
+    });
     const double n = static_cast<double>(result.tokens);
     result.mean_loss = sum / n;
     result.loss_error =

@@ -27,15 +27,15 @@ enum class operand { int8, bf16, f32 };
 /// Rows of a tile: as many as a kernel holds in registers. A last tile is padded up to the next of `heights`.
 template <class Arch>
 struct tile_heights {
-    static constexpr std::size_t all[] = {1, 2};
+    static constexpr std::size_t full = 2, all[] = {1, full};
 };
 template <class Arch>
 requires has_avx512<Arch>
 struct tile_heights<Arch> {
-    static constexpr std::size_t all[] = {1, 4, 8, 12};
+    static constexpr std::size_t full = 12, all[] = {1, 4, 8, full};
 };
 template <class Arch>
-inline constexpr std::size_t full_height = tile_heights<Arch>::all[std::size(tile_heights<Arch>::all) - 1];
+inline constexpr std::size_t full_height = tile_heights<Arch>::full;
 
 template <class Arch>
 [[nodiscard]] std::size_t height_for(std::size_t rows) {

@@ -268,28 +268,30 @@ void panel_products(view<const float> x, std::span<const product<matrix_view, fl
         kind, m, k, scratch<purpose::packed_a, std::uint32_t>(tiled_activations<Arch>::words_needed(kind, m, k)));
     tiles.fill(x, pool);
     // Parts as small as the kernels like them: 36 panels in fours would leave one of two threads idle for a tenth.
-    pool.share_out(total, m >= full_height<Arch> ? 1 : detail::panels_at_once<Arch>(tiles.height(0)), [&](std::size_t begin, std::size_t end, std::size_t) {
-        std::size_t first = 0;
-        for (const auto& each : list) {
-            const std::size_t count = panels_of(each.w);
-            const std::size_t from = std::max(begin, first), to = std::min(end, first + count);
-            if (from < to)
-                visit_format(each.w.type, [&](auto f) {
-                    using F = decltype(f);
-                    const auto part = [&]<operand Kind>() {
-                        detail::panel_part<Arch, F, Kind>(tiles, each.w, from - first, to - first, each.y.data());
-                    };
-                    if constexpr (F::id == dtype::bf16 && std::is_same_v<Arch, arch::avx512_bf16>)
-                        kind == operand::bf16 ? part.template operator()<operand::bf16>()
-                                              : part.template operator()<operand::f32>();
-                    else if constexpr (F::id == dtype::bf16 || F::id == dtype::f16)
-                        part.template operator()<operand::f32>();
-                    else if constexpr (PanelFormat<F>)
-                        part.template operator()<operand::int8>();
-                });
-            first += count;
-        }
-    });
+    pool.share_out(total, m >= full_height<Arch> ? 1 : detail::panels_at_once<Arch>(tiles.height(0)),
+                   [&](std::size_t begin, std::size_t end, std::size_t) {
+                       std::size_t first = 0;
+                       for (const auto& each : list) {
+                           const std::size_t count = panels_of(each.w);
+                           const std::size_t from = std::max(begin, first), to = std::min(end, first + count);
+                           if (from < to)
+                               visit_format(each.w.type, [&](auto f) {
+                                   using F = decltype(f);
+                                   const auto part = [&]<operand Kind>() {
+                                       detail::panel_part<Arch, F, Kind>(tiles, each.w, from - first, to - first,
+                                                                         each.y.data());
+                                   };
+                                   if constexpr (F::id == dtype::bf16 && std::is_same_v<Arch, arch::avx512_bf16>)
+                                       kind == operand::bf16 ? part.template operator()<operand::bf16>()
+                                                             : part.template operator()<operand::f32>();
+                                   else if constexpr (F::id == dtype::bf16 || F::id == dtype::f16)
+                                       part.template operator()<operand::f32>();
+                                   else if constexpr (PanelFormat<F>)
+                                       part.template operator()<operand::int8>();
+                               });
+                           first += count;
+                       }
+                   });
 }
 
 /// The same for any weights and precision.

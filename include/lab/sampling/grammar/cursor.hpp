@@ -77,8 +77,8 @@ public:
         return value;
     }
 
-    /// The bounds of a repetition that begins here: *, +, ?, {n}, {n,} or {n,m}, with `space()` between the parts of the
-    /// last three; without an upper one, the largest size_t. Nothing where none begins. @throws config_error
+    /// The bounds of a repetition that begins here: *, +, ?, {n}, {n,} or {n,m}, with `space()` between the parts of
+    /// the last three; without an upper one, the largest size_t. Nothing where none begins. @throws config_error
     template <class Space>
     std::optional<std::pair<std::size_t, std::size_t>> repetition(Space&& space) {
         constexpr std::size_t unbounded = std::numeric_limits<std::size_t>::max();
