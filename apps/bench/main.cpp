@@ -1,10 +1,12 @@
-// lab-bench: prompt and generation speed of models, alone and in batches, beside the limits of the machine.
+// lab-bench: prompt and generation speed of models, alone, in batches and under a generator's load, beside the limits
+// of the machine.
 #include <cstddef>
 #include <iostream>
 #include <map>
 #include <vector>
 
 #include "bench/limits.hpp"
+#include "bench/load.hpp"
 #include "bench/measure.hpp"
 #include "bench/options.hpp"
 #include "bench/output.hpp"
@@ -37,6 +39,15 @@ void measure_batched(const subject& s, const bench_options& o, const status_line
                 }
 }
 
+void measure_load(const subject& s, const bench_options& o, const status_line& status, result_writer& out) {
+    for (const auto& call : o.calls())
+        for (const auto prompt : o.prompts)
+            for (const auto generate : o.generations)
+                for (const auto sequences : o.parallel)
+                    for (const auto requests : o.requests)
+                        load_row(s, {requests, sequences, prompt, generate, call}, status, out);
+}
+
 int run(int argc, char** argv) {
     const auto options = parse_bench(argc, argv);
     if (!options) return 0;
@@ -59,7 +70,9 @@ int run(int argc, char** argv) {
                         add_limits(s, limits[pool.size()]);
                     }
                     status.show("");
-                    (o.batched ? measure_batched : measure_speed)(s, o, status, out);
+                    (o.mode == bench_mode::speed     ? measure_speed
+                     : o.mode == bench_mode::batched ? measure_batched
+                                                     : measure_load)(s, o, status, out);
                 }
         for (const auto& [threads, found] : limits) out.note(limits_text(found, threads));
     } catch (const stopped&) {

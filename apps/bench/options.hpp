@@ -25,6 +25,7 @@ inline constexpr const char* bench_overview =
 
   lab-bench -m FILE [-p 512] [-n 128] [-d 0] [-t 0] [-r 5] [-o md|csv|json|jsonl]
   lab-bench batched -m FILE [-npp 256] [-ntg 64] [-npl 1,8,32] [-pps] [-t 0] [-c 0] [-o md|csv|json|jsonl]
+  lab-bench load -m FILE [-n 64] [-npl 16] [-npp 433] [-ntg 96] [-t 0] [-o md|csv|json|jsonl]
 
 Options take comma lists; each combination is a row. Without a file, --shape measures random weights:
 
@@ -33,20 +34,25 @@ Options take comma lists; each combination is a row. Without a file, --shape mea
   lab-bench --shape dim=512,layers=8,heads=8,hidden=1536,vocab=32000 --type q8_0,q6_k -o json
   lab-bench batched -m model.gguf -npp 256 -ntg 64 -npl 1,8,32 -pps
   lab-bench -m model.gguf -p 0 -n 64 -d 4096 --profile
+  lab-bench load -m model.gguf -n 64 -npl 16 -npp 433 -ntg 96
 
 pp512 is a prompt of 512 tokens, tg128 the generation of 128, "@ d4096" with 4096 tokens in the cache before. Beside
 each figure stands its share of a measured limit of this machine: a prompt's of the multiply-adds that it can do, a
 generation's of the bytes that it can read. Only the weights are counted: attention over a long context comes on top.
+`load` is a generator's work, through the whole engine: requests that share a prompt, sampled, so many at once.
 
 )";
+
+enum class bench_mode { speed, batched, load };
 
 struct bench_options {
     std::vector<std::string> files, types;
     std::string shapes, output;
-    std::vector<std::size_t> prompts, generations, depths, batches, threads, parallel;
+    bench_mode mode = bench_mode::speed;
+    std::vector<std::size_t> prompts, generations, depths, batches, threads, parallel, requests;
     std::vector<std::string> compute, cache_types;
     std::size_t repetitions = 0, context = 0;
-    bool batched = false, shared_prompt = false, limits = true, profile = false;
+    bool shared_prompt = false, limits = true, profile = false;
 
     /// Every combination of -b and --cache-type.
     [[nodiscard]] std::vector<call_options> calls() const {
@@ -61,6 +67,8 @@ struct bench_options {
         for (const auto& shape : split_shapes(shapes))
             for (const auto& type : types) out.push_back({shape, parse_shape(shape), dtype_from_name(type)});
         if (out.empty()) throw usage_error("a model is missing: -m FILE, or --shape NAME");
+        if (mode == bench_mode::load && files.size() != out.size())
+            throw usage_error("load needs a model with a tokenizer: -m FILE, not --shape");
         return out;
     }
 };
@@ -68,8 +76,11 @@ struct bench_options {
 /// @return nothing where --help or --version was all that was wanted.
 [[nodiscard]] inline std::optional<bench_options> parse_bench(int argc, char** argv) {
     bench_options o;
-    o.batched = argc > 1 && std::string_view(argv[1]) == "batched";
-    cxxopts::Options spec(o.batched ? "lab-bench batched" : "lab-bench", "");
+    const std::string_view command = argc > 1 ? argv[1] : "";
+    if (command == "batched") o.mode = bench_mode::batched;
+    if (command == "load") o.mode = bench_mode::load;
+    const bool speed = o.mode == bench_mode::speed, load = o.mode == bench_mode::load;
+    cxxopts::Options spec(speed ? "lab-bench" : "lab-bench " + std::string(command), "");
     const auto counts = [](std::vector<std::size_t>& to, const char* fallback) {
         return cxxopts::value(to)->default_value(fallback);
     };
@@ -83,11 +94,16 @@ struct bench_options {
                                                              "operands of matrix products: native, f32, bf16",
                                                              cxxopts::value(o.compute)->default_value("native"))(
         "o,output,output-format", "md, csv, json or jsonl", cxxopts::value(o.output)->default_value("md"));
-    if (o.batched) {
-        spec.add_options()("npp", "prompt tokens of a sequence", counts(o.prompts, "256"))(
-            "ntg", "tokens generated for each sequence", counts(o.generations, "64"))(
-            "npl", "sequences at once", counts(o.parallel, "1,8,32"))("pps", "one prompt shared by all sequences",
-                                                                      cxxopts::value(o.shared_prompt))(
+    if (!speed) {
+        spec.add_options()("npp", "prompt tokens of a sequence", counts(o.prompts, load ? "433" : "256"))(
+            "ntg", "tokens generated for each sequence", counts(o.generations, load ? "96" : "64"))(
+            "npl", "sequences at once", counts(o.parallel, load ? "16" : "1,8,32"));
+    }
+    if (load) {
+        spec.add_options()("n,requests", "in all; they share the prompt but for its last token",
+                           counts(o.requests, "64"));
+    } else if (!speed) {
+        spec.add_options()("pps", "one prompt shared by all sequences", cxxopts::value(o.shared_prompt))(
             "c,ctx-size", "skip rows with more tokens in the cache than this; 0: none",
             cxxopts::value(o.context)->default_value("0"));
     } else {
@@ -101,7 +117,7 @@ struct bench_options {
                        cxxopts::value(o.profile))("json", "the same as -o json")(
         "no-limits", "do not measure what the machine can do")("version", "the version")("h,help", "this text");
     static constexpr std::array<std::string_view, 5> one_dash{"npp", "ntg", "npl", "pps", "ctk"};
-    const int skipped = o.batched ? 1 : 0;
+    const int skipped = speed ? 0 : 1;
     const std::vector<const char*> given(argv + skipped, argv + argc);
     const auto arguments = with_double_dashes(given, one_dash);
     const auto pointers = as_argv(arguments);
@@ -110,10 +126,10 @@ struct bench_options {
     if (args.count("version") != 0) return std::cout << "lab-bench " << version << '\n', std::nullopt;
     if (!args.unmatched().empty()) throw usage_error("unexpected argument '" + args.unmatched().front() + "'");
     if (args.count("json") != 0) o.output = "json";
-    o.limits = args.count("no-limits") == 0;
+    o.limits = !load && args.count("no-limits") == 0;
     for (const auto b : o.batches)
         if (b == 0) throw usage_error("-b must be at least 1");
-    if (!o.batched && o.repetitions == 0) throw usage_error("-r must be at least 1");
+    if (speed && o.repetitions == 0) throw usage_error("-r must be at least 1");
     return o;
 }
 

@@ -8,6 +8,8 @@
 #include <vector>
 
 #include "lab/formats/json.hpp"
+#include "lab/nn/save.hpp"
+#include "model/small_model.hpp"
 #include "support/data.hpp"
 #include "support/process.hpp"
 
@@ -153,6 +155,29 @@ BOOST_AUTO_TEST_CASE(batches_have_llama_batched_bench_s_keys) {
         b.output({"batched", "--shape", tiny, "-npp", "2", "-ntg", "1", "-npl", "2", "-t", "1", "--no-limits"});
     for (const char* part : {" PP |", " TG |", " B |", " N_KV |", " S_PP t/s |", " S_TG t/s |", " S t/s |"})
         BOOST_TEST(text.find(part) != std::string::npos, part << " in\n" << text);
+}
+
+BOOST_AUTO_TEST_CASE(a_load_goes_through_the_engine) {
+    const bench b;
+    const auto model = (b.folder / "small.gguf").string();
+    nn::save_gguf(test::small_model("llama", test::byte_vocabulary), model,
+                  {.tokenizer = test::byte_tokenizer_folder()});
+    const auto rows = b.lines(
+        {"load", "-m", model, "-n", "5", "-npl", "2", "-npp", "9", "-ntg", "4", "-t", "1", "-o", "jsonl", "--profile"});
+    BOOST_REQUIRE(rows.size() == 1u);
+    BOOST_TEST(rows[0]["n_requests"] == 5);
+    BOOST_TEST(rows[0]["pl"] == 2);
+    BOOST_TEST(rows[0]["pp"] == 9);
+    BOOST_TEST(rows[0]["speed_tg"].get<double>() * rows[0]["t"].get<double>() == 20.0,
+               boost::test_tools::tolerance(1e-6));
+    std::size_t products = 0, attended = 0;
+    for (const auto& op : rows[0]["profile"]) {
+        if (op["op"].get<std::string>().starts_with("product")) products += op["calls"].get<std::size_t>();
+        if (op["op"] == "attention") attended = op["calls"];
+    }
+    BOOST_TEST(attended > 0u);
+    BOOST_TEST(products > 3 * attended);
+    b.expect({"load", "--shape", tiny}, 2, "tokenizer");
 }
 
 BOOST_AUTO_TEST_CASE(wrong_calls_get_one_clear_line) {
