@@ -12,6 +12,7 @@
 #include "bench/output.hpp"
 #include "common/cli.hpp"
 #include "common/stop.hpp"
+#include "lab/nn/save.hpp"
 
 namespace {
 
@@ -53,6 +54,10 @@ int run(int argc, char** argv) {
     if (!options) return 0;
     const bench_options& o = *options;
     const auto choices = o.models();
+    if (!o.save.empty()) {
+        nn::save_gguf(load(choices.front(), o.threads.front(), compute::native, nullptr, false), o.save);
+        return 0;
+    }
     listen_for_stop();
     result_writer out(o.output);
     const status_line status;

@@ -47,7 +47,7 @@ enum class bench_mode { speed, batched, load };
 
 struct bench_options {
     std::vector<std::string> files, types;
-    std::string shapes, output;
+    std::string shapes, output, save;
     bench_mode mode = bench_mode::speed;
     std::vector<std::size_t> prompts, generations, depths, batches, threads, parallel, requests;
     std::vector<std::string> compute, cache_types;
@@ -69,6 +69,8 @@ struct bench_options {
         if (out.empty()) throw usage_error("a model is missing: -m FILE, or --shape NAME");
         if (mode == bench_mode::load && files.size() != out.size())
             throw usage_error("load needs a model with a tokenizer: -m FILE, not --shape");
+        if (!save.empty() && (out.size() != 1 || !files.empty()))
+            throw usage_error("--save needs one --shape and type");
         return out;
     }
 };
@@ -87,6 +89,7 @@ struct bench_options {
     spec.add_options()("m,model", "GGUF files or safetensors folders", cxxopts::value(o.files))(
         "shape", "smollm2-135m, tinyllama-1.1b, granite-7b, or dim=,layers=,heads=,kv_heads=,head_dim=,hidden=,vocab=",
         cxxopts::value(o.shapes))("type", "weight format of a shape", cxxopts::value(o.types)->default_value("q4_0"))(
+        "save", "write the random weights of the shape to this GGUF file and measure nothing", cxxopts::value(o.save))(
         "t,threads", "0: one per processor", counts(o.threads, "0"))("b,batch-size", "tokens of one model call",
                                                                      counts(o.batches, "512"))(
         "ctk,cache-type", "of the cached keys and values: f16, q8_0, bf16, f32",

@@ -180,6 +180,17 @@ BOOST_AUTO_TEST_CASE(a_load_goes_through_the_engine) {
     b.expect({"load", "--shape", tiny}, 2, "tokenizer");
 }
 
+BOOST_AUTO_TEST_CASE(a_shape_can_be_saved_and_measured_again) {
+    const bench b;
+    const auto file = (b.folder / "shape.gguf").string();
+    BOOST_TEST(b.output({"--shape", tiny, "--type", "q8_0", "--save", file}).empty());
+    const auto rows = b.lines({"-m", file, "-p", "3", "-n", "0", "-r", "1", "-t", "1", "-o", "jsonl", "--no-limits"});
+    BOOST_REQUIRE(rows.size() == 1u);
+    BOOST_TEST(rows[0]["model_type"] == "llama 100K q8_0");
+    b.expect({"load", "-m", file}, 1, "has no tokenizer");
+    b.expect({"-m", file, "--save", file}, 2, "--save");
+}
+
 BOOST_AUTO_TEST_CASE(wrong_calls_get_one_clear_line) {
     const bench b;
     BOOST_TEST(b.output({"--help"}).find("lab-bench batched -m FILE") != std::string::npos);

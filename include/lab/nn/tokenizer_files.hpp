@@ -276,7 +276,7 @@ inline void write_tokenizer_folder(const std::filesystem::path& source, const st
     using namespace tokenizer_files_detail;
     if (source.empty()) return;
     if (!is_gguf(source)) return copy_folder(folder_of(source), folder, options);
-    if (!formats::gguf_file(source).contains("tokenizer.ggml.model")) return;
+    if (!formats::gguf_file(source).contains("tokenizer.ggml.tokens")) return;
     vocabulary v = tokenizer::load_vocabulary(source);
     apply_options(v, options);
     write_file_atomically(folder / "tokenizer.json", formats::to_text(tokenizer_json(v, source.string()), 1) + "\n");
@@ -307,6 +307,7 @@ inline void write_tokenizer_metadata(const std::filesystem::path& source, const 
                                      formats::gguf_writer& out, const save_options& options = {}) {
     using namespace tokenizer_files_detail;
     namespace fs = std::filesystem;
+    out.set("tokenizer.ggml.model", "no_vocab");  // until there is one: llama.cpp opens no file without the key
     if (source.empty()) return;
     if (is_gguf(source)) {
         const formats::gguf_file from(source);

@@ -21,7 +21,8 @@ namespace lab::tokenizer {
     const std::string place = file.path().string();
     vocabulary v;
     const auto model = file.get<std::string>("tokenizer.ggml.model");
-    if (!model) throw format_error(explain(place, "has no tokenizer (tokenizer.ggml.model is missing)"));
+    if (!model || *model == "no_vocab")
+        throw format_error(explain(place, "has no tokenizer (tokenizer.ggml.model is missing or no_vocab)"));
     v.texts = file.strings("tokenizer.ggml.tokens");
     if (v.texts.empty()) throw format_error(explain(place, "tokenizer.ggml.tokens is missing or empty"));
 
