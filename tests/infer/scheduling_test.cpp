@@ -128,7 +128,7 @@ BOOST_AUTO_TEST_CASE(a_draft_changes_nothing_but_the_steps) {
         if (greedy) job.sampler = sampling::chain{sampling::greedy{}};
         infer::engine plain(test::byte_model(), t);
         const auto expected = plain.run_one(job);
-        // The model itself, which is always right when greedy, and a stranger, which is nearly always wrong.
+        // The model itself, which is always right, and a stranger, which is nearly always wrong.
         for (const std::uint64_t seed : {3u, 4u})
             for (const std::size_t guesses : {1u, 5u, 15u}) {
                 infer::engine engine(test::byte_model(), t, {.draft_tokens = guesses}, test::byte_model(1, 512, seed));
@@ -138,10 +138,11 @@ BOOST_AUTO_TEST_CASE(a_draft_changes_nothing_but_the_steps) {
                     engine.submit(job, [&](infer::generated&& r) { got = std::move(r); });
                     steps = steps_until_idle(engine);
                     require_same(got, expected);
-                    if (greedy && seed == 3) BOOST_TEST(got.guesses_right == got.guessed_tokens);
+                    if (seed == 3)
+                        BOOST_TEST(got.guessed_tokens - got.guesses_right <= guesses);  // where the text ends
                     BOOST_TEST(got.guessed_tokens > 0u);
                 }
-                if (greedy && seed == 3 && guesses == 15) BOOST_TEST(steps < expected.tokens.size() / 3);
+                if (seed == 3 && guesses == 15) BOOST_TEST(steps < expected.tokens.size() / 3);
             }
     }
     auto narrow = test::byte_model(1, 40);  // its context ends before the text does

@@ -71,6 +71,13 @@ public:
     /// A scored sequence needs the logits before each forced token, a sampled one those of its last token.
     [[nodiscard]] bool wants(std::size_t position) const { return position >= first_wanted(); }
 
+    /// What its sampler draws after the tokens `before`, without a constraint.
+    [[nodiscard]] token draw(std::span<const float> logits, std::span<const token> before,
+                             sampling::candidates& scratch) const {
+        scratch.assign(logits);
+        job.sampler.apply(scratch, before);
+        return job.sampler.draw(scratch, before);
+    }
     /// After a step's forward pass, whose logits have `rows` rows of this one from `first_row`: scores forced tokens,
     /// or draws the next ones. May run beside that of others.
     void digest(view<const float> logits, sampling::candidates& scratch) {
@@ -78,7 +85,7 @@ public:
         if (scoring())
             score(logits);
         else
-            draw(logits, scratch);
+            draw_rows(logits, scratch);
     }
     /// Takes over what was drawn: text, stop conditions, callback.
     void deliver(std::size_t context_length) {
@@ -124,7 +131,7 @@ private:
             result.log_probability += result.log_probabilities.back();
         }
     }
-    void draw(view<const float> logits, sampling::candidates& scratch) {
+    void draw_rows(view<const float> logits, sampling::candidates& scratch) {
         drawn_.clear();
         for (std::size_t r = 0; r < rows; ++r) {
             const auto row = logits.row(first_row + r);

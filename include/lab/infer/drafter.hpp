@@ -1,20 +1,19 @@
 // Guesses by a small model at what a large one will say (speculative decoding, Leviathan et al. 2022,
 // arXiv:2211.17192). The engine checks every guess against what it draws itself, so a draft changes speed and nothing
-// else, when sampling too.
+// else. When sampling too, a guess is often right: it is drawn as the engine will draw, from the same random number.
 #pragma once
 
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <map>
-#include <optional>
 #include <span>
 #include <utility>
 #include <vector>
 
 #include "lab/core/error.hpp"
+#include "lab/core/function_ref.hpp"
 #include "lab/core/token.hpp"
-#include "lab/kernels/loss.hpp"
 #include "lab/nn/any_model.hpp"
 #include "lab/nn/batch_builder.hpp"
 
@@ -35,9 +34,11 @@ public:
             throw config_error("draft model: it has a sliding window, which cannot step back");
     }
 
-    /// Up to `most` tokens that may follow `known`, the likeliest one after another. `job` names the text that grows
-    /// from call to call.
-    [[nodiscard]] std::vector<token> guess(std::uint64_t job, std::span<const token> known, std::size_t most) {
+    /// Up to `most` tokens that may follow `known`, one after another as `draw(logits, tokens before)` chooses them.
+    /// `job` names the text that grows from call to call.
+    [[nodiscard]] std::vector<token> guess(
+        std::uint64_t job, std::span<const token> known, std::size_t most,
+        function_ref<token(std::span<const float> logits, std::span<const token> before)> draw) {
         const std::size_t context = model_.info().context_length;
         if (most == 0 || known.empty() || (context != 0 && known.size() + most > context)) return {};
         auto& text = text_of(job);
@@ -46,14 +47,14 @@ public:
         const auto same = std::mismatch(text.tokens.begin(), end, known.begin()).first - text.tokens.begin();
         text.tokens.resize(static_cast<std::size_t>(same));
         cache_.truncate(text.sequence, static_cast<std::int32_t>(same));
-        std::vector<token> guesses;
-        for (auto next = known.subspan(static_cast<std::size_t>(same)); guesses.size() < most;
-             next = std::span(guesses).last(1)) {
-            const auto likeliest = append(text, next);
-            if (!likeliest) break;
-            guesses.push_back(*likeliest);
+        std::vector<token> history(known.begin(), known.end());
+        for (std::size_t fed = static_cast<std::size_t>(same); history.size() < known.size() + most;) {
+            const auto logits = append(text, std::span(history).subspan(fed));
+            if (logits.empty()) break;
+            fed = history.size();
+            history.push_back(draw(logits, history));
         }
-        return guesses;
+        return {history.begin() + static_cast<std::ptrdiff_t>(known.size()), history.end()};
     }
     /// The text is finished.
     void forget(std::uint64_t job) {
@@ -74,14 +75,14 @@ private:
         return found != texts_.end() ? found->second
                                      : texts_.emplace(job, text_state{cache_.create(), {}}).first->second;
     }
-    /// Appends tokens and returns the likeliest next one; nothing where the cache has no room for them.
-    std::optional<token> append(text_state& text, std::span<const token> next) {
+    /// Appends tokens and returns the logits of the next one; none where the cache has no room for them.
+    std::span<const float> append(text_state& text, std::span<const token> next) {
         constexpr std::size_t chunk = 512;
         view<const float> logits;
         while (!next.empty()) {
             const auto part = next.first(std::min(chunk, next.size()));
             next = next.subspan(part.size());
-            if (cache_.blocks_needed(text.sequence, part.size()) > cache_.free_blocks()) return std::nullopt;
+            if (cache_.blocks_needed(text.sequence, part.size()) > cache_.free_blocks()) return {};
             nn::batch_builder batch;
             batch.add(part, static_cast<std::int32_t>(text.tokens.size()));
             const auto last = static_cast<std::uint32_t>(part.size() - 1);
@@ -89,9 +90,7 @@ private:
                                     std::span(&last, next.empty() ? 1 : 0));
             text.tokens.insert(text.tokens.end(), part.begin(), part.end());
         }
-        const auto row = logits.row(0).first(vocabulary_);
-        const float top = kernels::largest<kernels::arch::native>(row.data(), row.size());
-        return static_cast<token>(std::find(row.begin(), row.end(), top) - row.begin());
+        return logits.row(0).first(vocabulary_);
     }
 
     nn::any_model model_;

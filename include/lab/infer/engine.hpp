@@ -375,8 +375,12 @@ private:
             const auto found = look_up(s.known, std::min(most, options_.lookup_tokens));
             s.guess.assign(found.begin(), found.end());
         }
-        if (s.guess.empty() && draft_)
-            s.guess = draft_->guess(s.id, s.known, std::min({most, options_.draft_tokens, s.confidence}));
+        if (!s.guess.empty() || !draft_) return;
+        scratch_.resize(std::max<std::size_t>(scratch_.size(), 1));
+        s.guess = draft_->guess(s.id, s.known, std::min({most, options_.draft_tokens, s.confidence}),
+                                [&](std::span<const float> logits, std::span<const token> before) {
+                                    return s.draw(logits, before, scratch_.front());
+                                });
     }
 
     /// Keeps what was computed for those that begin alike.
