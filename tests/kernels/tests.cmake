@@ -27,9 +27,10 @@ if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
   target_link_libraries(test_kernels_isa PRIVATE lab::lab lab::dev Boost::unit_test_framework)
   target_compile_definitions(test_kernels_isa PRIVATE BOOST_TEST_DYN_LINK)
   set(flags_avx512 -march=x86-64-v4)
+  set(flags_vnni -march=x86-64-v4 -mavx512vnni)
   set(flags_avx2 -march=x86-64-v3)
   set(flags_fma -mfma)
-  foreach(isa avx512 avx2 fma)  # all that have fused multiply-add
+  foreach(isa vnni avx512 avx2 fma)  # all that have fused multiply-add
     add_library(kernels_outputs_${isa} OBJECT kernels/isa/outputs.cpp)
     target_include_directories(kernels_outputs_${isa} PRIVATE ${CMAKE_CURRENT_SOURCE_DIR})
     target_link_libraries(kernels_outputs_${isa} PRIVATE lab::lab lab::dev)

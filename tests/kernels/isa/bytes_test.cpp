@@ -23,6 +23,7 @@ BOOST_AUTO_TEST_CASE(the_bytes_are_the_same) {
     for (const float x : avx2) BOOST_REQUIRE(std::isfinite(x));
     require_same_bytes(avx2, lab::test::outputs_avx512());
     require_same_bytes(avx2, lab::test::outputs_fma());
+    if (__builtin_cpu_supports("avx512vnni")) require_same_bytes(avx2, lab::test::outputs_vnni());
 }
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -6,6 +6,7 @@
 namespace lab::test {
 
 std::vector<float> outputs_avx512();
+std::vector<float> outputs_vnni();
 std::vector<float> outputs_avx2();
 std::vector<float> outputs_fma();
 
