@@ -1,6 +1,8 @@
 // Jobs that come, go, overtake and are guessed at: what each gives stays what it gives alone.
+#include <algorithm>
 #include <boost/test/unit_test.hpp>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "infer/tiny.hpp"
@@ -119,6 +121,56 @@ BOOST_AUTO_TEST_CASE(a_job_can_be_taken_back_while_it_waits_and_while_it_runs) {
     BOOST_TEST(results[3].tokens.empty());
     require_same(results[1], alone(job_of("job 1", 1)));
     require_same(results[2], alone(job_of("job 2", 2)));
+}
+
+BOOST_AUTO_TEST_CASE(what_goes_wrong_in_one_job_ends_that_one_alone) {
+    for (const std::size_t lookup : {0u, 8u}) {
+        infer::engine engine(test::byte_model(2), test::byte_tokenizer(), {.lookup_tokens = lookup});
+        std::vector<infer::generated> results(3);
+        for (std::uint64_t i = 0; i < 3; ++i) {
+            auto job = job_of("job " + std::to_string(i), i);
+            if (i == 1)
+                job.on_text = [n = 0](std::string_view) mutable -> bool {
+                    if (++n == 4) throw format_error("from a callback");
+                    return true;
+                };
+            engine.submit(job, [&, i](infer::generated&& r) { results[i] = std::move(r); });
+        }
+        steps_until_idle(engine);
+        require_same(results[0], alone(job_of("job 0", 0)));
+        require_same(results[2], alone(job_of("job 2", 2)));
+        BOOST_TEST((results[1].finish == text::finish_reason::cancelled));
+        BOOST_CHECK_THROW(std::rethrow_exception(results[1].fault), format_error);
+        const auto whole = alone(job_of("job 1", 1));
+        BOOST_REQUIRE(!results[1].tokens.empty());
+        BOOST_TEST(std::equal(results[1].tokens.begin(), results[1].tokens.end(), whole.tokens.begin()));
+        auto failing = job_of("job 1", 1);
+        failing.on_text = [](std::string_view) -> bool { throw format_error("from a callback"); };
+        BOOST_CHECK_THROW((void)engine.run_one(failing), format_error);
+        require_same(engine.run_one(job_of("job 1", 1)), whole);
+    }
+}
+
+BOOST_AUTO_TEST_CASE(who_wants_no_more_text_is_not_called_again) {
+    infer::engine engine(test::byte_model(), test::byte_tokenizer());
+    auto job = job_of("text", 2);
+    const auto whole = alone(job);
+    // A stop string of which the text has the beginning: that is held back until the end.
+    job.stop = {whole.text.substr(3, 4) + "never"};
+    std::size_t calls = 0;
+    job.on_text = [&](std::string_view) { return ++calls < 3; };
+    const auto got = engine.run_one(job);
+    BOOST_TEST(calls == 3u);
+    BOOST_TEST((got.finish == text::finish_reason::cancelled));
+    BOOST_TEST(whole.text.starts_with(got.text));
+}
+
+BOOST_AUTO_TEST_CASE(guesses_leave_room_for_everyone) {
+    // With as many rows as sequences, no guess may take another one's row: all get on by a token each step.
+    infer::engine engine(test::byte_model(), test::byte_tokenizer(),
+                         {.max_sequences = 4, .max_batch_tokens = 4, .lookup_tokens = 8});
+    for (std::uint64_t i = 0; i < 4; ++i) engine.submit(job_of("abab" + std::to_string(i), i, 20));
+    BOOST_TEST(steps_until_idle(engine) < 32u);
 }
 
 BOOST_AUTO_TEST_CASE(a_draft_changes_nothing_but_the_steps) {

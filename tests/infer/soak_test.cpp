@@ -1,5 +1,6 @@
 // Random jobs from several threads into one service, with cancels, priorities, shared beginnings and a cache that is
 // too small for them all: each job's result is what it is alone. LAB_SOAK_SECONDS (default 2) says how long.
+#include <algorithm>
 #include <atomic>
 #include <boost/test/unit_test.hpp>
 #include <chrono>

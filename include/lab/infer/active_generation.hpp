@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <exception>
 #include <functional>
 #include <optional>
 #include <span>
@@ -44,6 +45,7 @@ public:
     generated result;
     bool cancelled = false;  // ends before the next step
     bool waiting = true;     // not admitted to the batch yet, or no longer
+    bool begun = false;      // has had a sequence
 
     std::vector<token> known;  // decided so far: the prompt, then the forced tokens or the continuation
     std::size_t computed = 0;  // leading tokens of `known` whose keys and values are in the cache
@@ -82,13 +84,38 @@ public:
     /// or draws the next ones. May run beside that of others.
     void digest(view<const float> logits, sampling::candidates& scratch) {
         computed += fed;
-        if (scoring())
-            score(logits);
-        else
-            draw_rows(logits, scratch);
+        ends_with_fault([&] {
+            if (scoring())
+                score(logits);
+            else
+                draw_rows(logits, scratch);
+        });
     }
     /// Takes over what was drawn: text, stop conditions, callback.
     void deliver(std::size_t context_length) {
+        if (!done_) ends_with_fault([&] { take_over(context_length); });
+    }
+    /// Ends it as it stands.
+    void cancel() { finish(text::finish_reason::cancelled); }
+
+private:
+    struct draw_result {
+        token drawn;
+        double log_probability;
+    };
+
+    /// What goes wrong in one generation ends that one alone.
+    template <class F>
+    void ends_with_fault(F&& work) {
+        try {
+            work();
+        } catch (...) {
+            result.fault = std::current_exception();
+            computed = std::min(computed, known.size());  // guesses after the fault are not known
+            finish(text::finish_reason::cancelled);
+        }
+    }
+    void take_over(std::size_t context_length) {
         if (scoring()) {
             if (pending() == 0) finish(text::finish_reason::stop);
             return;
@@ -108,19 +135,6 @@ public:
                 return finish(text::finish_reason::length);
         }
     }
-    /// Ends it as it stands.
-    void cancel() {
-        result.finish = text::finish_reason::cancelled;
-        result.prompt_tokens = job.prompt.size();
-        done_ = true;
-    }
-
-private:
-    struct draw_result {
-        token drawn;
-        double log_probability;
-    };
-
     [[nodiscard]] static double log_probability(std::span<const float> logits, token t) {
         return static_cast<double>(logits[static_cast<std::size_t>(t)]) -
                kernels::log_sum_exp<kernels::arch::native>(logits);
@@ -156,15 +170,20 @@ private:
         result.text += piece;
         return !job.on_text || job.on_text(piece);
     }
+    /// The rest of the text is shown too, but not to who wanted no more of it.
     void finish(text::finish_reason reason) {
-        if (!scoring() && !stops_.stopped()) {
-            show(stops_.push(decoder_.flush()));
-            show(stops_.flush());
-        }
-        if (scoring()) result.tokens = job.forced;
+        done_ = true;
         result.finish = reason;
         result.prompt_tokens = job.prompt.size();
-        done_ = true;
+        if (scoring())
+            result.tokens.assign(job.forced.begin(), job.forced.begin() + static_cast<std::ptrdiff_t>(scored_));
+        if (scoring() || stops_.stopped()) return;
+        std::string rest = stops_.push(decoder_.flush());
+        rest += stops_.flush();
+        if (reason == text::finish_reason::cancelled)
+            result.text += rest;
+        else
+            show(rest);
     }
 
     tokenizer::tokenizer tokenizer_;

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <exception>
 #include <functional>
 #include <iterator>
 #include <list>
@@ -33,7 +34,7 @@ struct engine_options {
     std::size_t max_batch_tokens = 512;  // per step, prefill and decoding together
     std::size_t max_logit_rows = 128;    // per step; bounds the memory of scoring
     std::size_t kept_sequences = 32;     // finished ones kept for their prefixes, least recently used go first
-    std::size_t cache_bytes = std::size_t{1} << 30;  // bound of the key-value cache
+    std::size_t cache_bytes = std::size_t{1} << 30;  // bound of the key-value cache; a draft has as much again
     dtype cache_type = dtype::f16;                   // of its elements: f32, f16, bf16 or q8_0
     // Guesses are checked in one step, while few sequences decode; they change speed alone.
     std::size_t lookup_tokens = 0;  // guessed from the text itself
@@ -109,12 +110,14 @@ public:
     /// Jobs that have not ended.
     [[nodiscard]] std::size_t open() const { return places_.size(); }
 
-    /// One forward pass over whatever fits. False when no job is left.
+    /// One forward pass over whatever fits. False when no job is left. What a job's callbacks, sampler or constraint
+    /// throw ends that job (generated::fault); what on_finished throws comes out of here.
+    /// @throws config_error where the cache has no room for a single sequence.
     bool step() {
         for (auto* jobs : {&active_, &waiting_})
             end_some(*jobs, [](active_generation& s) {
-                if (s.cancelled) s.cancel();
-                return s.cancelled;
+                if (s.cancelled && !s.done()) s.cancel();
+                return s.done();
             });
         admit();
         if (active_.empty()) return false;
@@ -136,6 +139,7 @@ public:
             ids[i] = submit(jobs[i], [&, i](generated&& result) {
                 results[i] = std::move(result);
                 --left;
+                if (results[i].fault) std::rethrow_exception(results[i].fault);
                 if (watch.on_finished && !stopping) watch.on_finished(i, results[i]);
             });
         try {
@@ -212,6 +216,7 @@ private:
                 const auto last = std::prev(active_.end());
                 if (last->job.priority >= next->job.priority) return;
                 keep(*last);
+                if (draft_) draft_->forget(last->id);
                 last->waiting = true;
                 put(waiting_, active_, last);
             }
@@ -258,7 +263,7 @@ private:
         }
         s.sequence = from && best != 0 ? fork_or_create(*from, best) : cache_.create();
         s.computed = static_cast<std::size_t>(cache_.length(*s.sequence));
-        if (s.result.log_probabilities.empty()) s.result.cached_tokens = s.computed;
+        if (!std::exchange(s.begun, true)) s.result.cached_tokens = s.computed;
     }
     nn::sequence_id fork_or_create(nn::sequence_id from, std::size_t length) {
         try {
@@ -295,9 +300,13 @@ private:
             s.fed = s.rows = 0;
             if (begin_more && !s.sequence) begin_sequence(s);
         }
-        for (const bool decoding : {true, false})
-            for (auto& s : active_)
-                if (s.sequence && (s.pending() == 1) == decoding) feed(s);
+        const auto decodes = [](const active_generation& s) { return s.sequence && s.pending() == 1; };
+        to_decode_ = static_cast<std::size_t>(std::count_if(active_.begin(), active_.end(), decodes));
+        may_guess_ = to_decode_ == active_.size();  // a prompt's tokens are worth more than guesses
+        for (auto& s : active_)
+            if (decodes(s)) --to_decode_, feed(s);
+        for (auto& s : active_)
+            if (s.sequence && s.pending() != 1) feed(s);
         return !tokens_.empty();
     }
 
@@ -341,11 +350,14 @@ private:
             count = std::min(count, silent + left(options_.max_logit_rows, rows_.size()));
         }
         if (count == 0) return;
+        if (!make_room(*s.sequence, count)) return;
         make_guess(s, count);
-        if (!make_room(*s.sequence, count + s.guess.size())) {
+        const std::size_t more =
+            cache_.blocks_needed(*s.sequence, count + s.guess.size()) - cache_.blocks_needed(*s.sequence, count);
+        if (reserved_ + more > cache_.free_blocks())
             s.guess.clear();
-            if (!make_room(*s.sequence, count)) return;
-        }
+        else
+            reserved_ += more;
         s.first_row = rows_.size();
         const auto add = [&](token id, std::size_t position, bool wanted) {
             if (wanted) rows_.push_back(static_cast<std::uint32_t>(tokens_.size()));
@@ -364,12 +376,15 @@ private:
     void make_guess(active_generation& s, std::size_t count) {
         constexpr std::size_t cheap_rows = 16;
         s.guess.clear();
-        if (s.scoring() || count != 1 || s.pending() != 1 || model_.dims().window != 0) return;
+        if (!may_guess_ || s.scoring() || count != 1 || model_.dims().window != 0) return;
         const std::size_t left = std::min(s.job.max_tokens - s.result.tokens.size(), context_length() - s.known.size());
-        const auto room = [](std::size_t limit, std::size_t used) { return limit > used + 1 ? limit - used - 1 : 0; };
+        // Beside those that decode, this one included.
+        const auto room = [&](std::size_t limit, std::size_t used) {
+            return limit - std::min(limit, used + to_decode_ + 1);
+        };
         const std::size_t most =
-            std::min({left - 1, room(cheap_rows, tokens_.size()), room(options_.max_batch_tokens, tokens_.size()),
-                      room(options_.max_logit_rows, rows_.size())});
+            std::min({left - std::min<std::size_t>(left, 1), room(cheap_rows, tokens_.size()),
+                      room(options_.max_batch_tokens, tokens_.size()), room(options_.max_logit_rows, rows_.size())});
         if (most == 0) return;
         if (options_.lookup_tokens != 0) {
             const auto found = look_up(s.known, std::min(most, options_.lookup_tokens));
@@ -377,15 +392,23 @@ private:
         }
         if (!s.guess.empty() || !draft_) return;
         scratch_.resize(std::max<std::size_t>(scratch_.size(), 1));
-        s.guess = draft_->guess(s.id, s.known, std::min({most, options_.draft_tokens, s.confidence}),
-                                [&](std::span<const float> logits, std::span<const token> before) {
-                                    return s.draw(logits, before, scratch_.front());
-                                });
+        try {
+            s.guess = draft_->guess(s.id, s.known, std::min({most, options_.draft_tokens, s.confidence}),
+                                    [&](std::span<const float> logits, std::span<const token> before) {
+                                        return s.draw(logits, before, scratch_.front());
+                                    });
+        } catch (const error&) {
+            s.guess.clear();  // where a sampler cannot draw from the draft's logits, there is no guess
+        }
     }
 
     /// Keeps what was computed for those that begin alike.
     void keep(active_generation& s) {
         if (!s.sequence) return;
+        if (s.computed == 0) {
+            cache_.release(*std::exchange(s.sequence, std::nullopt));
+            return;
+        }
         kept_.push_front({*s.sequence, {s.known.begin(), s.known.begin() + static_cast<std::ptrdiff_t>(s.computed)}});
         s.sequence.reset();
         s.computed = 0;
@@ -409,6 +432,8 @@ private:
     std::vector<nn::sequence_id> sequences_;
     std::vector<sampling::candidates> scratch_;  // per worker
     std::size_t reserved_ = 0;                   // blocks promised to this step's sequences
+    std::size_t to_decode_ = 0;                  // sequences that decode and are still to be fed
+    bool may_guess_ = false;
 };
 
 }  // namespace lab::infer

@@ -30,7 +30,7 @@ public:
     explicit engine_service(engine& e) : engine_(&e), driver_([this] { drive(); }) {}
     engine_service(const engine_service&) = delete;
     engine_service& operator=(const engine_service&) = delete;
-    /// Ends what is left as finish_reason::cancelled.
+    /// Ends what is left as finish_reason::cancelled. Not to be called by a job's callback.
     ~engine_service() {
         {
             const std::lock_guard lock(mutex_);
@@ -40,7 +40,7 @@ public:
         driver_.join();
     }
 
-    /// Its callbacks are called by the service's thread. What they throw ends up in the results of all jobs under way.
+    /// Its callbacks are called by the service's thread; what they throw ends up in the result.
     /// @throws config_error as engine::check does.
     [[nodiscard]] ticket submit(generation job) {
         engine_->check(job);
@@ -50,12 +50,18 @@ public:
             const std::lock_guard lock(mutex_);
             given.id = next_id_++;
             inbox_.push_back([this, id = given.id, job = std::move(job), promise](engine& e) mutable {
-                open_.emplace(id, place{e.submit(std::move(job),
-                                                 [this, id, promise](generated&& result) {
-                                                     open_.erase(id);
-                                                     promise->set_value(std::move(result));
-                                                 }),
-                                        promise});
+                const auto finished = [this, id, promise](generated&& result) {
+                    open_.erase(id);
+                    if (result.fault)
+                        promise->set_exception(result.fault);
+                    else
+                        promise->set_value(std::move(result));
+                };
+                try {
+                    open_.emplace(id, place{e.submit(std::move(job), finished), promise});
+                } catch (...) {
+                    promise->set_exception(std::current_exception());
+                }
             });
         }
         wake_.notify_one();
@@ -89,16 +95,19 @@ private:
                 errands.swap(inbox_);
                 stopping = stopping_;
             }
+            for (auto& each : errands) each(*engine_);
+            if (stopping)
+                for (const auto& [id, job] : open_) engine_->cancel(job.id);
             try {
-                for (auto& each : errands) each(*engine_);
-                if (stopping)
-                    for (const auto& [id, job] : open_) engine_->cancel(job.id);
                 idle = !engine_->step();
             } catch (...) {
                 fail(std::current_exception());
                 idle = true;
             }
-            if (stopping && open_.empty()) return;
+            if (stopping && open_.empty()) {
+                const std::lock_guard lock(mutex_);
+                if (inbox_.empty()) return;
+            }
         }
     }
     void fail(const std::exception_ptr& fault) {

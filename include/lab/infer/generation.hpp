@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <exception>
 #include <functional>
 #include <string>
 #include <string_view>
@@ -32,6 +33,7 @@ struct generated {
     text::finish_reason finish = text::finish_reason::length;
     double log_probability = 0.0;  // of `tokens` (and the end, if it came) under the plain model, natural logarithm
     std::vector<double> log_probabilities{};  // of each of `tokens`
+    std::exception_ptr fault{};               // what a callback, sampler or constraint threw, and ended it with
     std::size_t prompt_tokens = 0;
     std::size_t cached_tokens = 0;                      // of the prompt, found computed already
     std::size_t guessed_tokens = 0, guesses_right = 0;  // see engine_options
