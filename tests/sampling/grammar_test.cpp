@@ -164,6 +164,27 @@ BOOST_AUTO_TEST_CASE(hostile_grammars_end_soon) {
     }
 }
 
+BOOST_AUTO_TEST_CASE(what_matches_only_the_empty_text_costs_nothing) {
+    check(grammar_from_regex("y(((((a{0}){9}){9}){9}){9}){9}x"), {"yx"}, {"y", "yax", "x"});
+    std::string rows = "root ::= \"y\" r0 \"x\"\nr6 ::= \"\" | \"\"*\n";
+    for (int i = 0; i < 6; ++i) {
+        const auto next = " r" + std::to_string(i + 1);
+        rows += "r" + std::to_string(i) + " ::=" + next + next + next + next + next + "\n";
+    }
+    check(grammar_from_gbnf(rows), {"yx"}, {"y", "x"});
+    refused(gbnf_refusal("root ::= \"a\" x\nx ::= x"), "matches no finite text");
+}
+
+BOOST_AUTO_TEST_CASE(the_work_on_one_rule_leaves_enough_for_the_next) {
+    std::string text = "root ::= ";
+    for (int i = 0; i < 40; ++i) text += "r" + std::to_string(i) + " ";
+    for (int i = 0; i < 40; ++i) text += "\nr" + std::to_string(i) + " ::= [ab]* \"a\" [ab]{200} \"c\"";
+    BOOST_TEST(gbnf_refusal(text) == "accepted");  // no rule becomes deterministic
+    std::string operators = "\"a\"";
+    for (int i = 0; i < 99; ++i) operators = "(" + operators + ")" + std::string(99, '?');
+    refused(gbnf_refusal("root ::= " + operators), "too many repetitions of repetitions");
+}
+
 BOOST_AUTO_TEST_CASE(nesting_beyond_the_limit_is_not_begun) {
     const auto g = grammar_from_gbnf("root ::= \"[\" root? \"]\"");
     const auto nest = [](std::size_t n) { return std::string(n, '[') + std::string(n, ']'); };

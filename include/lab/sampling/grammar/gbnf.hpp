@@ -144,7 +144,7 @@ private:
                 in_ = before;
                 return;
             }
-            if (count >= out_.limits().nesting) in_.fail_at(at, "too many repetitions of repetitions");
+            if (count > 0 && ++stacked_ > out_.limits().nesting) in_.fail_at(at, "too many repetitions of repetitions");
             parts.back() = out_.repeat(parts.back(), bounds->first, bounds->second, in_.place(at));
         }
     }
@@ -215,6 +215,7 @@ private:
     text_cursor in_;
     grammar_builder out_;
     std::map<std::string, grammar_builder::rule_id, std::less<>> rules_;
+    std::size_t stacked_ = 0;  // repetitions of repetitions, in all: they nest like parentheses
 };
 
 /// `name` opens error messages. @throws config_error "name:line:column: what (fix)".
