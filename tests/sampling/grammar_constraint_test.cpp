@@ -155,6 +155,35 @@ BOOST_AUTO_TEST_CASE(masks_are_computed_once_for_all_and_survive_forgetting) {
     BOOST_TEST(fresh->masks_made() == made);
 }
 
+BOOST_AUTO_TEST_CASE(grammars_without_a_first_token_are_refused_at_once) {
+    const token_trie trie(vocabulary);
+    const auto lost = grammar_from_gbnf("root ::= \"y\" (((((([] \"a\")?){9}){9}){9}){9}){9} \"x\"");
+    BOOST_CHECK_EXCEPTION(
+        grammar_constraint(std::make_shared<token_grammar>(trie, lost)), lab::config_error,
+        [](const auto& e) { return std::string(e.what()).find("no token is left") != std::string::npos; });
+    BOOST_CHECK_THROW(grammar_constraint(over(trie, R"({"type":"object"})", {.steps = 2})), lab::config_error);
+    grammar_constraint(over(trie, R"({"type":"object"})", {.steps = 1000}));
+}
+
+BOOST_AUTO_TEST_CASE(limits_count_what_is_kept_and_each_mask_anew) {
+    const token_trie trie(vocabulary);
+    std::string pattern = "a1";
+    for (char c = 'b'; c <= 'z'; ++c) pattern += std::string("|") + c + "1";
+    const auto wide = std::make_shared<token_grammar>(trie, grammar_from_regex("(" + pattern + "){9}"),
+                                                      grammar_options{}, grammar_cache_limits{.memory = 1000});
+    auto here = wide->start();
+    (void)wide->mask(here);
+    for (int i = 0; i < 9; ++i) here = wide->advance(here, "c1");
+    (void)wide->mask(wide->start());
+    BOOST_TEST(wide->masks_made() == 2u);  // the tables of the states count: the first was forgotten
+
+    const auto spaced = std::make_shared<token_grammar>(
+        trie, grammar_from_regex("a{200}b"), grammar_options{.leading_space = true}, grammar_cache_limits{.walk = 20});
+    (void)spaced->mask(spaced->start());
+    (void)spaced->advance(spaced->start(), std::string(100, 'a'));
+    BOOST_TEST(spaced->spaced_mask()->count > 0u);
+}
+
 /// A vocabulary without most bytes.
 struct sparse {
     std::vector<std::string> list{"<end>", "a", "ab", "bc"};
