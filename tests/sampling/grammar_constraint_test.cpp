@@ -1,6 +1,7 @@
 #include "lab/sampling/grammar_constraint.hpp"
 
 #include <boost/test/unit_test.hpp>
+#include <chrono>
 #include <thread>
 
 #include "lab/core/rng.hpp"
@@ -223,6 +224,32 @@ BOOST_AUTO_TEST_CASE(requests_become_grammars_and_share_them) {
     BOOST_CHECK_THROW((void)make_constraint(trie, {.regex = "a", .grammar = "root ::= \"a\""}), lab::config_error);
     BOOST_CHECK_THROW((void)make_constraint(trie, {.choices = {"a"}, .regex = "a"}), lab::config_error);
     BOOST_CHECK_THROW((void)make_constraint(trie, {.regex = "("}), lab::config_error);
+}
+
+BOOST_AUTO_TEST_CASE(a_slow_grammar_does_not_hold_up_others) {
+    const token_trie trie(vocabulary);
+    grammar_store store(trie);
+    const auto seconds = [](const auto& f) {
+        const auto begin = std::chrono::steady_clock::now();
+        f();
+        return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+    };
+    std::string slow = "root ::= r0";
+    for (int i = 0; i < 40; ++i)
+        slow += "\nr" + std::to_string(i) + " ::= [ab]* \"a\" [ab]{4000} \"c\"" +
+                (i < 39 ? " r" + std::to_string(i + 1) : std::string());
+    double took = 0, again = 0;
+    std::shared_ptr<token_grammar> one, other;
+    std::thread first([&] { took = seconds([&] { one = store.get({.grammar = slow}); }); });
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    std::thread second([&] { again = seconds([&] { other = store.get({.grammar = slow}); }); });
+    const double quick = seconds([&] { (void)store.get({.regex = "a"}); });
+    first.join();
+    second.join();
+    BOOST_TEST(one == other);
+    BOOST_TEST(quick < took / 2, quick << " s beside " << took << " s and " << again << " s");
+    BOOST_TEST_MESSAGE(quick << " s beside " << took << " s and " << again << " s");
+    for (int i = 0; i < 2; ++i) BOOST_CHECK_THROW((void)store.get({.regex = "("}), lab::config_error);
 }
 
 BOOST_AUTO_TEST_CASE(one_leading_space_is_allowed_on_request) {
