@@ -230,11 +230,11 @@ private:
         out_.call_edges.resize(first_call);
         subsets(start, end, false, limits_.states);
     }
-    /// False when there would be more states than that.
+    /// False when there would be more states than that, or it is too much work to make them deterministic.
     bool subsets(index start, index end, bool deterministic, std::size_t most) {
         std::map<std::vector<index>, index> known;
         std::vector<const std::vector<index>*> sets;
-        const std::size_t base = out_.states.size();
+        const std::size_t base = out_.states.size(), work_before = work_;
         const auto id_of = [&](const std::vector<index>& seeds) {
             const auto [it, made] = known.emplace(closure(seeds, end), static_cast<index>(base + known.size()));
             if (made) sets.push_back(&it->first);
@@ -242,7 +242,7 @@ private:
         };
         out_.rules[rule_].start = id_of({start});
         for (std::size_t i = 0; i < sets.size(); ++i) {
-            if (sets.size() > most) return false;
+            if (sets.size() > most || (deterministic && work_ - work_before > 8 * limits_.states)) return false;
             if (base + sets.size() > limits_.states) too_large();
             const auto& set = *sets[i];
             automaton::state state;
