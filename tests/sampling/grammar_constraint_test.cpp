@@ -1,6 +1,7 @@
 #include "lab/sampling/grammar_constraint.hpp"
 
 #include <boost/test/unit_test.hpp>
+#include <chrono>
 #include <thread>
 
 #include "lab/core/rng.hpp"
@@ -155,6 +156,36 @@ BOOST_AUTO_TEST_CASE(masks_are_computed_once_for_all_and_survive_forgetting) {
     BOOST_TEST(fresh->masks_made() == made);
 }
 
+BOOST_AUTO_TEST_CASE(grammars_without_a_first_token_are_refused_at_once) {
+    const token_trie trie(vocabulary);
+    const auto lost = grammar_from_gbnf("root ::= \"y\" (((((([] \"a\")?){9}){9}){9}){9}){9} \"x\"");
+    BOOST_CHECK_EXCEPTION(
+        grammar_constraint(std::make_shared<token_grammar>(trie, lost)), lab::config_error,
+        [](const auto& e) { return std::string(e.what()).find("no token is left") != std::string::npos; });
+    BOOST_CHECK_THROW(grammar_constraint(over(trie, R"({"type":"object"})", {.steps = 2})), lab::config_error);
+    grammar_constraint(over(trie, R"({"type":"object"})", {.steps = 1000}));
+}
+
+BOOST_AUTO_TEST_CASE(limits_count_what_is_kept_and_each_mask_anew) {
+    const token_trie trie(vocabulary);
+    std::string pattern = "a1";
+    for (char c = 'b'; c <= 'z'; ++c) pattern += std::string("|") + c + "1";
+    const auto wide = std::make_shared<token_grammar>(trie, grammar_from_regex("(" + pattern + "){9}"),
+                                                      grammar_options{}, grammar_cache_limits{.memory = 1000});
+    auto here = wide->start();
+    (void)wide->mask(here);
+    for (int i = 0; i < 9; ++i) here = wide->advance(here, "c1");
+    (void)wide->mask(wide->start());
+    BOOST_TEST(wide->masks_made() == 2u);  // the tables of the states count: the first was forgotten
+
+    const auto spaced =
+        std::make_shared<token_grammar>(trie, grammar_from_regex("[a3]{200}b"), grammar_options{.leading_space = true},
+                                        grammar_cache_limits{.walk = 20});
+    (void)spaced->mask(spaced->start());
+    (void)spaced->advance(spaced->start(), std::string(100, 'a'));
+    BOOST_TEST(spaced->spaced_mask()->count > 0u);
+}
+
 /// A vocabulary without most bytes.
 struct sparse {
     std::vector<std::string> list{"<end>", "a", "ab", "bc"};
@@ -194,6 +225,32 @@ BOOST_AUTO_TEST_CASE(requests_become_grammars_and_share_them) {
     BOOST_CHECK_THROW((void)make_constraint(trie, {.regex = "a", .grammar = "root ::= \"a\""}), lab::config_error);
     BOOST_CHECK_THROW((void)make_constraint(trie, {.choices = {"a"}, .regex = "a"}), lab::config_error);
     BOOST_CHECK_THROW((void)make_constraint(trie, {.regex = "("}), lab::config_error);
+}
+
+BOOST_AUTO_TEST_CASE(a_slow_grammar_does_not_hold_up_others) {
+    const token_trie trie(vocabulary);
+    grammar_store store(trie);
+    const auto seconds = [](const auto& f) {
+        const auto begin = std::chrono::steady_clock::now();
+        f();
+        return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+    };
+    std::string slow = "root ::= r0";
+    for (int i = 0; i < 12; ++i)
+        slow += "\nr" + std::to_string(i) + " ::= [ab]* \"a\" [ab]{4000} \"c\"" +
+                (i < 11 ? " r" + std::to_string(i + 1) : std::string());
+    double took = 0, again = 0;
+    std::shared_ptr<token_grammar> one, other;
+    std::thread first([&] { took = seconds([&] { one = store.get({.grammar = slow}); }); });
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    std::thread second([&] { again = seconds([&] { other = store.get({.grammar = slow}); }); });
+    const double quick = seconds([&] { (void)store.get({.regex = "a"}); });
+    first.join();
+    second.join();
+    BOOST_TEST(one == other);
+    BOOST_TEST(quick < took / 2, quick << " s beside " << took << " s and " << again << " s");
+    BOOST_TEST_MESSAGE(quick << " s beside " << took << " s and " << again << " s");
+    for (int i = 0; i < 2; ++i) BOOST_CHECK_THROW((void)store.get({.regex = "("}), lab::config_error);
 }
 
 BOOST_AUTO_TEST_CASE(one_leading_space_is_allowed_on_request) {

@@ -164,6 +164,83 @@ BOOST_AUTO_TEST_CASE(hostile_grammars_end_soon) {
     }
 }
 
+BOOST_AUTO_TEST_CASE(what_matches_only_the_empty_text_costs_nothing) {
+    check(grammar_from_regex("y(((((a{0}){9}){9}){9}){9}){9}x"), {"yx"}, {"y", "yax", "x"});
+    std::string rows = "root ::= \"y\" r0 \"x\"\nr6 ::= \"\" | \"\"*\n";
+    for (int i = 0; i < 6; ++i) {
+        const auto next = " r" + std::to_string(i + 1);
+        rows += "r" + std::to_string(i) + " ::=" + next + next + next + next + next + "\n";
+    }
+    check(grammar_from_gbnf(rows), {"yx"}, {"y", "x"});
+    refused(gbnf_refusal("root ::= \"a\" x\nx ::= x"), "matches no finite text");
+}
+
+BOOST_AUTO_TEST_CASE(the_work_on_one_rule_leaves_enough_for_the_next) {
+    std::string text = "root ::= ";
+    for (int i = 0; i < 100; ++i) text += "r" + std::to_string(i) + " ";
+    for (int i = 0; i < 100; ++i) text += "\nr" + std::to_string(i) + " ::= [ab]* \"a\" [ab]{1000} \"c\"";
+    BOOST_TEST(gbnf_refusal(text) == "accepted");  // no rule becomes deterministic
+    std::string one = "root ::= \"d\"";
+    for (int i = 0; i < 100; ++i) one += " | [ab]* \"a\" [ab]{50} \"c\"";
+    BOOST_TEST(gbnf_refusal(one) == "accepted");
+    std::string operators = "\"a\"";
+    for (int i = 0; i < 99; ++i) operators = "(" + operators + ")" + std::string(99, '?');
+    refused(gbnf_refusal("root ::= " + operators), "too many repetitions of repetitions");
+}
+
+BOOST_AUTO_TEST_CASE(large_sources_are_read_in_reasonable_time) {
+    std::string stars, dots, rules = "root ::= \"a\"\n", enums = "{\"oneOf\":[", all_of, value = "0";
+    for (int i = 0; i < 131000; ++i) stars += "a*", dots += ".* ";
+    for (int i = 0; i < 60000; ++i) rules += "r" + std::to_string(i) + " ::= \"a\"\n";
+    for (int i = 0; i < 400; ++i) {
+        enums += i == 0 ? "{\"enum\":[" : ",{\"enum\":[";
+        for (int k = 0; k < 300; ++k) enums += (k == 0 ? "" : ",") + std::to_string(i * 300 + k);
+        enums += "]}";
+    }
+    enums += "]}";
+    for (int i = 0; i < 4000; ++i) all_of += (i == 0 ? "" : ",") + ("\"p" + std::to_string(i) + "\":{}");
+    all_of = "{\"$defs\":{\"a\":{\"properties\":{" + all_of + "}}},\"allOf\":[";
+    for (int i = 0; i < 1000; ++i) all_of += std::string(i == 0 ? "" : ",") + "{\"$ref\":\"#/$defs/a\"}";
+    all_of += "]}";
+    const auto soon = [](const char* what, const std::function<std::string()>& f) {
+        const auto begin = std::chrono::steady_clock::now();
+        const auto outcome = f();
+        const std::chrono::duration<double> time = std::chrono::steady_clock::now() - begin;
+        BOOST_TEST(time.count() < 4.0, what << " took " << time.count() << " s: " << outcome.substr(0, 200));
+        BOOST_TEST_MESSAGE(what << " took " << time.count() << " s: " << outcome.substr(0, 200));
+        return outcome;
+    };
+    (void)soon("pattern", [&] { return regex_refusal(stars); });
+    (void)soon("repetitions", [&] { return gbnf_refusal("root ::= " + dots); });
+    BOOST_TEST(soon("rules", [&] { return gbnf_refusal(rules); }) == "accepted");
+    refused(soon("oneOf", [&] { return schema_refusal(enums); }), "schema#/oneOf: is too large to tell");
+    BOOST_TEST(soon("allOf", [&] { return schema_refusal(all_of); }) == "accepted");
+}
+
+BOOST_AUTO_TEST_CASE(long_names_are_not_multiplied) {
+    const std::string name(300000, 'n');
+    refused(schema_refusal("{\"properties\":{\"" + name + "\":{\"properties\":{\"a\":{}}}}}"),
+            "has more than 4096 bytes (shorten the names on it)");
+    std::string many;
+    for (int i = 0; i < 4000; ++i) many += (i == 0 ? "" : ",") + ("\"p" + std::to_string(i) + "\":{}");
+    std::string wide = "{\"properties\":{\"" + std::string(4000, 'n') + "\":{\"properties\":{";
+    for (int i = 0; i < 6; ++i)
+        wide += std::string(i == 0 ? "" : ",") + "\"" + std::to_string(i) + "\":{\"properties\":{" + many + "}}";
+    refused(schema_refusal(wide + "}}}}"), "the schema is too large");
+
+    const auto g = grammar_from_gbnf("root ::= " + name + "\n" + name + " ::= (\"ab\"{3} \"é\"){5}");
+    for (const auto& rule : g.states().rules) BOOST_TEST(rule.name.size() + rule.place.size() < 500u);
+    grammar_builder builder;
+    (void)builder.declare(std::string(199, 'x') + "éé", "");
+    BOOST_TEST(builder.rules()[0].name == std::string(199, 'x') + "...");
+}
+
+BOOST_AUTO_TEST_CASE(places_are_lines_and_columns) {
+    refused(gbnf_refusal("root ::= a\n\na ::= \"x\"{3,2}"), "grammar:3:10: ");
+    refused(gbnf_refusal("root ::= a\na ::= \"x\"\n)"), "grammar:3:1: ");
+    refused(gbnf_refusal("root ::= (\"a\"\n"), "grammar:1:10: ");
+}
+
 BOOST_AUTO_TEST_CASE(nesting_beyond_the_limit_is_not_begun) {
     const auto g = grammar_from_gbnf("root ::= \"[\" root? \"]\"");
     const auto nest = [](std::size_t n) { return std::string(n, '[') + std::string(n, ']'); };
@@ -216,6 +293,9 @@ BOOST_AUTO_TEST_CASE(regex_refusals_say_why) {
     refused(regex_refusal("a)"), "closes nothing");
     refused(regex_refusal("*a"), "nothing to repeat");
     refused(regex_refusal("a{x}"), "expected a number");
+    for (const char* pattern : {"{2}", "({2})", "a|{2,3}", "a|{,3}"})
+        refused(regex_refusal(pattern), "nothing to repeat");
+    check(grammar_from_regex("{x}"), {"{x}"}, {});
     refused(regex_refusal("a\\"), "middle of an escape");
 }
 
@@ -260,7 +340,54 @@ BOOST_AUTO_TEST_CASE(schemas_by_hand) {
           {"{}", R"({"ab":1})", R"({"ab":1,"a":2,"abc":2})", R"({"b":2})"}, {R"({"ab":2})", R"({"a":2,"ab":2})"});
 }
 
+BOOST_AUTO_TEST_CASE(patterns_in_schemas_are_ecma_262) {
+    const auto quoted = [](std::string_view pattern, const std::string& text) {
+        const auto schema = lab::formats::json{{"pattern", "^" + std::string(pattern) + "$"}};
+        return grammar_from_json_schema(schema.dump()).matches("\"" + text + "\"");
+    };
+    for (const char* line_end : {"\\n", "\\r", "\u2028", "\u2029"}) BOOST_TEST(!quoted(".", line_end), line_end);
+    for (const char* blank :
+         {"\\t", " ", "\u00a0", "\ufeff", "\u1680", "\u2000", "\u200a", "\u2028", "\u202f", "\u205f", "\u3000"}) {
+        BOOST_TEST(!quoted("\\S", blank), blank);
+        BOOST_TEST(!quoted("[\\Sx]", blank), blank);
+        BOOST_TEST(!quoted("[^\\s]", blank), blank);
+    }
+    for (const char* pattern : {"\\S", "[^\\s]", "."}) BOOST_TEST(quoted(pattern, "é"), pattern);
+    for (const char* pattern : {"\\s", "[^\\S]", "."}) BOOST_TEST(quoted(pattern, " "), pattern);
+    check(grammar_from_regex(".\\S"), {"\r\u00a0", "\u2028\u2003"}, {"\nx", "x "});
+}
+
+BOOST_AUTO_TEST_CASE(bounds_of_18_digits_are_exact) {
+    const auto g = grammar_from_json_schema(
+        R"({"type":"integer","minimum":-999999999999999990,"exclusiveMaximum":999999999999999991})");
+    check(g, {"999999999999999990", "-999999999999999990", "0"}, {"999999999999999991", "-999999999999999991"});
+    check(grammar_from_json_schema(R"({"type":"integer","minimum":999999999999999998})"),
+          {"999999999999999998", "999999999999999999"}, {"999999999999999997"});
+    check(grammar_from_json_schema(
+              R"({"type":"integer","minimum":-18446744073709551615.0,"maximum":18446744073709551615})"),
+          {"999999999999999999", "-999999999999999999"}, {});
+    refused(schema_refusal(R"({"type":"integer","minimum":18446744073709551615})"), "beyond 18 digits");
+    refused(schema_refusal(R"({"type":"integer","exclusiveMinimum":999999999999999999})"), "beyond 18 digits");
+    refused(schema_refusal(R"({"type":"integer","maximum":-1e18})"), "beyond 18 digits");
+}
+
+BOOST_AUTO_TEST_CASE(one_of_means_exactly_one) {
+    for (const char* schemas : {R"({"minLength":3},{"type":"integer"})", R"({"type":"integer"},{"minLength":3})",
+                                R"({"minLength":3},{"const":5})", R"({"enum":[5,"a"]},{"properties":{"a":{}}})"})
+        refused(schema_refusal("{\"oneOf\":[" + std::string(schemas) + "]}"), "exclude each other");
+    for (const char* schemas :
+         {R"({"type":"string","minLength":3},{"type":"integer"})", R"({"type":"string"},{"const":5})",
+          R"({"const":5},{"type":"string","minLength":3})",
+          R"({"properties":{"k":{"const":1}},"required":["k"]},{"properties":{"k":{"const":2}},"required":["k"]})"})
+        BOOST_TEST(schema_refusal("{\"oneOf\":[" + std::string(schemas) + "]}") == "accepted");
+}
+
 BOOST_AUTO_TEST_CASE(schema_refusals_name_keyword_and_place) {
+    refused(schema_refusal(R"({"properties":{"a":{"$id":"x","type":"null"}}})"), "schema#/properties/a/$id: inside");
+    refused(schema_refusal(R"({"$defs":{"a":{"$id":"x","$defs":{"b":{}}}},"$ref":"#/$defs/a/$defs/b"})"),
+            "schema#/$defs/a/$id: inside");
+    BOOST_TEST(schema_refusal(R"({"$id":"x","properties":{"$id":{"type":"null"}}})") == "accepted");
+    refused(schema_refusal(R"({"allOf":[{"properties":{"a":{}}},{"$ref":"#"}]})"), "in a circle");
     refused(schema_refusal(R"({"properties":{"a/b":{"not":{}}}})"),
             "schema#/properties/a~1b/not: this keyword is not supported");
     refused(schema_refusal(R"({"typo":1})"), "schema#/typo: this keyword is not known");

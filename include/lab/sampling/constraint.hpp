@@ -4,6 +4,8 @@
 
 #include <concepts>
 #include <cstddef>
+#include <exception>
+#include <future>
 #include <list>
 #include <memory>
 #include <mutex>
@@ -100,20 +102,40 @@ public:
     [[nodiscard]] std::shared_ptr<token_grammar> get(const text::output_constraint& wanted,
                                                      bool leading_space = false) {
         const key name{wanted.regex, wanted.json_schema, wanted.grammar, leading_space};
+        std::promise<std::shared_ptr<token_grammar>> promise;
+        if (const auto others = find_or_add(name, promise); others.valid()) return others.get();
+        try {  // without the lock: others need not wait for this one
+            auto made = std::make_shared<token_grammar>(*trie_, compiled(wanted),
+                                                        grammar_options{.leading_space = leading_space});
+            promise.set_value(made);
+            return made;
+        } catch (...) {
+            forget(name);
+            promise.set_exception(std::current_exception());
+            throw;
+        }
+    }
+
+private:
+    using key = std::tuple<std::string, std::string, std::string, bool>;
+    using result = std::shared_future<std::shared_ptr<token_grammar>>;
+
+    /// What was made, or is being made, for the key; not valid when it is new, and what `promise` gets is kept for it.
+    [[nodiscard]] result find_or_add(const key& name, std::promise<std::shared_ptr<token_grammar>>& promise) {
         const std::lock_guard lock(mutex_);
         for (auto it = list_.begin(); it != list_.end(); ++it) {
             if (it->first != name) continue;
             list_.splice(list_.begin(), list_, it);
             return it->second;
         }
-        list_.emplace_front(name, std::make_shared<token_grammar>(*trie_, compiled(wanted),
-                                                                  grammar_options{.leading_space = leading_space}));
+        list_.emplace_front(name, promise.get_future().share());
         if (list_.size() > kept_) list_.pop_back();
-        return list_.front().second;
+        return {};
     }
-
-private:
-    using key = std::tuple<std::string, std::string, std::string, bool>;
+    void forget(const key& name) {
+        const std::lock_guard lock(mutex_);
+        list_.remove_if([&](const auto& entry) { return entry.first == name; });
+    }
     [[nodiscard]] static grammar compiled(const text::output_constraint& wanted) {
         if (!wanted.regex.empty()) return grammar_from_regex(wanted.regex);
         if (!wanted.json_schema.empty()) return grammar_from_json_schema(wanted.json_schema);
@@ -123,7 +145,7 @@ private:
     const token_trie* trie_;
     std::size_t kept_;
     std::mutex mutex_;
-    std::list<std::pair<key, std::shared_ptr<token_grammar>>> list_;  // most recently used first
+    std::list<std::pair<key, result>> list_;  // most recently used first
 };
 
 /// The constraint that a request describes; none for an empty one. leading_space: for models whose words begin with a

@@ -25,7 +25,12 @@ public:
 
     [[nodiscard]] grammar_state start() const { return machine().start(); }
     [[nodiscard]] grammar_state step(const grammar_state& from, unsigned char byte) const {
-        return machine().step(from, byte);
+        std::size_t work = 0;
+        return step(from, byte, work);
+    }
+    /// `work` grows by the stacks that were looked at.
+    [[nodiscard]] grammar_state step(const grammar_state& from, unsigned char byte, std::size_t& work) const {
+        return machine().step(from, byte, work);
     }
     /// Whether the grammar gives exactly this text.
     [[nodiscard]] bool matches(std::string_view text) const {

@@ -32,9 +32,10 @@ struct grammar_options {
 
 struct grammar_cache_limits {
     std::size_t states = 1 << 15;  // known states; beyond this all are forgotten and found again
-    std::size_t memory = 1 << 21;  // entries of their stacks
+    std::size_t memory = 1 << 21;  // entries of their stacks and tables
     std::size_t masks = 512;       // sets of allowed tokens, the least recently used goes first
     std::size_t walk = 1 << 15;    // new states that one mask may take
+    std::size_t steps = 1 << 20;   // stacks that one mask may look at
 };
 
 /// A grammar over a vocabulary, with what is known about its states. Thread-safe. The trie must outlive it.
@@ -86,7 +87,8 @@ public:
         if (s == dead || !states_[s].alive) return {std::make_shared<const grammar_state>(), epoch_, dead};
         return at(s);
     }
-    /// The tokens allowed at a position. @throws config_error when the grammar is too ambiguous to tell.
+    /// The tokens allowed at a position. @throws config_error when the grammar is too ambiguous to tell, or none is
+    /// left.
     [[nodiscard]] std::shared_ptr<const token_mask> mask(const position& here) {
         const std::lock_guard lock(mutex_);
         forget_when_full();
@@ -99,6 +101,7 @@ public:
         forget_when_full();
         const std::uint32_t s = find(*start_);
         token_mask m = *mask_of(s);
+        limit_walk();
         if (const auto* space = trie_->child(trie_->root(), ' ')) {
             for (const token id : trie_->tokens(*space)) allow(m, id);
             walk(*space, s, m);
@@ -119,10 +122,13 @@ private:
         }
         token_mask m;
         m.bits.assign((trie_->vocabulary_size() + 63) / 64, 0);
-        walk_limit_ = states_.size() + limits_.walk;
+        limit_walk();
         walk(trie_->root(), s, m);
-        if (states_[s].state->accepts)
+        const auto& here = states_[s];
+        if (here.state->accepts)
             for (const token id : trie_->end_tokens()) allow(m, id);
+        if (m.count == 0 && here.alive && !here.state->accepts)
+            throw config_error("grammar: too many readings, no token is left (simplify what repeats)");
         if (used_.size() >= limits_.masks) {
             states_[used_.back()].mask.reset();
             used_.pop_back();
@@ -175,6 +181,7 @@ private:
     }
     std::uint32_t add(std::shared_ptr<const grammar_state> state) {
         const auto id = static_cast<std::uint32_t>(states_.size());
+        memory_ += byte_numbers_;
         for (const auto& stack : state->stacks) memory_ += stack.size() + 8;
         ids_.emplace(state.get(), id);
         const bool alive = can_be_completed(*state);
@@ -194,18 +201,22 @@ private:
     std::uint32_t step(std::uint32_t from, unsigned char byte) {
         const std::size_t slot = std::size_t{from} * byte_numbers_ + byte_number_[byte];
         if (next_[slot] == unknown) {
-            auto state = grammar_.step(*states_[from].state, byte);
+            auto state = grammar_.step(*states_[from].state, byte, work_);
             const std::uint32_t to = state.dead() ? dead : find(state);
             next_[slot] = to;  // after find, which may move the table
         }
         return next_[slot];
     }
+    void limit_walk() {
+        walk_limit_ = states_.size() + limits_.walk;
+        work_limit_ = work_ + limits_.steps;
+    }
     void walk(const token_trie::node& node, std::uint32_t s, token_mask& m) {
         for (const auto& child : trie_->children(node)) {
             const std::uint32_t to = step(s, child.byte);
-            if (to == dead) continue;
-            if (states_.size() > walk_limit_ || memory_ > 4 * limits_.memory)
+            if (states_.size() > walk_limit_ || work_ > work_limit_ || memory_ > 4 * limits_.memory)
                 throw config_error("grammar: too ambiguous, a token leads to too many states (simplify what repeats)");
+            if (to == dead) continue;
             if (states_[to].alive)
                 for (const token id : trie_->tokens(child)) allow(m, id);
             if (child.child_count > 0) walk(child, to, m);
@@ -236,14 +247,18 @@ private:
     std::vector<std::uint32_t> next_;  // [states, byte numbers]
     std::shared_ptr<const token_mask> spaced_;
     std::list<std::uint32_t> used_;  // states with masks, most recently used first
-    std::size_t memory_ = 0, walk_limit_ = 0, masks_made_ = 0;
+    std::size_t memory_ = 0, masks_made_ = 0;
+    std::size_t work_ = 0, walk_limit_ = 0, work_limit_ = 0;  // work: stacks looked at so far
     std::uint64_t epoch_ = 0;
 };
 
 /// Same interface as choice_constraint. Copies are independent states that share the grammar.
 class grammar_constraint {
 public:
-    explicit grammar_constraint(std::shared_ptr<token_grammar> g) : grammar_(std::move(g)), here_(grammar_->start()) {}
+    /// @throws config_error when the grammar is too ambiguous to tell the first tokens.
+    explicit grammar_constraint(std::shared_ptr<token_grammar> g) : grammar_(std::move(g)), here_(grammar_->start()) {
+        (void)current();
+    }
 
     /// The tokens that may come next, ascending.
     void allowed(std::vector<token>& out) const {

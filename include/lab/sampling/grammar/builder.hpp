@@ -76,8 +76,11 @@ public:
     expression optional(expression part) { return repeat(part, 0, 1, {}); }
     expression call(rule_id to) { return add({.is = kind::call, .rule = to}); }
 
-    /// A rule to be defined later. The first one is the root.
+    /// A rule to be defined later. The first one is the root. Of long names and places the beginning is kept: rules
+    /// made of a rule's parts bear them too.
     rule_id declare(std::string name, std::string place) {
+        name = cut(std::move(name));
+        place = cut(std::move(place));
         if (rules_.size() >= limits_.rules)
             throw config_error(explain(place, "more than " + std::to_string(limits_.rules) + " rules"));
         rules_.push_back({std::move(name), std::move(place)});
@@ -85,7 +88,7 @@ public:
     }
     void define(rule_id id, expression body) { rules_[id].body = body; }
     void define(rule_id id, expression body, std::string place) {
-        rules_[id].place = std::move(place);
+        rules_[id].place = cut(std::move(place));
         define(id, body);
     }
     [[nodiscard]] bool is_defined(rule_id id) const { return rules_[id].body != undefined; }
@@ -95,6 +98,12 @@ public:
     [[nodiscard]] const grammar_limits& limits() const noexcept { return limits_; }
 
 private:
+    static std::string cut(std::string text) {
+        std::size_t end = 200;
+        if (text.size() <= end) return text;
+        while ((static_cast<unsigned char>(text[end]) & 0xC0) == 0x80) --end;  // not inside a character
+        return text.substr(0, end) + "...";
+    }
     expression add(node n) {
         if (nodes_.size() >= limits_.expressions)
             throw config_error("grammar: more than " + std::to_string(limits_.expressions) + " parts");

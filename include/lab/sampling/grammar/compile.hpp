@@ -32,6 +32,7 @@ public:
             out_.rules.push_back({r.name, r.place, 0});
         }
         if (bodies_.empty()) throw config_error("grammar: there are no rules");
+        find_empty();
         for (rule_ = 0; rule_ < bodies_.size(); ++rule_) {  // repeat() adds rules behind the last
             steps_.clear();
             const auto start = fresh();
@@ -59,6 +60,33 @@ private:
         std::vector<index> empty{};
     };
 
+    /// Marks the expressions that plainly match nothing but the empty text. They become no states and no calls: rows of
+    /// calls that return at once would use up what the matcher may look at in one step.
+    void find_empty() {
+        const auto& nodes = source_.nodes();
+        std::vector<index> missing(nodes.size());  // parts not known to be empty
+        std::vector<std::vector<index>> users(nodes.size());
+        std::vector<index> found;
+        empty_.assign(nodes.size(), false);
+        const auto mark = [&](index e) {
+            empty_[e] = true;
+            found.push_back(e);
+        };
+        for (index e = 0; e < nodes.size(); ++e) {
+            const auto& n = nodes[e];
+            missing[e] = static_cast<index>(n.is == kind::call ? 1 : n.parts.size());
+            for (const auto part : n.parts) users[part].push_back(e);
+            if (n.is == kind::call) users[bodies_[n.rule]].push_back(e);
+            if ((n.is == kind::bytes && n.bytes.empty()) || (n.is == kind::repeat && n.max == 0)) mark(e);
+        }
+        while (!found.empty()) {
+            const index e = found.back();
+            found.pop_back();
+            for (const index user : users[e])
+                if (!empty_[user] && --missing[user] == 0) mark(user);
+        }
+    }
+
     [[noreturn]] void too_large() const {
         const auto& r = out_.rules[rule_];
         throw config_error(explain(r.place, "the grammar is too large, as it comes to rule '" + r.name + "'",
@@ -75,6 +103,7 @@ private:
     /// Adds what leads from `from` through the expression; returns where it ends.
     index build(grammar_builder::expression e, index from) {
         work(1);
+        if (empty_[e]) return from;
         const auto& n = source_.nodes()[e];
         switch (n.is) {
             case kind::bytes:
@@ -192,17 +221,20 @@ private:
         const std::size_t first_state = out_.states.size(), first_byte = out_.byte_edges.size(),
                           first_call = out_.call_edges.size();
         seen_.assign(steps_.size(), 0);
-        if (subsets(start, end, true, 8 * steps_.size() + 64)) return;
+        const std::size_t work_before = work_;
+        if (wasted_ < 8 * limits_.states && subsets(start, end, true, 8 * steps_.size() + 64)) return;
+        wasted_ += work_ - work_before;
+        work_ = work_before;
         out_.states.resize(first_state);
         out_.byte_edges.resize(first_byte);
         out_.call_edges.resize(first_call);
         subsets(start, end, false, limits_.states);
     }
-    /// False when there would be more states than that.
+    /// False when there would be more states than that, or it is too much work to make them deterministic.
     bool subsets(index start, index end, bool deterministic, std::size_t most) {
         std::map<std::vector<index>, index> known;
         std::vector<const std::vector<index>*> sets;
-        const std::size_t base = out_.states.size();
+        const std::size_t base = out_.states.size(), work_before = work_;
         const auto id_of = [&](const std::vector<index>& seeds) {
             const auto [it, made] = known.emplace(closure(seeds, end), static_cast<index>(base + known.size()));
             if (made) sets.push_back(&it->first);
@@ -210,7 +242,7 @@ private:
         };
         out_.rules[rule_].start = id_of({start});
         for (std::size_t i = 0; i < sets.size(); ++i) {
-            if (sets.size() > most) return false;
+            if (sets.size() > most || (deterministic && work_ - work_before > 8 * limits_.states)) return false;
             if (base + sets.size() > limits_.states) too_large();
             const auto& set = *sets[i];
             automaton::state state;
@@ -294,12 +326,13 @@ private:
     const grammar_limits& limits_;
     automaton out_;
     std::vector<grammar_builder::expression> bodies_;  // of the rules
+    std::vector<bool> empty_;                          // expressions, see find_empty
     std::map<grammar_builder::expression, index> hoisted_;
     index rule_ = 0;
     std::vector<nfa_state> steps_;  // of the rule at hand
     std::vector<std::uint32_t> seen_;
     std::uint32_t round_ = 0;
-    std::size_t work_ = 0;
+    std::size_t work_ = 0, wasted_ = 0;  // without and in attempts at a deterministic automaton that came to nothing
 };
 
 }  // namespace lab::sampling

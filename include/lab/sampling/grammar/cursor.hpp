@@ -1,12 +1,14 @@
 // Reading position in a grammar's text: code points, and errors that say line and column.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <limits>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "lab/core/error.hpp"
 #include "lab/formats/text_bytes.hpp"
@@ -22,6 +24,8 @@ public:
                                                   std::to_string(longest) + " are read"));
         if (const auto bad = formats::first_invalid_utf8(text); bad != std::string_view::npos)
             fail_at(bad, "not UTF-8", "save it as UTF-8");
+        for (std::size_t i = 0; i < text.size(); ++i)
+            if (text[i] == '\n') lines_.push_back(i + 1);
     }
 
     [[nodiscard]] bool done() const noexcept { return at_ >= text_.size(); }
@@ -32,6 +36,8 @@ public:
     }
     [[nodiscard]] bool starts_with(std::string_view what) const noexcept { return text_.substr(at_).starts_with(what); }
     void skip(std::size_t bytes = 1) noexcept { at_ += bytes; }
+    /// Back to an earlier position.
+    void go_to(std::size_t position) noexcept { at_ = position; }
     bool take(std::string_view what) noexcept {
         if (!starts_with(what)) return false;
         at_ += what.size();
@@ -101,12 +107,10 @@ public:
 
     /// "name:line:column"; columns count bytes.
     [[nodiscard]] std::string place(std::size_t at) const {
-        std::size_t line = 1, column = 1;
-        for (std::size_t i = 0; i < at && i < text_.size(); ++i) {
-            ++column;
-            if (text_[i] == '\n') ++line, column = 1;
-        }
-        return name_ + ":" + std::to_string(line) + ":" + std::to_string(column);
+        at = std::min(at, text_.size());
+        const auto line = static_cast<std::size_t>(std::upper_bound(lines_.begin(), lines_.end(), at) - lines_.begin());
+        const std::size_t begin = line > 0 ? lines_[line - 1] : 0;
+        return name_ + ":" + std::to_string(line + 1) + ":" + std::to_string(at - begin + 1);
     }
     [[noreturn]] void fail_at(std::size_t at, std::string_view what, std::string_view fix = {}) const {
         throw config_error(explain(place(at), what, fix));
@@ -116,6 +120,7 @@ public:
 private:
     std::string_view text_;
     std::string name_;
+    std::vector<std::size_t> lines_;  // where all but the first begin: places are asked for throughout the text
     std::size_t at_ = 0;
 };
 

@@ -77,10 +77,10 @@ private:
     /// Whether the next thing, perhaps on a later line, is |.
     bool another(bool nested) {
         space(nested);
-        const auto line_end = in_;
+        const auto line_end = in_.position();
         space(true);
         if (in_.take("|")) return true;
-        if (!nested) in_ = line_end;
+        if (!nested) in_.go_to(line_end);
         return false;
     }
     expression alternatives(bool nested, std::size_t depth) {
@@ -117,12 +117,12 @@ private:
             } else if (in_name(c)) {
                 const std::size_t at = in_.position();
                 const auto called = name();
-                auto ahead = in_;
+                const auto behind = in_.position();
                 space(nested);
                 if (in_.starts_with("::="))
                     in_.fail_at(at, "a rule begins here",
                                 nested ? "close the parentheses before it" : "begin a new line");
-                in_ = std::move(ahead);
+                in_.go_to(behind);
                 parts.push_back(out_.call(rule_named(called, at)));
             } else if (c == '*' || c == '+' || c == '?' || c == '{') {
                 in_.fail("there is nothing to repeat before this");
@@ -136,15 +136,15 @@ private:
     }
     void repetitions(std::vector<expression>& parts) {
         for (std::size_t count = 0;; ++count) {
-            const auto before = in_;
+            const auto before = in_.position();
             space(false);
             const std::size_t at = in_.position();
             const auto bounds = in_.repetition([&] { space(false); });
             if (!bounds) {
-                in_ = before;
+                in_.go_to(before);
                 return;
             }
-            if (count >= out_.limits().nesting) in_.fail_at(at, "too many repetitions of repetitions");
+            if (count > 0 && ++stacked_ > out_.limits().nesting) in_.fail_at(at, "too many repetitions of repetitions");
             parts.back() = out_.repeat(parts.back(), bounds->first, bounds->second, in_.place(at));
         }
     }
@@ -215,6 +215,7 @@ private:
     text_cursor in_;
     grammar_builder out_;
     std::map<std::string, grammar_builder::rule_id, std::less<>> rules_;
+    std::size_t stacked_ = 0;  // repetitions of repetitions, in all: they nest like parentheses
 };
 
 /// `name` opens error messages. @throws config_error "name:line:column: what (fix)".

@@ -45,15 +45,26 @@ private:
     using expression = grammar_builder::expression;
     using json = formats::ordered_json;
     static constexpr std::size_t unbounded = grammar_builder::unbounded;
+    static constexpr std::size_t longest_pointer = 4096, most_pointers = 64 << 20;  // bytes
 
     [[noreturn]] void refuse(const std::string& pointer, std::string_view what, std::string_view fix = {}) const {
         doc_.refuse(pointer, what, fix);
     }
+    /// A pointer that is kept: long ones, or too many, would take far more memory than the schema itself.
+    std::string kept(std::string pointer) {
+        if (pointer.size() > longest_pointer)
+            refuse(pointer, "the way to this place has more than " + std::to_string(longest_pointer) + " bytes",
+                   "shorten the names on it");
+        if ((pointers_ += pointer.size()) > most_pointers)
+            refuse(pointer, "the schema is too large, as it comes to this place", "shorten its names, or split it");
+        return pointer;
+    }
     expression rule_at(const std::string& pointer) {
+        if (pointer.size() > longest_pointer) (void)kept(pointer);
         const auto [it, made] = rules_.emplace(pointer, 0);
         if (made) {
             it->second = out_.declare("#" + pointer, doc_.place(pointer));
-            waiting_.emplace_back(it->second, pointer);
+            waiting_.emplace_back(it->second, kept(pointer));
         }
         return out_.call(it->second);
     }
@@ -106,7 +117,7 @@ private:
     expression listed(const json& s, const std::string& pointer) {
         doc_.only(s, pointer, s.contains("const") ? "const" : "enum", {"type"});
         std::vector<expression> parts;
-        for (const auto& value : doc_.values(s, pointer)) parts.push_back(literal(value));
+        for (const auto* value : doc_.values(s, pointer)) parts.push_back(literal(*value));
         if (parts.empty()) refuse(pointer, "no listed value has the type that the schema asks for");
         return out_.choice(std::move(parts));
     }
@@ -196,7 +207,7 @@ private:
             const std::string here = schema_document::join(pointer, "properties");
             if (!s["properties"].is_object()) refuse(here, "must be an object");
             for (const auto& [name, value] : s["properties"].items())
-                list.push_back({name, schema_document::join(here, name), required.erase(name) > 0});
+                list.push_back({name, kept(schema_document::join(here, name)), required.erase(name) > 0});
         }
         std::optional<std::string> extra;
         bool free = !s.contains("properties");
@@ -294,16 +305,22 @@ private:
         const bool alone = doc_.has_only(s, {"allOf"});
         if (alone && list.size() == 1) return inner(here, "0");
         std::vector<property> merged;
+        std::map<std::string, const json*> known;  // the properties' schemas
+        std::map<const json*, bool> taken;         // schemas; whether they are still being read
         std::set<std::string> required;
-        std::size_t visits = 0;
         const auto take = [&](const json& part, const std::string& at, const auto& self, std::size_t depth) -> void {
-            if (depth > 32 || ++visits > 4096) refuse(at, "allOf and $ref are nested too deep, or in a circle");
+            const auto [visit, first] = taken.emplace(&part, true);
+            if (depth > 32 || (!first && visit->second))
+                refuse(at, "allOf and $ref are nested too deep, or in a circle");
+            if (!first) return;  // nothing new
             if (!part.is_object()) refuse(at, "only schemas of objects can be merged by allOf");
             doc_.check_keywords(part, at);
             if (part.contains("$ref")) {
                 doc_.only(part, at, "$ref", {});
                 const auto target = doc_.target(part, at);
-                return self(doc_.at(target), target, self, depth + 1);
+                self(doc_.at(target), target, self, depth + 1);
+                visit->second = false;
+                return;
             }
             doc_.only(part, at, "allOf", {"type", "properties", "required", "allOf"});
             if (part.contains("type") && part["type"] != "object")
@@ -314,13 +331,12 @@ private:
                 const std::string place = schema_document::join(at, "properties");
                 if (!part["properties"].is_object()) refuse(place, "must be an object");
                 for (const auto& [name, value] : part["properties"].items()) {
-                    const auto known = std::find_if(merged.begin(), merged.end(),
-                                                    [&, n = name](const property& p) { return p.name == n; });
-                    const auto address = schema_document::join(place, name);
-                    if (known == merged.end())
-                        merged.push_back({name, address, false});
-                    else if (doc_.at(known->pointer) != value)
-                        refuse(address, "allOf gives the same property two schemas", "describe it once");
+                    const auto [other, made] = known.emplace(name, &value);
+                    if (made)
+                        merged.push_back({name, kept(schema_document::join(place, name)), false});
+                    else if (*other->second != value)
+                        refuse(schema_document::join(place, name), "allOf gives the same property two schemas",
+                               "describe it once");
                 }
             }
             if (part.contains("allOf")) {
@@ -329,6 +345,7 @@ private:
                 for (std::size_t i = 0; i < parts.size(); ++i)
                     self(parts[i], schema_document::join(place, std::to_string(i)), self, depth + 1);
             }
+            visit->second = false;
         };
         take(s, pointer, take, 0);
         for (auto& p : merged) p.required = required.erase(p.name) > 0;
@@ -341,6 +358,7 @@ private:
     schema_document doc_;
     std::map<std::string, grammar_builder::rule_id> rules_;  // by pointer
     std::vector<std::pair<grammar_builder::rule_id, std::string>> waiting_;
+    std::size_t pointers_ = 0;  // bytes of those kept so far
 };
 
 /// `name` opens error messages. @throws config_error "name#/pointer: what (fix)", format_error when it is no JSON.

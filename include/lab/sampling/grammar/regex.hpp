@@ -1,4 +1,5 @@
-// Regular expressions as grammars. Literals, . (all but \n), classes, \d \w \s and \D \W \S (ASCII), groups,
+// Regular expressions as grammars. What is matched is what Python's re matches with its flag ASCII; in JSON Schema what
+// ECMA-262 matches, where . and \S leave out more. Literals, . (all but \n), classes, \d \w \s and \D \W \S, groups,
 // alternatives, * + ? {m} {m,} {m,n}; the match is whole, so ^ and $ may stand only at the ends of alternatives. No
 // back-references, look-around, lazy or possessive quantifiers, word boundaries or flags: these are refused.
 #pragma once
@@ -21,7 +22,7 @@ class regex_reader {
 public:
     struct options {
         bool search = false;       // may match anywhere in the text, unless anchored (JSON Schema's `pattern`)
-        bool json_string = false;  // the text is written as a JSON string's inside, with escapes
+        bool json_string = false;  // the text is written as a JSON string's inside, with escapes; ECMA-262's . and \S
     };
     regex_reader(grammar_builder& out, std::string_view pattern, std::string name, options o)
         : in_(pattern, std::move(name), out.limits().text), out_(&out), options_(o) {}
@@ -36,9 +37,20 @@ public:
 private:
     using expression = grammar_builder::expression;
 
+    static bool is_digit(char c) { return c >= '0' && c <= '9'; }
     static code_set digits() { return {{'0', '9'}}; }
     static code_set words() { return {{'0', '9'}, {'A', 'Z'}, {'_', '_'}, {'a', 'z'}}; }
-    static code_set blanks() { return {{'\t', '\r'}, {' ', ' '}}; }
+    /// What \s matches. The dialects agree on ASCII only: that where it is allowed, ECMA-262's all where it is
+    /// excluded.
+    [[nodiscard]] code_set blanks(bool excluded) const {
+        if (!excluded || !options_.json_string) return {{'\t', '\r'}, {' ', ' '}};
+        return {{'\t', '\r'},     {' ', ' '},       {0xA0, 0xA0},     {0x1680, 0x1680}, {0x2000, 0x200A},
+                {0x2028, 0x2029}, {0x202F, 0x202F}, {0x205F, 0x205F}, {0x3000, 0x3000}, {0xFEFF, 0xFEFF}};
+    }
+    [[nodiscard]] code_set line_ends() const {
+        if (!options_.json_string) return {{'\n', '\n'}};
+        return {{'\n', '\n'}, {'\r', '\r'}, {0x2028, 0x2029}};
+    }
 
     expression one_of(const code_set& set) {
         return options_.json_string ? json_character(*out_, set) : out_->chars(set);
@@ -70,7 +82,8 @@ private:
                 break;
             }
             if (c == '^') in_.fail("^ may stand only at the beginning: the match is whole", "\\^ stands for ^");
-            if (c == '*' || c == '+' || c == '?') in_.fail("there is nothing to repeat before this");
+            if (c == '*' || c == '+' || c == '?' || (c == '{' && (in_.peek(1) == ',' || is_digit(in_.peek(1)))))
+                in_.fail("there is nothing to repeat before this");
             if (c == '(') {
                 in_.skip();
                 group();
@@ -80,9 +93,9 @@ private:
                 parts.push_back(one_of(char_class()));
             } else if (c == '.') {
                 in_.skip();
-                parts.push_back(one_of(complement({{'\n', '\n'}})));
+                parts.push_back(one_of(complement(line_ends())));
             } else if (c == '\\') {
-                parts.push_back(one_of(escape(false)));
+                parts.push_back(one_of(escape(false, false)));
             } else {
                 const char32_t literal = in_.next();
                 parts.push_back(one_of({{literal, literal}}));
@@ -104,8 +117,7 @@ private:
     }
     void quantifier(expression& part) {
         const std::size_t at = in_.position();
-        if (in_.peek() == '{' && (in_.peek(1) < '0' || in_.peek(1) > '9'))
-            in_.fail("expected a number after {", "\\{ stands for {");
+        if (in_.peek() == '{' && !is_digit(in_.peek(1))) in_.fail("expected a number after {", "\\{ stands for {");
         const auto bounds = in_.repetition([] {});
         if (!bounds) return;
         part = out_->repeat(part, bounds->first, bounds->second, in_.place(at));
@@ -116,7 +128,8 @@ private:
             in_.fail("a repetition of a repetition", "write (...) around the first");
     }
     /// @param in_class \b is a backspace there, and a boundary elsewhere.
-    code_set escape(bool in_class) {
+    /// @param negated what the class has is excluded.
+    code_set escape(bool in_class, bool negated) {
         const std::size_t at = in_.position();
         in_.skip();
         if (in_.done()) in_.fail_at(at, "the pattern ends in the middle of an escape", "\\\\ stands for \\");
@@ -132,9 +145,9 @@ private:
             case 'W':
                 return complement(words());
             case 's':
-                return blanks();
+                return blanks(negated);
             case 'S':
-                return complement(blanks());
+                return complement(blanks(!negated));
             case 'n':
                 return single('\n');
             case 'r':
@@ -172,11 +185,11 @@ private:
         for (bool first = true; first || in_.peek() != ']'; first = false) {
             if (in_.done()) in_.fail_at(at, "this class has no closing bracket", "\\[ stands for [");
             if (in_.starts_with("[:")) in_.fail("named classes are not supported", "write a class of ranges");
-            const auto low = item();
+            const auto low = item(negated);
             if (in_.peek() == '-' && in_.peek(1) != ']' && in_.peek(1) != '\0') {
                 const std::size_t dash = in_.position();
                 in_.skip();
-                const auto high = item();
+                const auto high = item(negated);
                 if (!is_single(low) || !is_single(high))
                     in_.fail_at(dash, "a range between classes", "\\- stands for -");
                 if (high[0].first < low[0].first) in_.fail_at(dash, "this range runs backwards");
@@ -189,8 +202,8 @@ private:
         return negated ? complement(set) : normalised(set);
     }
     static bool is_single(const code_set& set) { return set.size() == 1 && set[0].first == set[0].last; }
-    code_set item() {
-        if (in_.peek() == '\\') return escape(true);
+    code_set item(bool negated) {
+        if (in_.peek() == '\\') return escape(true, negated);
         const char32_t c = in_.next();
         return {{c, c}};
     }

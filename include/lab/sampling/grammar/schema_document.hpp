@@ -72,6 +72,9 @@ public:
             if (next == nullptr) refuse(pointer, "there is nothing at this place", "mend the $ref that leads here");
             here = next;
             begin = end;
+            if (here->is_object())
+                if (const auto id = here->find("$id"); id != here->end() && id->is_string())
+                    refuse_id(pointer.substr(0, end));
         }
         return *here;
     }
@@ -137,6 +140,7 @@ public:
                                                                     "contentMediaType",
                                                                     "contentSchema"};
         for (const auto& [key, value] : s.items()) {
+            if (key == "$id" && !pointer.empty()) refuse_id(pointer);
             if (known.contains(key) || is_annotation(key)) continue;
             if (key == "uniqueItems" && value == false) continue;
             refuse(join(pointer, key),
@@ -205,17 +209,17 @@ public:
         }
     }
     /// What const or enum list, without those that are not of the schema's type.
-    [[nodiscard]] std::vector<json> values(const json& s, const std::string& pointer) const {
-        std::vector<json> out;
+    [[nodiscard]] std::vector<const json*> values(const json& s, const std::string& pointer) const {
+        std::vector<const json*> out;
         if (s.contains("const")) {
-            out.push_back(s["const"]);
+            out.push_back(&s["const"]);
         } else {
-            for (const auto& value : list(s, "enum", pointer)) out.push_back(value);
+            for (const auto& value : list(s, "enum", pointer)) out.push_back(&value);
         }
         if (!s.contains("type")) return out;
         const auto wanted = types(s, pointer);
-        std::erase_if(out, [&](const json& value) {
-            return std::none_of(wanted.begin(), wanted.end(), [&](const std::string& t) { return is_a(value, t); });
+        std::erase_if(out, [&](const json* value) {
+            return std::none_of(wanted.begin(), wanted.end(), [&](const std::string& t) { return is_a(*value, t); });
         });
         return out;
     }
@@ -241,15 +245,24 @@ public:
             const auto& value = s[key];
             const std::string here = join(pointer, key);
             if (!value.is_number()) refuse(here, "must be a number");
-            const auto most = static_cast<double>(largest_json_integer);
-            const double exact = value.get<double>();
-            double whole = upper ? std::floor(exact) : std::ceil(exact);
-            if (!integer && (exclusive || whole != exact))
+            constexpr std::int64_t most = largest_json_integer;
+            bool whole = true;
+            std::int64_t number = most + 1;  // for all that are greater
+            if (value.is_number_unsigned()) {
+                if (value.get<std::uint64_t>() <= std::uint64_t{most}) number = value.get<std::int64_t>();
+            } else if (value.is_number_integer()) {
+                number = std::max(value.get<std::int64_t>(), -most - 1);
+            } else {
+                const double exact = value.get<double>(), rounded = upper ? std::floor(exact) : std::ceil(exact);
+                whole = rounded == exact;
+                constexpr double beyond = 1e18;  // most + 1
+                number = static_cast<std::int64_t>(std::clamp(rounded, -beyond, beyond));
+            }
+            if (!integer && (exclusive || !whole))
                 refuse(here, "bounds of a number must be whole and included", "use type integer, minimum or maximum");
-            if (upper ? whole <= -most : whole >= most) refuse(here, "lies beyond 18 digits", "widen it");
-            if (upper ? whole >= most : whole <= -most) return;  // no bound beyond the one on digits
-            auto number = value.is_number_integer() ? value.get<std::int64_t>() : static_cast<std::int64_t>(whole);
-            if (exclusive && whole == exact) number += upper ? -1 : 1;
+            if (exclusive && whole) number += upper ? -1 : 1;
+            if (upper ? number < -most : number > most) refuse(here, "lies beyond 18 digits", "widen it");
+            if (upper ? number >= most : number <= -most) return;  // no bound beyond the one on digits
             if (!bound || (upper ? number < *bound : number > *bound)) bound = number;
         };
         std::optional<std::int64_t> low, high;
@@ -285,17 +298,25 @@ public:
 
     /// oneOf means exactly one. @throws config_error when two of the schemas are not plainly exclusive.
     void require_disjoint(const json& schemas, const std::string& pointer) const {
+        std::vector<const json*> all;
         for (std::size_t i = 0; i < schemas.size(); ++i)
-            for (std::size_t j = i + 1; j < schemas.size(); ++j)
-                if (!disjoint(resolved(schemas[i], join(pointer, std::to_string(i))),
-                              resolved(schemas[j], join(pointer, std::to_string(j)))))
-                    refuse(
-                        pointer,
-                        "cannot tell that " + std::to_string(i) + " and " + std::to_string(j) + " exclude each other",
-                        "write anyOf, or give both a required property with different const values");
+            all.push_back(&resolved(schemas[i], join(pointer, std::to_string(i))));
+        std::size_t left = std::size_t{1} << 25;
+        for (std::size_t i = 0; i < all.size(); ++i)
+            for (std::size_t j = i + 1; j < all.size(); ++j) {
+                if (disjoint(*all[i], *all[j], left)) continue;
+                if (left == 0)
+                    refuse(pointer, "is too large to tell whether its schemas exclude each other", "write anyOf");
+                refuse(pointer,
+                       "cannot tell that " + std::to_string(i) + " and " + std::to_string(j) + " exclude each other",
+                       "write anyOf, give both a type, or both a required property with different const values");
+            }
     }
 
 private:
+    [[noreturn]] void refuse_id(const std::string& pointer) const {
+        refuse(join(pointer, "$id"), "inside a schema it changes what its references mean", "take it out");
+    }
     [[nodiscard]] static bool is_annotation(std::string_view key) {
         static const std::set<std::string, std::less<>> names{"title",    "description", "default",  "examples",
                                                               "$schema",  "$id",         "$comment", "deprecated",
@@ -337,20 +358,32 @@ private:
         if (s.contains("const")) return s["const"] == value;
         return std::find(s["enum"].begin(), s["enum"].end(), value) != s["enum"].end();
     }
-    [[nodiscard]] bool disjoint(const json& a, const json& b) const {
+    /// How many values stand in a schema's keywords.
+    [[nodiscard]] static std::size_t weight(const json& s) {
+        std::size_t sum = 1;
+        for (const auto& value : s) sum += value.size();
+        return sum;
+    }
+    /// Whether no text generated for one is valid under the other; false too when `left` steps do not tell.
+    [[nodiscard]] bool disjoint(const json& a, const json& b, std::size_t& left) const {
         if (!a.is_object() || !b.is_object()) return false;
-        if (lists(a) && lists(b)) {
+        const bool both = lists(a) && lists(b);
+        const std::size_t weight_a = weight(a), weight_b = weight(b);
+        left -= std::min(left, both ? weight_a * weight_b : weight_a + weight_b);
+        if (left == 0) return false;
+        if (both) {
             if (a.contains("const")) return !lists(b, a["const"]);
             return a["enum"].is_array() &&
                    std::none_of(a["enum"].begin(), a["enum"].end(), [&](const json& v) { return lists(b, v); });
         }
-        if (lists(a)) return disjoint(b, a);
+        if (lists(a)) return disjoint(b, a, left);
         const auto own = types(a, "");
         if (own.empty()) return false;
         if (lists(b)) {
+            if (!a.contains("type")) return false;  // then values of other types are valid, though not generated
             const auto listed = values(b, "");
-            return std::none_of(listed.begin(), listed.end(), [&](const json& v) {
-                return std::any_of(own.begin(), own.end(), [&](const std::string& t) { return is_a(v, t); });
+            return std::none_of(listed.begin(), listed.end(), [&](const json* v) {
+                return std::any_of(own.begin(), own.end(), [&](const std::string& t) { return is_a(*v, t); });
             });
         }
         const auto other = types(b, "");
@@ -358,15 +391,17 @@ private:
         bool shared = other.empty();
         for (const auto& x : own)
             for (const auto& y : other) shared = shared || kind(x) == kind(y);
-        if (!shared) return true;
+        if (!shared && a.contains("type") && b.contains("type")) return true;
         if (own != other || own.size() != 1 || own[0] != "object" || !a.contains("properties") ||
             !b.contains("properties"))
             return false;
         const auto needs_a = required(a, ""), needs_b = required(b, "");
         for (const auto& name : needs_a) {
+            left -= std::min(left, a["properties"].size() + b["properties"].size());
+            if (left == 0) return false;
             if (!needs_b.contains(name) || !a["properties"].contains(name) || !b["properties"].contains(name)) continue;
             const auto &x = a["properties"][name], &y = b["properties"][name];
-            if (lists(x) && lists(y) && disjoint(x, y)) return true;
+            if (lists(x) && lists(y) && disjoint(x, y, left)) return true;
         }
         return false;
     }

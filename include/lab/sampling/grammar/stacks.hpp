@@ -34,7 +34,8 @@ public:
         follow(r, {a_->rules.front().start});
         return std::move(r).state();
     }
-    [[nodiscard]] grammar_state step(const grammar_state& from, unsigned char byte) const {
+    /// `work` grows by the stacks that were looked at.
+    [[nodiscard]] grammar_state step(const grammar_state& from, unsigned char byte, std::size_t& work) const {
         run r;
         for (const auto& stack : from.stacks) {
             for (const auto& e : a_->bytes_of(a_->states[stack.back()])) {
@@ -44,6 +45,7 @@ public:
                 follow(r, std::move(next));
             }
         }
+        work += r.looked;
         return std::move(r).state();
     }
 
@@ -51,6 +53,7 @@ private:
     struct run {
         std::set<grammar_state::stack> seen{}, waiting{};
         std::vector<grammar_state::stack> todo{};
+        std::size_t looked = 0;
         bool accepts = false;
 
         [[nodiscard]] grammar_state state() && {
@@ -67,6 +70,7 @@ private:
         while (!r.todo.empty()) {
             auto stack = std::move(r.todo.back());
             r.todo.pop_back();
+            if (++r.looked > 16 * limits_->stacks_in_a_step) continue;  // those without calls and returns count too
             const std::uint32_t top = stack.back();
             const auto& s = a_->states[top];
             if (stack.size() - 1 + a_->needs[top] > limits_->stack_depth) continue;
