@@ -2,6 +2,7 @@
 // sampled (top-k, top-p), so many at once; what ends is followed by the next. End tokens do not end a request.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <string>
 #include <utility>
@@ -31,8 +32,11 @@ struct no_end {
     }
 };
 
-/// Seconds from the first request to the last answer. @throws stopped.
+/// Seconds from the first request to the last answer. @throws stopped; config_error where the context is too short.
 inline double run_test(infer::engine& engine, const load_test& t) {
+    if (t.prompt + 1 + t.generate > engine.context_length())
+        throw config_error("load: prompt and answer are longer than the context of " +
+                           std::to_string(engine.context_length()) + " tokens");
     const auto& tokens = engine.tokens();
     no_end none;
     for (token id = 0; static_cast<std::size_t>(id) < tokens.size(); ++id)

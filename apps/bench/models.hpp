@@ -54,8 +54,11 @@ struct model_work {
         if (info.role == "embedding" && !d.tied) continue;
         if (bytes_of[data.type] >= bytes_of[typical.type]) typical = data;
         work.step_bytes += share * static_cast<double>(bytes);
-        if (info.role == "embedding" || info.role == "head")
-            work.head += static_cast<double>(info.size());
+        // After its attention, the last layer computes the wanted rows alone.
+        const bool late =
+            info.layer + 1 == d.layers && (info.role == "attention.output" || info.role.starts_with("ffn"));
+        if (info.role == "embedding" || info.role == "head" || (late && info.rank == 2))
+            work.head += share * static_cast<double>(info.size());
         else if (info.rank == 2)
             work.body += share * static_cast<double>(info.size());
     }
