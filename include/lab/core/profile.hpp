@@ -7,7 +7,6 @@
 #include <cstddef>
 #include <map>
 #include <mutex>
-#include <string>
 #include <string_view>
 #include <utility>
 

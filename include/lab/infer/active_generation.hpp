@@ -73,10 +73,11 @@ public:
     /// A scored sequence needs the logits before each forced token, a sampled one those of its last token.
     [[nodiscard]] bool wants(std::size_t position) const { return position >= first_wanted(); }
 
-    /// What its sampler draws after the tokens `before`, without a constraint.
-    [[nodiscard]] token draw(std::span<const float> logits, std::span<const token> before,
-                             sampling::candidates& scratch) const {
-        scratch.assign(logits);
+    /// What its sampler draws after the tokens `before`: of the whole vocabulary, or held to its constraint.
+    [[nodiscard]] token draw(std::span<const float> logits, std::span<const token> before, bool constrained,
+                             sampling::candidates& scratch) {
+        scratch.assign(logits.first(std::min(logits.size(), tokenizer_.size())));
+        if (constrained && job.constraint) job.constraint.mask(scratch);
         job.sampler.apply(scratch, before);
         return job.sampler.draw(scratch, before);
     }
@@ -149,10 +150,7 @@ private:
         drawn_.clear();
         for (std::size_t r = 0; r < rows; ++r) {
             const auto row = logits.row(first_row + r);
-            scratch.assign(row.first(std::min(row.size(), tokenizer_.size())));
-            if (job.constraint) job.constraint.mask(scratch);
-            job.sampler.apply(scratch, known);
-            const token next = job.sampler.draw(scratch, known);
+            const token next = draw(row, known, true, scratch);
             drawn_.push_back({next, log_probability(row, next)});
             known.push_back(next);
             if (tokenizer_.is_end_of_generation(next)) break;

@@ -97,11 +97,7 @@ public:
     /// @throws config_error as `check` does.
     job_id submit(generation job, finished_callback on_finished = {}) {
         check(job);
-        const job_id id = next_id_++;
-        waiting_.emplace_back(id, std::move(job), std::move(on_finished), tokenizer_);
-        places_.emplace(id, std::prev(waiting_.end()));
-        put(waiting_, waiting_, std::prev(waiting_.end()));
-        return id;
+        return enqueue(std::move(job), std::move(on_finished));
     }
     /// Ends a job as finish_reason::cancelled before the next step; nothing where it has ended already.
     void cancel(job_id id) {
@@ -128,7 +124,7 @@ public:
 
     /// Runs all jobs, and what was submitted besides; results in the jobs' order. What `watch` leaves unfinished ends
     /// as finish_reason::cancelled.
-    /// @throws config_error as `check` does, before anything runs.
+    /// @throws config_error as `check` does, before anything runs; the fault of a job, which ends the others too.
     [[nodiscard]] std::vector<generated> run(std::span<const generation> jobs, const run_watch& watch = {}) {
         for (const auto& job : jobs) check(job);
         std::vector<generated> results(jobs.size());
@@ -136,7 +132,7 @@ public:
         std::size_t left = jobs.size();
         bool stopping = false;
         for (std::size_t i = 0; i < jobs.size(); ++i)
-            ids[i] = submit(jobs[i], [&, i](generated&& result) {
+            ids[i] = enqueue(jobs[i], [&, i](generated&& result) {
                 results[i] = std::move(result);
                 --left;
                 if (results[i].fault) std::rethrow_exception(results[i].fault);
@@ -179,6 +175,13 @@ private:
         std::vector<token> tokens;
     };
 
+    job_id enqueue(generation job, finished_callback on_finished) {
+        const job_id id = next_id_++;
+        waiting_.emplace_back(id, std::move(job), std::move(on_finished), tokenizer_);
+        places_.emplace(id, std::prev(waiting_.end()));
+        put(waiting_, waiting_, std::prev(waiting_.end()));
+        return id;
+    }
     /// Moves `s` of one queue to its place in another, or in the same.
     static void put(queue& to, queue& from, queue::iterator s) {
         queue moved;
@@ -395,7 +398,7 @@ private:
         try {
             s.guess = draft_->guess(s.id, s.known, std::min({most, options_.draft_tokens, s.confidence}),
                                     [&](std::span<const float> logits, std::span<const token> before) {
-                                        return s.draw(logits, before, scratch_.front());
+                                        return s.draw(logits, before, false, scratch_.front());
                                     });
         } catch (const error&) {
             s.guess.clear();  // where a sampler cannot draw from the draft's logits, there is no guess

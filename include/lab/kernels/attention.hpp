@@ -360,9 +360,7 @@ void store_cached(view<const float, 3> k, view<const float, 3> v, const ragged_b
     std::byte** homes = scratch<purpose::order, std::byte*>(m);  // of each token, its block
     for (std::size_t s = 0; s < batch.sequences(); ++s)
         for (std::size_t i = batch.seq_offsets[s]; i < batch.seq_offsets[s + 1]; ++i)
-            homes[i] =
-                layer.blocks[layer.first_block[s] + static_cast<std::size_t>(batch.positions[i]) / kv_block_size] +
-                layer.offset;
+            homes[i] = layer.block(s, static_cast<std::size_t>(batch.positions[i]) / kv_block_size) + layer.offset;
     // Head by head: threads seldom share a line of keys. store(block, head, position in it, row of the batch)
     const auto each = [&](auto store) {
         pool.parallel_for(shape.kv_heads * m, 16, [&](std::size_t begin, std::size_t end, std::size_t) {
