@@ -15,6 +15,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <utility>
 
 #include "lab/core/error.hpp"
@@ -129,11 +130,12 @@ private:
     return {reinterpret_cast<const char*>(map.bytes().data()), map.bytes().size()};
 }
 
-/// Writes a file that appears complete or not at all. Without `commit` the temporary file is removed.
+/// Writes a file that appears complete or not at all. Without `commit` the temporary file is removed. A symbolic link
+/// is followed; a target that exists and is not a regular file (a folder, a device) is refused, never replaced.
 class atomic_file {
 public:
     explicit atomic_file(std::filesystem::path target)
-        : target_(std::move(target)), temporary_(target_.string() + ".XXXXXX") {
+        : target_(followed(std::move(target))), temporary_(target_.string() + ".XXXXXX") {
         fd_ = file_descriptor(::mkostemp(temporary_.data(), O_CLOEXEC));
         if (fd_.get() < 0) throw_errno(target_, "create a temporary file beside it");
     }
@@ -164,6 +166,15 @@ public:
     }
 
 private:
+    static std::filesystem::path followed(std::filesystem::path target) {
+        std::error_code none;
+        const auto status = std::filesystem::status(target, none);
+        if (!std::filesystem::exists(status)) return target;
+        if (!std::filesystem::is_regular_file(status))
+            throw io_error(explain(target.string(), "exists and is not a regular file", "name another place"));
+        return std::filesystem::is_symlink(target, none) ? std::filesystem::canonical(target) : target;
+    }
+
     std::filesystem::path target_;
     std::string temporary_;
     file_descriptor fd_;

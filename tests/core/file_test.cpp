@@ -1,0 +1,56 @@
+#include "lab/core/file.hpp"
+
+#include <sys/stat.h>
+
+#include <boost/test/unit_test.hpp>
+#include <filesystem>
+#include <iterator>
+
+#include "support/data.hpp"
+
+BOOST_AUTO_TEST_SUITE(file)
+
+namespace fs = std::filesystem;
+
+std::ptrdiff_t entries(const fs::path& folder) {
+    return std::distance(fs::directory_iterator(folder), fs::directory_iterator());
+}
+
+BOOST_AUTO_TEST_CASE(an_uncommitted_file_leaves_the_old_one_and_nothing_else) {
+    const lab::test::temporary_folder folder;
+    lab::write_file_atomically(folder / "a", "old");
+    {
+        lab::atomic_file file(folder / "a");
+        file.write("new");
+        BOOST_TEST(file.written() == 3u);
+    }
+    BOOST_TEST(lab::read_file(folder / "a") == "old");
+    BOOST_TEST(entries(folder.path()) == 1);
+    lab::write_file_atomically(folder / "a", "new");
+    BOOST_TEST(lab::read_file(folder / "a") == "new");
+    BOOST_TEST(entries(folder.path()) == 1);
+}
+
+BOOST_AUTO_TEST_CASE(writes_through_a_symbolic_link) {
+    const lab::test::temporary_folder folder;
+    lab::write_file_atomically(folder / "a", "old");
+    fs::create_symlink("a", folder / "link");
+    lab::write_file_atomically(folder / "link", "new");
+    BOOST_TEST(fs::is_symlink(folder / "link"));
+    BOOST_TEST(lab::read_file(folder / "a") == "new");
+}
+
+BOOST_AUTO_TEST_CASE(refuses_to_replace_what_is_not_a_regular_file) {
+    const lab::test::temporary_folder folder;
+    fs::create_directory(folder / "d");
+    BOOST_CHECK_THROW(lab::write_file_atomically(folder / "d", "x"), lab::io_error);
+    BOOST_REQUIRE_EQUAL(::mkfifo((folder / "pipe").c_str(), 0600), 0);
+    fs::create_symlink("pipe", folder / "link");
+    for (const char* name : {"pipe", "link"})
+        BOOST_CHECK_THROW(lab::write_file_atomically(folder / name, "x"), lab::io_error);
+    BOOST_TEST(fs::is_fifo(folder / "pipe"));
+    BOOST_CHECK_THROW(lab::write_file_atomically(folder / "missing" / "a", "x"), lab::io_error);
+    BOOST_TEST(entries(folder.path()) == 3);
+}
+
+BOOST_AUTO_TEST_SUITE_END()
