@@ -4,6 +4,8 @@
 #include "infer/tiny.hpp"
 #include "lab/formats/json.hpp"
 #include "lab/infer/teacher.hpp"
+#include "lab/sampling/grammar/gbnf.hpp"
+#include "lab/sampling/grammar/regex.hpp"
 
 using namespace lab;
 

@@ -134,27 +134,44 @@ inline constexpr bool is_vector<std::vector<T>> = true;
 
 }  // namespace json_detail
 
-/// The one value in `text`; `place` (a file, "request body") opens every message.
-/// @throws format_error "place:line:column: what".
-template <class Json = json>
-[[nodiscard]] Json parse_json(std::string_view text, std::string_view place) {
+namespace json_detail {
+
+template <class Json>
+[[nodiscard]] Json parse(std::string_view text, std::string_view place) {
     std::size_t position = 0;
-    json_detail::strict_builder<Json> builder(text, place, position);
+    strict_builder<Json> builder(text, place, position);
     // A NUL would end the value for the lexer and hide what follows.
     if (const auto nul = text.find('\0'); nul != text.npos) builder.fail(nul + 1, "NUL byte in JSON text");
-    (void)Json::sax_parse(json_detail::counting_iterator{text.data(), &position},
-                          json_detail::counting_iterator{text.data() + text.size(), &position}, &builder);
+    (void)Json::sax_parse(counting_iterator{text.data(), &position},
+                          counting_iterator{text.data() + text.size(), &position}, &builder);
     return builder.take();
 }
-
-/// `value` as text. @throws format_error when a string in it is not UTF-8.
-[[nodiscard]] inline std::string to_text(const json& value, int indent = -1) {
+[[nodiscard]] inline std::string print(const json& value, int indent) {
     try {
         return value.dump(indent);
     } catch (const json::exception& fault) {
         throw format_error(explain("JSON output", fault.what()));
     }
 }
+
+}  // namespace json_detail
+
+/// The one value in `text`; `place` (a file, "request body") opens every message.
+/// @throws format_error "place:line:column: what".
+template <class Json = json>
+[[nodiscard]] Json parse_json(std::string_view text, std::string_view place) {
+    return json_detail::parse<Json>(text, place);
+}
+/// `value` as text. @throws format_error when a string in it is not UTF-8.
+#ifdef LAB_COMPILED  // lab::compiled has these
+template <>
+json parse_json<json>(std::string_view text, std::string_view place);
+[[nodiscard]] std::string to_text(const json& value, int indent = -1);
+#else
+[[nodiscard]] inline std::string to_text(const json& value, int indent = -1) {
+    return json_detail::print(value, indent);
+}
+#endif
 
 /// `value` as a T: bool, an integer (range-checked), a finite float, std::string, json or a vector of those.
 /// @throws format_error "where: expected ..., found ...".

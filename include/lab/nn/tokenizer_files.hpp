@@ -130,7 +130,7 @@ inline void apply_options(vocabulary& v, const save_options& options) {
     tokenizer::append_special_tokens(v, options.special_tokens);
     if (!options.chat_template.empty()) v.chat_template = options.chat_template;
     if (options.end_of_turn.empty()) return;
-    v.eos = tokenizer::folder_files::find_token(v, options.end_of_turn);
+    v.eos = tokenizer::find_token(v, options.end_of_turn);
     if (v.eos == no_token)
         throw config_error("save_options: the tokenizer has no token '" + options.end_of_turn + "' to end a turn with");
 }

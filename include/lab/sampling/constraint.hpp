@@ -18,9 +18,7 @@
 
 #include "lab/core/error.hpp"
 #include "lab/sampling/choice.hpp"
-#include "lab/sampling/grammar/gbnf.hpp"
-#include "lab/sampling/grammar/json_schema.hpp"
-#include "lab/sampling/grammar/regex.hpp"
+#include "lab/sampling/grammar/from_text.hpp"
 #include "lab/sampling/grammar_constraint.hpp"
 #include "lab/sampling/span.hpp"
 #include "lab/text/request.hpp"
@@ -105,7 +103,7 @@ public:
         std::promise<std::shared_ptr<token_grammar>> promise;
         if (const auto others = find_or_add(name, promise); others.valid()) return others.get();
         try {  // without the lock: others need not wait for this one
-            auto made = std::make_shared<token_grammar>(*trie_, compiled(wanted),
+            auto made = std::make_shared<token_grammar>(*trie_, grammar_from(wanted),
                                                         grammar_options{.leading_space = leading_space});
             promise.set_value(made);
             return made;
@@ -136,12 +134,6 @@ private:
         const std::lock_guard lock(mutex_);
         list_.remove_if([&](const auto& entry) { return entry.first == name; });
     }
-    [[nodiscard]] static grammar compiled(const text::output_constraint& wanted) {
-        if (!wanted.regex.empty()) return grammar_from_regex(wanted.regex);
-        if (!wanted.json_schema.empty()) return grammar_from_json_schema(wanted.json_schema);
-        return grammar_from_gbnf(wanted.grammar);
-    }
-
     const token_trie* trie_;
     std::size_t kept_;
     std::mutex mutex_;

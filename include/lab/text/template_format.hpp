@@ -18,6 +18,7 @@
 #include "lab/core/token.hpp"
 #include "lab/text/chat_format.hpp"
 #include "lab/text/jinja/template.hpp"
+#include "lab/text/jinja/unicode.hpp"
 
 namespace lab::text {
 

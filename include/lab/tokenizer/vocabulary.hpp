@@ -1,8 +1,10 @@
 // A vocabulary as plain data: what a GGUF, tokenizer.json or tokenizer.model says, before any table is built from it.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -83,5 +85,14 @@ struct vocabulary {
     std::vector<token> end_of_generation;
     std::string chat_template;
 };
+
+/// The token with this text, added ones first; no_token for an empty text and where there is none.
+[[nodiscard]] inline token find_token(const vocabulary& v, std::string_view text) {
+    for (const added_token& t : v.added)
+        if (t.text == text) return t.id;
+    for (std::size_t i = 0; i < v.texts.size() && !text.empty(); ++i)
+        if (v.texts[i] == text) return static_cast<token>(i);
+    return no_token;
+}
 
 }  // namespace lab::tokenizer

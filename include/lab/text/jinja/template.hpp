@@ -7,20 +7,36 @@
 #include <string>
 #include <string_view>
 
+#include "lab/text/jinja/ast.hpp"
+#include "lab/text/jinja/options.hpp"
+#include "lab/text/jinja/value.hpp"
+#ifndef LAB_COMPILED
 #include "lab/text/jinja/interpreter.hpp"
 #include "lab/text/jinja/parser.hpp"
+#endif
 
 namespace lab::text::jinja {
+
+#ifdef LAB_COMPILED  // lab::compiled has these
+[[nodiscard]] block parse_template(std::string_view source);
+[[nodiscard]] std::string run_template(const block& program, const value& context, const jinja_options& options);
+#else
+[[nodiscard]] inline block parse_template(std::string_view source) { return parser(source).run(); }
+[[nodiscard]] inline std::string run_template(const block& program, const value& context,
+                                              const jinja_options& options) {
+    return interpreter(context, options).run(program);
+}
+#endif
 
 /// A parsed template. Rendering does not change it: threads may share one.
 class compiled {
 public:
     /// @throws format_error "template: line N: ..."
-    explicit compiled(std::string_view source) : program_(parser(source).run()) {}
+    explicit compiled(std::string_view source) : program_(parse_template(source)) {}
 
     /// context: a dict; its entries are the template's variables.
     [[nodiscard]] std::string render(const value& context, const jinja_options& options = {}) const {
-        return interpreter(context, options).run(program_);
+        return run_template(program_, context, options);
     }
 
 private:

@@ -1,0 +1,12 @@
+// Part of lab::compiled: JSON in and out.
+#include "lab/formats/json.hpp"
+
+namespace lab::formats {
+
+template <>
+json parse_json<json>(std::string_view text, std::string_view place) {
+    return json_detail::parse<json>(text, place);
+}
+std::string to_text(const json& value, int indent) { return json_detail::print(value, indent); }
+
+}  // namespace lab::formats
