@@ -98,6 +98,40 @@ BOOST_AUTO_TEST_CASE(a_score_is_the_probability_that_sampling_saw) {
     BOOST_TEST(scored.log_probability < -1.0);
 }
 
+BOOST_AUTO_TEST_CASE(alternatives_are_the_likeliest_tokens_of_each_position) {
+    const auto t = test::byte_tokenizer();
+    infer::engine engine(test::byte_model(), t);
+    auto job = sampled(t, "what follows", 5, 12);
+    job.alternatives = 258;
+    const auto all = engine.run_one(job);
+    BOOST_REQUIRE_EQUAL(all.alternatives.size(), all.tokens.size());
+    for (std::size_t i = 0; i < all.tokens.size(); ++i) {
+        const auto& list = all.alternatives[i];
+        BOOST_REQUIRE_EQUAL(list.size(), 258u);
+        double total = 0;
+        bool there = false;
+        for (std::size_t k = 0; k < list.size(); ++k) {
+            total += std::exp(list[k].log_probability);
+            if (k > 0) BOOST_TEST(list[k].log_probability <= list[k - 1].log_probability);
+            if (list[k].id != all.tokens[i]) continue;
+            there = true;
+            BOOST_TEST(list[k].log_probability == all.log_probabilities[i]);
+        }
+        BOOST_TEST(there);
+        BOOST_TEST(total == 1.0, boost::test_tools::tolerance(1e-5));
+    }
+    job.alternatives = 3;
+    job.forced = all.tokens;  // scored: the same positions
+    const auto few = engine.run_one(job);
+    BOOST_REQUIRE_EQUAL(few.alternatives.size(), all.tokens.size());
+    for (std::size_t i = 0; i < few.alternatives.size(); ++i) {
+        BOOST_REQUIRE_EQUAL(few.alternatives[i].size(), 3u);
+        for (std::size_t k = 0; k < 3; ++k) BOOST_TEST(few.alternatives[i][k].id == all.alternatives[i][k].id);
+    }
+    job.alternatives = 0;
+    BOOST_TEST(engine.run_one(job).alternatives.empty());
+}
+
 BOOST_AUTO_TEST_CASE(stop_strings_callbacks_and_lengths_end_a_generation) {
     const auto t = test::byte_tokenizer();
     infer::engine engine(test::byte_model(), t);

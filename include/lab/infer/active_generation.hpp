@@ -7,6 +7,8 @@
 #include <cstdint>
 #include <exception>
 #include <functional>
+#include <limits>
+#include <numeric>
 #include <optional>
 #include <span>
 #include <string>
@@ -103,6 +105,7 @@ private:
     struct draw_result {
         token drawn;
         double log_probability;
+        std::vector<alternative> alternatives;
     };
 
     /// What goes wrong in one generation ends that one alone.
@@ -124,11 +127,12 @@ private:
         result.guessed_tokens += guess.size();
         result.guesses_right += drawn_.size() - 1;
         for (std::size_t i = 0; i < drawn_.size(); ++i) {
-            const auto [drawn, probability] = drawn_[i];
+            auto& [drawn, probability, alternatives] = drawn_[i];
             result.log_probability += probability;
             if (tokenizer_.is_end_of_generation(drawn)) return finish(text::finish_reason::stop);
             result.tokens.push_back(drawn);
             result.log_probabilities.push_back(probability);
+            if (job.alternatives > 0) result.alternatives.push_back(std::move(alternatives));
             if (!show(stops_.push(decoder_.push(drawn)))) return finish(text::finish_reason::cancelled);
             if (stops_.stopped()) return finish(text::finish_reason::stop);
             if (i + 1 == drawn_.size() && job.constraint.finished()) return finish(text::finish_reason::stop);
@@ -136,14 +140,39 @@ private:
                 return finish(text::finish_reason::length);
         }
     }
-    [[nodiscard]] static double log_probability(std::span<const float> logits, token t) {
-        return static_cast<double>(logits[static_cast<std::size_t>(t)]) -
-               kernels::log_sum_exp<kernels::arch::native>(logits);
+    /// A token, its log-probability and the likeliest others.
+    [[nodiscard]] draw_result recorded(std::span<const float> logits, token t) const {
+        const double sum = kernels::log_sum_exp<kernels::arch::native>(logits);
+        const auto log_probability = [&](token any) {
+            return static_cast<double>(logits[static_cast<std::size_t>(any)]) - sum;
+        };
+        draw_result r{t, log_probability(t), {}};
+        for (const token other : likeliest(logits, job.alternatives))
+            r.alternatives.push_back({other, log_probability(other)});
+        return r;
+    }
+    /// The ids of the `count` largest logits, largest first, lower ids first among equals.
+    [[nodiscard]] static std::vector<token> likeliest(std::span<const float> logits, std::size_t count) {
+        if (count == 0) return {};
+        std::vector<token> ids(logits.size());
+        std::iota(ids.begin(), ids.end(), token{0});
+        const auto end = ids.begin() + static_cast<std::ptrdiff_t>(std::min(count, ids.size()));
+        std::partial_sort(ids.begin(), end, ids.end(), [&](token a, token b) {
+            const auto at = [&](token any) {
+                const float x = logits[static_cast<std::size_t>(any)];
+                return x == x ? x : -std::numeric_limits<float>::infinity();
+            };
+            return at(a) > at(b) || (at(a) == at(b) && a < b);
+        });
+        ids.erase(end, ids.end());
+        return ids;
     }
     void score(view<const float> logits) {
         for (std::size_t r = 0; r < rows; ++r, ++scored_) {
-            result.log_probabilities.push_back(log_probability(logits.row(first_row + r), job.forced[scored_]));
-            result.log_probability += result.log_probabilities.back();
+            auto scored = recorded(logits.row(first_row + r), job.forced[scored_]);
+            result.log_probabilities.push_back(scored.log_probability);
+            result.log_probability += scored.log_probability;
+            if (job.alternatives > 0) result.alternatives.push_back(std::move(scored.alternatives));
         }
     }
     void draw_rows(view<const float> logits, sampling::candidates& scratch) {
@@ -151,7 +180,7 @@ private:
         for (std::size_t r = 0; r < rows; ++r) {
             const auto row = logits.row(first_row + r);
             const token next = draw(row, known, true, scratch);
-            drawn_.push_back({next, log_probability(row, next)});
+            drawn_.push_back(recorded(row, next));
             known.push_back(next);
             if (tokenizer_.is_end_of_generation(next)) break;
             if (job.constraint) {

@@ -25,6 +25,12 @@ struct generation {
     std::vector<std::string> stop{};                  // the text ends before any of these
     std::function<bool(std::string_view)> on_text{};  // called with each new piece; false ends the generation
     int priority = 0;                                 // higher ones come first, and take the place of lower ones
+    std::size_t alternatives = 0;                     // the likeliest tokens to report for each position
+};
+
+struct alternative {
+    token id;
+    double log_probability;  // under the plain model, natural logarithm
 };
 
 struct generated {
@@ -32,8 +38,9 @@ struct generated {
     std::string text;           // without the stop string
     text::finish_reason finish = text::finish_reason::length;
     double log_probability = 0.0;  // of `tokens` (and the end, if it came) under the plain model, natural logarithm
-    std::vector<double> log_probabilities{};  // of each of `tokens`
-    std::exception_ptr fault{};               // what a callback, sampler or constraint threw, and ended it with
+    std::vector<double> log_probabilities{};               // of each of `tokens`
+    std::vector<std::vector<alternative>> alternatives{};  // for each of `tokens`, likeliest first, where asked for
+    std::exception_ptr fault{};  // what a callback, sampler or constraint threw, and ended it with
     std::size_t prompt_tokens = 0;
     std::size_t cached_tokens = 0;                      // of the prompt, found computed already
     std::size_t guessed_tokens = 0, guesses_right = 0;  // see engine_options
