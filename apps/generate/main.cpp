@@ -1,11 +1,13 @@
 // lab-generate: taxonomy -> leaves -> teacher -> checks -> samples.jsonl, rejected.jsonl, manifest.json.
 #include <iostream>
+#include <string_view>
 
 #include "common/generation_report.hpp"
 #include "common/progress.hpp"
 #include "common/stop.hpp"
 #include "lab/run/teacher_source.hpp"
 #include "lab/taxonomy/check.hpp"
+#include "mix.hpp"
 #include "options.hpp"
 
 namespace {
@@ -94,6 +96,7 @@ int generate(const generate_options& o) {
 
 int main(int argc, char** argv) {
     apps::listen_for_stop();
+    if (argc > 1 && std::string_view(argv[1]) == "mix") return apps::mix_command(argc - 1, argv + 1);
     return apps::run_app("lab-generate", [&] {
         const auto options = apps::parse_generate_options(argc, argv);
         return !options ? 0 : options->check ? check(*options) : generate(*options);
