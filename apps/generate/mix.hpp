@@ -281,8 +281,9 @@ public:
             if (title != title_) {
                 done();
                 title_ = title;
+                const bool small = p.writing ? p.total < 20'000 : p.total < (std::uint64_t{8} << 20);
                 bar_.emplace(title, p.writing ? p.total : p.total >> 20, p.writing ? "samples" : "MiB",
-                             quiet_ ? progress::style::quiet : progress::style::automatic);
+                             quiet_ || small ? progress::style::quiet : progress::style::automatic);
             }
             bar_->update(p.writing ? p.done : p.done >> 20);
             return !stop_asked();

@@ -160,6 +160,8 @@ public:
                     for (const auto& c : library_.chunks(name.leaf)) all.push_back(c);
             everything_ = passage_pool(std::move(all), options_.raft.bm25);
         }
+        for (const auto& [name, rows] : by_leaf)  // how often each is read below
+            reads_ += rows.size() * (name.kind == "knowledge" && options_.preset != mix_preset::plain ? 4 : 1);
         const auto skills_total = precomputed_skills();
         for (auto& [name, rows] : by_leaf) {
             leaf_phases leaf{name.leaf, name.kind, rows.size(), 0, 0, 0, 0, 0, 0, 0, 0, {}};
@@ -417,7 +419,7 @@ private:
     [[nodiscard]] mix_sample sample(const place& at) {
         const auto& row = inputs_[at.file]->rows()[at.row];
         inputs_[at.file]->forget_before(row);
-        if (++read_ % 1024 == 0) tell({true, read_, 0});
+        if (++read_ % 1024 == 0) tell({true, read_, reads_});
         return inputs_[at.file]->read(row);
     }
     void tell(const mix_progress& p) const {
@@ -431,7 +433,7 @@ private:
     std::vector<std::unique_ptr<dataset_index>> inputs_;
     passage_pool everything_;
     std::set<std::string> used_names_;
-    std::uint64_t read_ = 0;
+    std::uint64_t read_ = 0, reads_ = 0;
     prepared_phases made_;
 };
 
