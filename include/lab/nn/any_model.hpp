@@ -51,6 +51,9 @@ public:
         virtual view<const float> forward(const ragged_batch& batch, kv_cache<float>& cache,
                                           std::span<const sequence_id> sequences,
                                           std::span<const std::uint32_t> rows) = 0;
+        virtual view<const float> hidden(const ragged_batch& batch, kv_cache<float>& cache,
+                                         std::span<const sequence_id> sequences,
+                                         std::span<const std::uint32_t> rows) = 0;
         [[nodiscard]] virtual std::span<float> parameters() = 0;
         [[nodiscard]] virtual std::span<float> gradients() = 0;
         virtual double loss(const ragged_batch& batch, std::span<const token> targets) = 0;
@@ -76,6 +79,11 @@ public:
     view<const float> forward(const ragged_batch& batch, kv_cache<float>& cache, std::span<const sequence_id> sequences,
                               std::span<const std::uint32_t> rows) {
         return get().forward(batch, cache, sequences, rows);
+    }
+    /// As model::hidden: the last hidden states, normed [rows, dim], of the wanted rows; otherwise like `forward`.
+    view<const float> hidden(const ragged_batch& batch, kv_cache<float>& cache, std::span<const sequence_id> sequences,
+                             std::span<const std::uint32_t> rows) {
+        return get().hidden(batch, cache, sequences, rows);
     }
 
     /// Training needs dense f32 weights (`load_options{.expand = dtype::f32}`) and an architecture with a backward;

@@ -67,6 +67,10 @@ public:
                               std::span<const std::uint32_t> rows) override {
         return model_.forward(batch, cache, sequences, rows);
     }
+    view<const float> hidden(const ragged_batch& batch, kv_cache<float>& cache, std::span<const sequence_id> sequences,
+                             std::span<const std::uint32_t> rows) override {
+        return model_.hidden(batch, cache, sequences, rows);
+    }
 
     [[nodiscard]] std::span<float> parameters() override {
         require_dense();

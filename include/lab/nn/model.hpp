@@ -80,6 +80,14 @@ public:
     /// @throws config_error when the cache is full or positions do not continue the cache; nothing is appended then.
     view<const scalar> forward(const ragged_batch& batch, cache& kv, std::span<const sequence_id> sequences,
                                std::span<const std::uint32_t> rows) {
+        const auto states = hidden(batch, kv, sequences, rows);
+        const auto logits = logits_.matrix(rows.size(), dims_.vocab);
+        backend_.matmul(states, weights_.head, logits);
+        return logits;
+    }
+    /// The same, up to what the head reads: the last hidden states, normed: [rows, dim].
+    view<const scalar> hidden(const ragged_batch& batch, cache& kv, std::span<const sequence_id> sequences,
+                              std::span<const std::uint32_t> rows) {
         require_batch(batch, dims_.vocab);
         for (const auto row : rows)
             if (row >= batch.size())
@@ -121,10 +129,8 @@ public:
         if (attention().window != 0)
             for (const auto id : sequences) kv.drop_outside_window(id);
 
-        const auto logits = logits_.matrix(rows.size(), d.vocab);
         Architecture::norm::forward(backend_, d, view<const scalar>(x), weights_.norm, n);
-        backend_.matmul(n, weights_.head, logits);
-        return logits;
+        return n;
     }
 
 private:
