@@ -3,12 +3,16 @@
 // beyond ASCII too, so that other languages are not empty.
 #pragma once
 
-#include <algorithm>
 #include <cstddef>
+#include <cstdint>
 #include <span>
 #include <string>
 #include <string_view>
+#include <unordered_map>
+#include <utility>
 #include <vector>
+
+#include "lab/sdg/subsequence.hpp"
 
 namespace lab::sdg {
 
@@ -51,19 +55,15 @@ template <class Keep>
                              [](char c) { return detail::is_word_byte(c) || static_cast<unsigned char>(c) >= 0x80; });
 }
 
-/// Length of the longest common subsequence; O(|a| |b|) time, O(|b|) space.
+/// Length of the longest common subsequence; O(|a| |b| / 64) time.
 template <class Word>
 [[nodiscard]] std::size_t longest_common_subsequence(std::span<const Word> a, std::span<const Word> b) {
-    std::vector<std::size_t> row(b.size() + 1, 0);
-    for (const Word& x : a) {
-        std::size_t diagonal = 0;
-        for (std::size_t j = 0; j < b.size(); ++j) {
-            const std::size_t above = row[j + 1];
-            row[j + 1] = x == b[j] ? diagonal + 1 : std::max(above, row[j]);
-            diagonal = above;
-        }
-    }
-    return row.back();
+    std::unordered_map<Word, std::uint32_t> numbers;
+    std::vector<std::uint32_t> first, second;
+    for (const auto& [words, list] : {std::pair{a, &first}, {b, &second}})
+        for (const Word& w : words)
+            list->push_back(numbers.emplace(w, static_cast<std::uint32_t>(numbers.size())).first->second);
+    return prepared_sequence(first).common(second);
 }
 
 struct rouge_score {
