@@ -20,8 +20,56 @@ inline void show_sample(std::ostream& out, const painter& paint, const taxonomy:
         << paint.green("  assistant ") << sdg::flat(c.answer) << '\n';
 }
 
+/// The leaves' mean, and the leaf whose samples repeat each other most.
+inline void show_diversity(std::ostream& out, const sdg::run_result& run) {
+    double distinct = 0, bleu = 0, nearest = 0, most = -1;
+    std::size_t leaves = 0;
+    std::string dullest;
+    for (const auto& r : run.leaves) {
+        if (r.kept.size() < 2) continue;
+        const auto d = sdg::diversity_of(r);
+        ++leaves, distinct += d.distinct[1], bleu += d.self_bleu, nearest += d.nearest_rouge_l;
+        if (d.nearest_rouge_l > most) most = d.nearest_rouge_l, dullest = r.leaf->id;
+    }
+    if (leaves == 0) return;
+    const auto n = static_cast<double>(leaves);
+    char text[160];
+    std::snprintf(text, sizeof text, "Diversity, mean of leaves: distinct-2 %.2f, self-BLEU %.2f, nearest ROUGE-L %.2f",
+                  distinct / n, bleu / n, nearest / n);
+    out << text;
+    std::snprintf(text, sizeof text, " (%.2f)\n", most);
+    out << "; least varied " << dullest << text;
+}
+
+/// By set: compared, refused, how much of a question the samples hold; then the leaves that lost samples.
+inline void show_contamination(std::ostream& out, const painter& paint, const sdg::run_result& run,
+                               const sdg::contamination_index& avoid) {
+    std::map<std::string, sdg::contamination_tally> all;
+    std::map<std::string, std::string> leaves;  // those that lost samples, by set
+    for (const auto& r : run.leaves)
+        for (const auto& [set, t] : sdg::contamination_of(r, avoid)) {
+            all[set].add(t);
+            if (t.refused > 0) leaves[set] += "  " + std::to_string(t.refused) + " refused in " + r.leaf->id + "\n";
+        }
+    for (std::size_t s = 0; s < avoid.size(); ++s) {
+        const auto& set = avoid.set(s);
+        const auto& t = all[set.name];
+        out << "Evaluation set " << set.name << " (" << set.items.size() << " items): " << t.compared
+            << " samples compared, " << t.refused << " refused; share of a question that they hold:";
+        constexpr const char* shares[] = {"none", "to 20 %", "to 40 %", "to 60 %", "to 80 %", "more"};
+        for (std::size_t i = 0; i < t.shares.size(); ++i)
+            out << (i == 0 ? " " : ", ") << shares[i] << " " << t.shares[i];
+        out << '\n' << paint.yellow(leaves[set.name]);
+        if (!set.skipped.empty())
+            out << paint.dim("  " + std::to_string(set.skipped.size()) + " files hold no question, the first " +
+                             set.skipped.front())
+                << '\n';
+    }
+}
+
 inline void show_report(std::ostream& out, const painter& paint, const sdg::run_result& run,
-                        const sdg::fact_score& facts, const std::map<std::string, sdg::overlap_report>& overlap) {
+                        const sdg::fact_score& facts, const std::map<std::string, sdg::overlap_report>& overlap,
+                        const sdg::contamination_index* avoid = nullptr) {
     std::size_t kept = 0, seeds = 0, refused = 0;
     for (const auto& r : run.leaves) kept += r.kept.size(), seeds += r.seeds, refused += r.refused.size();
     out << paint.bold(std::to_string(kept) + " samples") << " (" << kept - seeds << " generated, " << seeds
@@ -58,6 +106,8 @@ inline void show_report(std::ostream& out, const painter& paint, const sdg::run_
     for (const auto& [leaf, o] : overlap) equal += o.equal, near += o.near;
     out << "Held-out questions, compared afterwards: " << equal << " samples ask one of them word for word, " << near
         << " nearly so\n";
+    show_diversity(out, run);
+    if (avoid != nullptr) show_contamination(out, paint, run, *avoid);
     for (const auto& note : run.notes) out << paint.yellow("Note: " + note) << '\n';
     for (const bool knowledge : {true, false})
         for (const auto& r : run.leaves) {

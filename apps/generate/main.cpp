@@ -9,6 +9,7 @@
 #include "lab/taxonomy/check.hpp"
 #include "mix.hpp"
 #include "options.hpp"
+#include "select.hpp"
 
 namespace {
 
@@ -85,7 +86,7 @@ int generate(const generate_options& o) {
         std::cout << formats::to_text(manifest) << '\n';
         return 0;
     }
-    apps::show_report(std::cout, {apps::shows_colours(stdout)}, made, facts, overlap);
+    apps::show_report(std::cout, {apps::shows_colours(stdout)}, made, facts, overlap, o.pipeline.avoid.get());
     std::cout << "Written to " << o.out.string() << ": samples.jsonl (sha256 "
               << manifest["outputs"]["samples.jsonl"]["sha256"].get<std::string>().substr(0, 16)
               << "...), rejected.jsonl, manifest.json\n";
@@ -98,7 +99,9 @@ int main(int argc, char** argv) {
     apps::listen_for_stop();
     if (argc > 1 && std::string_view(argv[1]) == "mix") return apps::mix_command(argc - 1, argv + 1);
     return apps::run_app("lab-generate", [&] {
-        const auto options = apps::parse_generate_options(argc, argv);
+        if (argc > 1 && std::string_view(argv[1]) == "select") return apps::select_command(argc - 1, argv + 1);
+        auto options = apps::parse_generate_options(argc, argv);
+        if (options && !options->avoid.empty()) options->pipeline.avoid = sdg::read_sets_to_avoid(options->avoid);
         return !options ? 0 : options->check ? check(*options) : generate(*options);
     });
 }

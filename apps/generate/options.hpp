@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "common/cli.hpp"
 #include "lab/sdg/pipeline.hpp"
@@ -16,6 +17,7 @@ namespace lab::apps {
 
 struct generate_options {
     std::filesystem::path taxonomy, out, documents;
+    std::vector<std::filesystem::path> avoid;
     std::string teacher, model, format, key_variable, certificate_authority;
     sdg::pipeline_options pipeline;
     std::size_t threads = 0, concurrency = 4;
@@ -31,7 +33,9 @@ Examples:
   lab-generate --check --taxonomy taxonomy/
   lab-generate --taxonomy taxonomy/ --teacher smollm2.gguf --out data/
   lab-generate --taxonomy taxonomy/ --teacher http://localhost:8080/v1 --out data/ --samples-per-leaf 100
+  lab-generate --taxonomy taxonomy/ --teacher smollm2.gguf --out data/ --avoid mmlu/ --avoid mt_bench/question.jsonl
   OPENAI_API_KEY=... lab-generate --taxonomy taxonomy/ --teacher https://host/v1 --model NAME --out data/
+  lab-generate select --help     chooses a varied part of samples that are there
 A run that was stopped goes on where it stopped when the same command is typed again (--fresh starts over).
 )";
 
@@ -57,7 +61,11 @@ A run that was stopped goes on where it stopped when the same command is typed a
         "chunk-overlap", "tokens repeated between pieces", count("20"))(
         "near-duplicate", "ROUGE-L at which two samples are the same", real("0.9"))(
         "least-auc", "judges below it, measured on the seeds, are not obeyed", real("0.7"))(
-        "safety-judge", "ask the teacher too whether a sample is harmless");
+        "safety-judge", "ask the teacher too whether a sample is harmless")(
+        "avoid",
+        "evaluation set (file or folder: JSON Lines, JSON, CSV, text) whose questions no sample may give away; "
+        "repeatable",
+        cxxopts::value<std::vector<std::string>>());
     spec.add_options("Teacher")("format", "chat format of a local model; default: what its own template says", text())(
         "threads", "of a local model; 0: one per processor", count("0"))(
         "model", "name of the server's model; default: its first", text())(
@@ -86,6 +94,8 @@ A run that was stopped goes on where it stopped when the same command is typed a
     for (const auto& [name, flag] :
          {std::pair{"check", &o.check}, {"keep-going", &o.keep_going}, {"fresh", &o.fresh}, {"json", &o.json}})
         *flag = args.count(name) != 0;
+    if (args.count("avoid") != 0)
+        for (const auto& set : args["avoid"].as<std::vector<std::string>>()) o.avoid.emplace_back(set);
     if (o.taxonomy.empty()) throw usage_error("--taxonomy is needed");
     if (!o.check && (o.teacher.empty() || o.out.empty()))
         throw usage_error("--teacher and --out are needed (or --check)");

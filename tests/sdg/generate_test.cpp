@@ -289,6 +289,58 @@ BOOST_AUTO_TEST_CASE(a_run_that_dies_anywhere_ends_with_the_same_bytes) {
     }
 }
 
+BOOST_AUTO_TEST_CASE(samples_keep_clear_of_the_sets_to_avoid) {
+    const auto leaves = small_taxonomy();
+    const auto run = [&](std::vector<std::string> questions, json& manifest) {
+        sdg::pipeline_options options{.samples_per_leaf = 6};
+        sdg::evaluation_set exam{"exam", {}};
+        for (const auto& q : questions) exam.items.push_back({"exam.txt:" + std::to_string(exam.items.size()), q, {}});
+        if (!exam.items.empty())
+            options.avoid = std::make_shared<const sdg::contamination_index>(std::vector{std::move(exam)});
+        const test::temporary_folder folder;
+        reader r;
+        auto made = run_with(r, leaves, folder / "journal.jsonl", options);
+        manifest = sdg::write_run(folder / "out", made, options, folder.path());
+        return made;
+    };
+    const auto asked = [](const sdg::run_result& made) {
+        std::vector<std::string> questions;
+        for (const auto& r : made.leaves)
+            for (const auto& c : r.kept) questions.push_back(c.question);
+        return questions;
+    };
+    json plain, strange, met;
+    const auto before = run({}, plain);
+    BOOST_TEST(!plain["options"].contains("avoid"));
+    BOOST_TEST(!plain["leaves"][0].contains("contamination"));
+    for (const auto& r : before.leaves)
+        for (const auto& c : r.kept) BOOST_TEST(!c.scores.contains("overlap"));
+
+    const auto clear = run({"Who wrote the opera about the singing goats of the northern hills?"}, strange);
+    BOOST_TEST(asked(clear) == asked(before), boost::test_tools::per_element());
+    BOOST_TEST(strange["options"]["avoid"]["sets"][0]["set"] == "exam");
+    BOOST_TEST(strange["leaves"][0]["contamination"]["exam"]["refused"] == 0);
+
+    const std::string generated = "What is the lighthouse of Marl called?", seed = "Who is the mayor of Marl?";
+    const auto after = run({generated, seed}, met);
+    std::set<std::string> refused;
+    for (const auto& c : after.leaves[0].refused)
+        if (c.refused_by == "contamination") {
+            refused.insert(c.question);
+            BOOST_TEST(c.reason.find("exam, exam.txt:") == 0u);
+            BOOST_TEST(c.provenance["overlap"]["exam"]["refused"] == true);
+        }
+    for (const auto& q : {generated, seed}) {
+        BOOST_TEST(refused.contains(q), q);
+        for (const auto& kept : asked(after)) BOOST_TEST(kept != q);
+    }
+    BOOST_TEST(after.leaves[0].seeds == 7u);
+    std::size_t counted = 0;
+    for (const auto& n : met["leaves"][0]["contamination"]["exam"]["overlap_shares"]) counted += n.get<std::size_t>();
+    BOOST_TEST(met["leaves"][0]["contamination"]["exam"]["compared"] == counted);
+    BOOST_TEST(met["leaves"][0]["contamination"]["exam"]["refused"] == met["leaves"][0]["refused_by"]["contamination"]);
+}
+
 BOOST_AUTO_TEST_CASE(the_observer_can_stop_a_run) {
     const test::temporary_folder folder;
     reader r;

@@ -13,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include "lab/sdg/contamination_check.hpp"
 #include "lab/sdg/knowledge.hpp"
 #include "lab/sdg/skills.hpp"
 #include "lab/taxonomy/load.hpp"
@@ -135,7 +136,9 @@ private:
                 c.context = flat(seed.context);
                 c.provenance = {{"seed", {s, q}}, {"line", seed.at.line}};
                 run.seen.add(run.leaf, c);
-                if (options_.seeds_as_samples) r.kept.push_back(std::move(c));
+                if (!options_.seeds_as_samples) continue;
+                contamination_check::compare(run.leaf, options_, c);
+                (c.alive() ? r.kept : r.refused).push_back(std::move(c));
             }
         }
         r.seeds = r.kept.size();

@@ -13,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include "lab/sdg/contamination_check.hpp"
 #include "lab/sdg/knowledge_checks.hpp"
 #include "lab/sdg/language.hpp"
 
@@ -442,8 +443,8 @@ inline void calibrate_knowledge(any_teacher& teacher, std::span<const taxonomy::
 
 /// The checks of a knowledge sample, in order of cost.
 [[nodiscard]] inline auto knowledge_pipeline() {
-    return pipeline{question_form_check{}, outranked{},      round_trip{}, grounded{}, relevant{},
-                    safety_check{},        near_duplicates{}};
+    return pipeline{question_form_check{}, outranked{},           round_trip{},     grounded{}, relevant{},
+                    safety_check{},        contamination_check{}, near_duplicates{}};
 }
 
 }  // namespace lab::sdg

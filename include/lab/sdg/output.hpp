@@ -14,6 +14,8 @@
 
 #include "lab/core/file.hpp"
 #include "lab/core/version.hpp"
+#include "lab/sdg/contamination_check.hpp"
+#include "lab/sdg/diversity.hpp"
 #include "lab/sdg/generate.hpp"
 #include "lab/taxonomy/heldout.hpp"
 
@@ -47,6 +49,21 @@ struct overlap_report {
     return reports;
 }
 
+/// What came of comparing one leaf's samples, kept and refused, with the sets to avoid.
+[[nodiscard]] inline std::map<std::string, contamination_tally> contamination_of(const leaf_result& r,
+                                                                                 const contamination_index& sets) {
+    std::map<std::string, contamination_tally> tallies;
+    for (const auto* samples : {&r.kept, &r.refused}) count_overlaps(sets, *samples, tallies);
+    return tallies;
+}
+
+/// Of what was kept, question and answer together.
+[[nodiscard]] inline text_diversity diversity_of(const leaf_result& r) {
+    std::vector<hashed_text> texts;
+    for (const auto& c : r.kept) texts.push_back(loose_word_hashes(user_text(*r.leaf, c) + "\n" + c.answer));
+    return diversity_of(std::span<const hashed_text>(texts));
+}
+
 namespace detail {
 
 [[nodiscard]] inline json inputs_of(const run_result& run, const std::filesystem::path& taxonomy) {
@@ -63,19 +80,21 @@ namespace detail {
 }
 
 [[nodiscard]] inline json options_json(const pipeline_options& o) {
-    return {{"seed", o.seed},
-            {"samples_per_leaf", o.samples_per_leaf},
-            {"budget", o.budget},
-            {"chunk_tokens", o.chunks.max_tokens},
-            {"chunk_overlap", o.chunks.overlap_tokens},
-            {"near_duplicate", o.near_duplicate},
-            {"least_auc", o.least_auc},
-            {"calibration_examples", o.calibration_examples},
-            {"per_group", o.per_group},
-            {"seeds_as_samples", o.seeds_as_samples},
-            {"safety_judge", o.safety_judge},
-            {"blocked_terms", o.safety.blocked_terms},
-            {"personal_data", o.safety.personal_data}};
+    json options{{"seed", o.seed},
+                 {"samples_per_leaf", o.samples_per_leaf},
+                 {"budget", o.budget},
+                 {"chunk_tokens", o.chunks.max_tokens},
+                 {"chunk_overlap", o.chunks.overlap_tokens},
+                 {"near_duplicate", o.near_duplicate},
+                 {"least_auc", o.least_auc},
+                 {"calibration_examples", o.calibration_examples},
+                 {"per_group", o.per_group},
+                 {"seeds_as_samples", o.seeds_as_samples},
+                 {"safety_judge", o.safety_judge},
+                 {"blocked_terms", o.safety.blocked_terms},
+                 {"personal_data", o.safety.personal_data}};
+    if (o.avoid != nullptr) options["avoid"] = to_json(*o.avoid);
+    return options;
 }
 
 }  // namespace detail
@@ -107,6 +126,10 @@ inline json write_run(const std::filesystem::path& folder, const run_result& run
                   {"seeds", r.seeds},          {"proposed", r.proposed},
                   {"kept_by_origin", origins}, {"refused_by", r.refused_by()}};
         if (!r.shortfall.empty()) leaf["shortfall"] = r.shortfall;
+        leaf["diversity"] = to_json(diversity_of(r));
+        if (options.avoid != nullptr)
+            for (const auto& [set, tally] : contamination_of(r, *options.avoid))
+                leaf["contamination"][set] = tally.to_json();
         if (const auto at = overlap.find(r.leaf->id); at != overlap.end())
             leaf["heldout_overlap"] = {
                 {"heldout_phrasings", at->second.heldout}, {"equal", at->second.equal}, {"near", at->second.near}};

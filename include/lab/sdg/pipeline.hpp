@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <tuple>
@@ -18,6 +19,7 @@
 #include "lab/core/rng.hpp"
 #include "lab/sdg/calibration.hpp"
 #include "lab/sdg/chunk.hpp"
+#include "lab/sdg/contamination.hpp"
 #include "lab/sdg/dedup.hpp"
 #include "lab/sdg/safety.hpp"
 #include "lab/sdg/sample.hpp"
@@ -37,18 +39,21 @@ struct pipeline_options {
     std::size_t per_group = 2;              // questions kept for one fact of a document
     bool seeds_as_samples = true;
     safety_options safety{};
-    bool safety_judge = false;  // ask the teacher too
+    bool safety_judge = false;                           // ask the teacher too
+    std::shared_ptr<const contamination_index> avoid{};  // evaluation sets whose questions no sample may give away
 };
 
 /// What the run has so far, seeds included: whole samples, and questions by themselves.
 struct memory {
-    explicit memory(double near_duplicate) : samples(near_duplicate), questions(near_duplicate) {}
-    duplicate_index samples, questions;
-    std::vector<std::string> ids, answers;  // in the order of the indices
+    explicit memory(double near_duplicate) : samples(near_duplicate) {}
+    duplicate_index samples;
+    hash_table questions;                   // the first sample that asks it
+    std::vector<std::string> ids, answers;  // in the order of the samples
 
     void add(const taxonomy::leaf& leaf, const candidate& c) {
-        samples.add(user_text(leaf, c) + "\n" + c.answer);
-        questions.add(user_text(leaf, c));
+        const auto number = static_cast<std::uint32_t>(samples.add(user_text(leaf, c) + "\n" + c.answer));
+        if (const auto words = loose_word_hashes(user_text(leaf, c)); !words.empty())
+            questions.insert(hash_of_words(words), number);
         ids.push_back(sample_id(leaf, c));
         answers.push_back(c.answer);
     }
@@ -147,9 +152,10 @@ struct near_duplicates {
                 c.scores["nearest"] = twin->similarity;
                 c.refuse(name, (twin->similarity > 1 - 1e-9 ? "says the same as " : "is nearly the same as ") +
                                    run.seen.ids[twin->item]);
-            } else if (const auto same = run.seen.questions.find(user_text(run.leaf, c));
-                       same && same->similarity > 1 - 1e-9 && !share_words(c.answer, run.seen.answers[same->item])) {
-                c.refuse("contradiction", "the same question is answered otherwise in " + run.seen.ids[same->item]);
+            } else if (const auto same =
+                           run.seen.questions.find(hash_of_words(loose_word_hashes(user_text(run.leaf, c))));
+                       same != hash_table::none && !share_words(c.answer, run.seen.answers[same])) {
+                c.refuse("contradiction", "the same question is answered otherwise in " + run.seen.ids[same]);
             } else {
                 run.seen.add(run.leaf, c);
             }

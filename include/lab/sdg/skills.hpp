@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "lab/sdg/answer_pattern.hpp"
+#include "lab/sdg/contamination_check.hpp"
 #include "lab/sdg/examples.hpp"
 #include "lab/sdg/lexicon.hpp"
 #include "lab/sdg/pipeline.hpp"
@@ -395,6 +396,8 @@ inline void calibrate_skills(any_teacher& teacher, std::span<const taxonomy::lea
     judges["fit"] = calibrate(scores[0], scores[1], options.least_auc);
 }
 
-[[nodiscard]] inline auto skill_pipeline() { return pipeline{pair_check{}, safety_check{}, near_duplicates{}}; }
+[[nodiscard]] inline auto skill_pipeline() {
+    return pipeline{pair_check{}, safety_check{}, contamination_check{}, near_duplicates{}};
+}
 
 }  // namespace lab::sdg
