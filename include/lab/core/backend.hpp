@@ -86,7 +86,7 @@ struct attention_options {
 ///   store_cached(k [m, kv_heads, head_dim], v, batch, cached_layer)         keys and values into their places
 ///   attention_backward(dy, q, batch, kv, options, dq =, dkv [sequences] +=)
 ///   swiglu(gate [m, n], up [m, n], y [m, n])                                y = gate sigmoid(gate) up; may alias
-///   swiglu_backward(dy, gate, up, dgate, dup)
+///   swiglu_backward(dy, gate, up, dgate, dup)                               may alias
 ///   add(x [m, dim], y [m, dim])                                             y += x
 ///   cross_entropy(logits [m, vocab], targets [m], losses [m])               -log softmax(logits_i)[target_i]
 ///   cross_entropy_backward(logits [m, vocab], targets [m], scale)           in place: scale (softmax - one-hot)

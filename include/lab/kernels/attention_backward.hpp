@@ -43,19 +43,21 @@ void attend_backward(const detail::query_tile& tile, const float* dy, const floa
         for (std::size_t b = first_block; b <= last_block; ++b)
             if (kv.keys[b] != nullptr) f(b, (b - first_block) * kv_block_size);
     };
-    // Rows of a block that hold something: what lies beyond a sequence's end may be anything.
-    const auto filled = [&](std::size_t b) {
-        return std::min(kv_block_size, static_cast<std::size_t>(kv.length) - b * kv_block_size);
+    // How far into a block the last row sees, in positions and in whole vectors. What lies beyond may be anything.
+    const auto seen = [&](std::size_t b) {
+        const auto furthest = static_cast<std::size_t>(positions[tile.token(rows - 1)]);
+        return std::min(kv_block_size, furthest + 1 - b * kv_block_size);
     };
+    const auto columns = [&](std::size_t b) { return (seen(b) + 15) / 16 * 16; };
     each_block([&](std::size_t b, std::size_t column) {
         detail::transpose_block<Arch>(kv.keys[b] + kv_head * dim, stride, dim, buffer);
         each_tile(rows, [&](std::size_t r, std::size_t n) {
-            detail::chains<Arch>(n, kv_block_size, dim, queries + r * padded, padded, 1, buffer, kv_block_size,
+            detail::chains<Arch>(n, columns(b), dim, queries + r * padded, padded, 1, buffer, kv_block_size,
                                  weights + r * width + column, width, false);
         });
         detail::transpose_block<Arch>(kv.values[b] + kv_head * dim, stride, dim, buffer);
         each_tile(rows, [&](std::size_t r, std::size_t n) {
-            detail::chains<Arch>(n, kv_block_size, dim, gradients + r * padded, padded, 1, buffer, kv_block_size,
+            detail::chains<Arch>(n, columns(b), dim, gradients + r * padded, padded, 1, buffer, kv_block_size,
                                  slopes + r * width + column, width, false);
         });
     });
@@ -87,12 +89,12 @@ void attend_backward(const detail::query_tile& tile, const float* dy, const floa
     each_block([&](std::size_t b, std::size_t column) {
         const detail::padded_block keys(kv.keys[b] + kv_head * dim, stride, dim, padded, buffer);
         each_tile(rows, [&](std::size_t r, std::size_t n) {
-            detail::chains<Arch>(n, padded, filled(b), slopes + r * width + column, width, 1, keys.rows, keys.stride,
+            detail::chains<Arch>(n, padded, seen(b), slopes + r * width + column, width, 1, keys.rows, keys.stride,
                                  slopes_q + r * padded, padded, true);
         });
         // dk += slopes^T (scale q), dv += weights^T dy
         const auto add = [&](const float* coefficients, const float* x, float* out) {
-            each_tile(filled(b), [&](std::size_t t, std::size_t n) {
+            each_tile(seen(b), [&](std::size_t t, std::size_t n) {
                 float *to = out + t * stride, *narrow = buffer + kv_block_size * padded;
                 if (dim == padded) {
                     detail::chains<Arch>(n, padded, rows, coefficients + column + t, 1, width, x, padded, to, stride,
@@ -119,7 +121,7 @@ void attention_backward(view<const float, 3> dy, view<const float, 3> q, const r
                         std::span<const kv_sequence<const float>> kv, const attention_options& o, view<float, 3> dq,
                         std::span<const kv_sequence<float>> dkv, thread_pool& pool) {
     assert(q.shape() == dy.shape() && q.shape() == dq.shape() && o.heads % o.kv_heads == 0);
-    const std::size_t group = o.heads / o.kv_heads, tokens = std::max<std::size_t>(1, 24 / group);
+    const std::size_t group = o.heads / o.kv_heads, tokens = std::max<std::size_t>(1, 48 / group);
     std::uint32_t* rows = scratch<purpose::order, std::uint32_t>(batch.size());
     std::iota(rows, rows + batch.size(), 0u);
     pool.parallel_for(batch.sequences() * o.kv_heads, 1, [&](std::size_t begin, std::size_t end, std::size_t) {

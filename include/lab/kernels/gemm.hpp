@@ -40,6 +40,9 @@ void multiply_tile(std::size_t depth, const float* a, const float* b, float* c, 
                    std::size_t columns, bool add) {
     using v = f32x16<Arch>;
     using T = tile<Arch>;
+    // Here they have the time of the whole tile to come.
+    LAB_UNROLL for (std::size_t r = 0; r < R; ++r) LAB_UNROLL for (std::size_t j = 0; j < T::vectors; ++j)
+        __builtin_prefetch(c + r * c_stride + 16 * j, 1);
     v sums[R][T::vectors] = {};
     if constexpr (Precision == compute::bf16 && std::is_same_v<Arch, arch::avx512_bf16>) {
 #if defined(LAB_AVX512_BF16)
@@ -106,13 +109,13 @@ void gemm_part(const gemm_arguments& g, std::size_t m0, std::size_t m1, std::siz
                     round_packed<Arch, T::columns>(packed_b + j * depth, depth);
             for (std::size_t ic = m0; ic < m1; ic += m_block) {
                 const std::size_t height = std::min(m_block, m1 - ic);
+                if (g.a_transposed)
+                    pack_a_natural<Arch>(g.a + pc * g.a_stride + ic, g.a_stride, height, depth, packed_a);
                 for (std::size_t i = 0; i < height; i += T::rows) {
-                    const std::size_t rows = std::min(T::rows, height - i);
                     float* block = packed_a + i / T::rows * 8 * depth;
-                    if (g.a_transposed)
-                        pack_a_natural(g.a + pc * g.a_stride + ic + i, g.a_stride, rows, depth, block);
-                    else
-                        pack_a<Arch>(g.a + (ic + i) * g.a_stride + pc, g.a_stride, rows, depth, block);
+                    if (!g.a_transposed)
+                        pack_a<Arch>(g.a + (ic + i) * g.a_stride + pc, g.a_stride, std::min(T::rows, height - i), depth,
+                                     block);
                     if (g.precision == compute::bf16) round_packed<Arch, 8>(block, depth);
                 }
                 for (std::size_t j = 0; j < width; j += T::columns)

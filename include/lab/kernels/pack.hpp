@@ -62,13 +62,17 @@ void pack_a(const float* x, std::size_t stride, std::size_t count, std::size_t d
     for (std::size_t i = 0; i < count; ++i)
         for (std::size_t k = 0; k < depth; ++k) out[k * 8 + i] = x[i * stride + k];
 }
-/// The same from a matrix stored [k, m].
-inline void pack_a_natural(const float* x, std::size_t stride, std::size_t count, std::size_t depth, float* out) {
-    if (count == 8)
-        for (std::size_t k = 0; k < depth; ++k) std::memcpy(out + k * 8, x + k * stride, 8 * sizeof(float));
-    else
-        for (std::size_t k = 0; k < depth; ++k)
-            for (std::size_t i = 0; i < count; ++i) out[k * 8 + i] = x[k * stride + i];
+/// `count` columns of a matrix stored [k, m] -> blocks of [depth][8], one for each tile::rows of them.
+template <class Arch>
+void pack_a_natural(const float* x, std::size_t stride, std::size_t count, std::size_t depth, float* out) {
+    constexpr std::size_t rows = tile<Arch>::rows;
+    for (std::size_t k = 0; k < depth; ++k) {
+        const float* line = x + k * stride;
+        float* to = out + 8 * k;
+        std::size_t i = 0;
+        for (; i + rows <= count; i += rows, to += 8 * depth) std::memcpy(to, line + i, rows * sizeof(float));
+        for (; i < count; ++i) *to++ = line[i];
+    }
 }
 
 /// One panel of w^T: B[k][j] = w[n0 + j][k0 + k]; the content of missing columns is unspecified.
@@ -97,15 +101,21 @@ template <class Arch>
 void pack_b_natural(const matrix_view& w, std::size_t n0, std::size_t n1, std::size_t k0, std::size_t depth,
                     float* out) {
     constexpr std::size_t columns = tile<Arch>::columns;
-    float* row = scratch<purpose::decoded>(n1 - n0);
+    const std::size_t width = n1 - n0;
+    float* row = scratch<purpose::decoded>(width);
     for (std::size_t k = 0; k < depth; ++k) {
-        decode_part(w, k0 + k, n0, n1 - n0, row);
-        for (std::size_t n = 0; n < n1 - n0; n += columns) {
-            float* panel = out + n * depth + k * columns;
-            const std::size_t count = std::min(columns, n1 - n0 - n);
-            std::copy_n(row + n, count, panel);
-            std::fill(panel + count, panel + columns, 0.0f);
-        }
+        const float* line = row;
+        if (w.type == dtype::f32)
+            line = reinterpret_cast<const float*>(w.data) + (k0 + k) * w.columns + n0;
+        else
+            decode_part(w, k0 + k, n0, width, row);
+        float* panel = out + k * columns;
+        std::size_t n = 0;
+        for (; n + columns <= width; n += columns, panel += columns * depth)
+            std::memcpy(panel, line + n, columns * sizeof(float));
+        if (n == width) continue;
+        std::copy_n(line + n, width - n, panel);
+        std::fill(panel + (width - n), panel + columns, 0.0f);
     }
 }
 

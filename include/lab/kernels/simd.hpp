@@ -147,6 +147,23 @@ struct f32x16 {
         }
         return r;
     }
+    [[gnu::always_inline]] friend f32x16 square_root(f32x16 a) noexcept {
+        f32x16 r;
+        LAB_UNROLL for (std::size_t i = 0; i < parts; ++i) {
+            if constexpr (has_avx512<Arch>) {
+#if defined(LAB_AVX512)
+                r.v[i] = _mm512_maskz_sqrt_ps(0xffff, a.v[i]);
+#endif
+            } else if constexpr (has_avx2<Arch>) {
+#if defined(LAB_AVX2)
+                r.v[i] = _mm256_sqrt_ps(a.v[i]);
+#endif
+            } else {
+                for (int j = 0; j < 4; ++j) r.v[i][j] = __builtin_sqrtf(a.v[i][j]);
+            }
+        }
+        return r;
+    }
     /// a < b ? x : y per lane.
     [[gnu::always_inline]] friend f32x16 select_less(f32x16 a, f32x16 b, f32x16 x, f32x16 y) noexcept {
         f32x16 r;

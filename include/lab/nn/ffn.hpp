@@ -27,7 +27,7 @@ struct swiglu {
     };
     template <class S>
     struct workspace {
-        scratch<S> gate, up, dgate, dup;
+        scratch<S> active, dactive;
     };
     /// What the backward needs of the forward: both projections before the activation.
     template <class S>
@@ -49,7 +49,7 @@ struct swiglu {
     /// x [m, dim] -> y [m, dim]
     template <class B, class Dims, class W, class S = typename B::scalar>
     static void forward(const B& b, const Dims& d, const W& w, view<const S> x, view<S> y, workspace<S>& space) {
-        const auto gate = space.gate.matrix(x.extent(0), d.hidden), up = space.up.matrix(x.extent(0), d.hidden);
+        const auto gate = space.active.matrix(x.extent(0), d.hidden), up = space.dactive.matrix(x.extent(0), d.hidden);
         b.products(x, {{w.gate, gate}, {w.up, up}});
         b.swiglu(gate, up, gate);
         b.matmul(gate, w.down, y);
@@ -59,28 +59,28 @@ struct swiglu {
     static void forward_saving(const B& b, const Dims& d, const W& w, view<const S> x, view<S> y, saved<S>& kept,
                                workspace<S>& space) {
         const auto gate = kept.gate.matrix(x.extent(0), d.hidden), up = kept.up.matrix(x.extent(0), d.hidden);
-        const auto active = space.gate.matrix(x.extent(0), d.hidden);
+        const auto active = space.active.matrix(x.extent(0), d.hidden);
         b.matmul(x, w.gate, gate);
         b.matmul(x, w.up, up);
         b.swiglu(gate, up, active);
         b.matmul(active, w.down, y);
     }
-    /// dy -> dx, both [m, dim]; adds the weights' gradients to dw. The activation is recomputed: it is cheap.
+    /// dy -> dx, both [m, dim]; adds the weights' gradients to dw. The activation is recomputed: it is cheap. What was
+    /// kept is overwritten.
     template <class B, class Dims, class W, class G, class S = typename B::scalar>
     static void backward(const B& b, const Dims& d, const W& w, G& dw, saved<S>& kept, view<const S> x,
                          view<const S> dy, view<S> dx, workspace<S>& space) {
         const std::size_t m = x.extent(0);
-        const view<const S> gate = kept.gate.matrix(m, d.hidden), up = kept.up.matrix(m, d.hidden);
-        const auto active = space.gate.matrix(m, d.hidden), dactive = space.up.matrix(m, d.hidden);
-        const auto dgate = space.dgate.matrix(m, d.hidden), dup = space.dup.matrix(m, d.hidden);
+        const auto gate = kept.gate.matrix(m, d.hidden), up = kept.up.matrix(m, d.hidden);
+        const auto active = space.active.matrix(m, d.hidden), dactive = space.dactive.matrix(m, d.hidden);
         b.swiglu(gate, up, active);
         b.matmul_backward_weight(dy, active, dw.down);
         b.matmul_backward_input(dy, w.down, dactive, false);
-        b.swiglu_backward(dactive, gate, up, dgate, dup);
-        b.matmul_backward_weight(dgate, x, dw.gate);
-        b.matmul_backward_weight(dup, x, dw.up);
-        b.matmul_backward_input(dgate, w.gate, dx, false);
-        b.matmul_backward_input(dup, w.up, dx, true);
+        b.swiglu_backward(dactive, gate, up, gate, up);  // from here on, they are their own gradients
+        b.matmul_backward_weight(gate, x, dw.gate);
+        b.matmul_backward_weight(up, x, dw.up);
+        b.matmul_backward_input(gate, w.gate, dx, false);
+        b.matmul_backward_input(up, w.up, dx, true);
     }
 };
 
