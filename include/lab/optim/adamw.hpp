@@ -15,6 +15,7 @@
 #include "lab/core/error.hpp"
 #include "lab/core/tensor.hpp"
 #include "lab/core/thread_pool.hpp"
+#include "lab/kernels/rows.hpp"
 #include "lab/nn/any_model.hpp"
 
 namespace lab::optim {
@@ -116,16 +117,23 @@ private:
         float beta1, beta2, rest1, rest2, scale, rate, correction2, eps;
     };
     /// p -= rate m / (sqrt(v) correction2 + eps), with rate = lr / (1 - b1^t) and correction2 = 1 / sqrt(1 - b2^t).
-    static void update(float* __restrict p, const float* __restrict g, float* __restrict m, float* __restrict v,
-                       std::size_t count, float keep, const constants c) {
-        for (std::size_t i = 0; i < count; ++i) {
-            const float gradient = g[i] * c.scale;
-            const float mi = c.beta1 * m[i] + c.rest1 * gradient;
-            const float vi = c.beta2 * v[i] + c.rest2 * gradient * gradient;
-            m[i] = mi;
-            v[i] = vi;
-            p[i] = p[i] * keep - c.rate * mi / (std::sqrt(vi) * c.correction2 + c.eps);
-        }
+    static void update(float* p, const float* g, float* m, float* v, std::size_t count, float keep,
+                       const constants& c) {
+        using f = kernels::f32x16<kernels::arch::native>;
+        const auto all = [](float x) { return f::broadcast(x); };
+        const f beta1 = all(c.beta1), beta2 = all(c.beta2), rest1 = all(c.rest1), rest2 = all(c.rest2),
+                scale = all(c.scale), rate = all(c.rate), correction2 = all(c.correction2), eps = all(c.eps),
+                kept = all(keep);
+        kernels::for_each_vector(count, [&](std::size_t i, auto n) {
+            const f gradient = kernels::get<kernels::arch::native>(g + i, n) * scale;
+            const f mi = beta1 * kernels::get<kernels::arch::native>(m + i, n) + rest1 * gradient;
+            const f vi = beta2 * kernels::get<kernels::arch::native>(v + i, n) + rest2 * gradient * gradient;
+            kernels::put(mi, m + i, n);
+            kernels::put(vi, v + i, n);
+            kernels::put(kernels::get<kernels::arch::native>(p + i, n) * kept -
+                             rate * mi / (square_root(vi) * correction2 + eps),
+                         p + i, n);
+        });
     }
 
     adamw_options options_;

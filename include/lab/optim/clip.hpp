@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
+#include <cstring>
 #include <span>
 #include <vector>
 
@@ -14,16 +15,21 @@ namespace lab::optim {
 
 /// Euclidean norm of all gradients together.
 [[nodiscard]] inline double global_norm(std::span<const float> gradients, thread_pool* pool = nullptr) {
+    using lanes_of_float = float __attribute__((vector_size(32)));
+    using lanes_of_double = double __attribute__((vector_size(64)));
     constexpr std::size_t leaf = 4096;
     std::vector<double> sums((gradients.size() + leaf - 1) / leaf);
     const auto leaves = [&](std::size_t begin, std::size_t end, std::size_t) {
         for (std::size_t l = begin; l < end; ++l) {
             const std::size_t first = l * leaf, last = std::min(gradients.size(), first + leaf);
-            double lanes[8] = {};
+            lanes_of_double lanes{};
             std::size_t i = first;
-            for (; i + 8 <= last; i += 8)
-                for (std::size_t k = 0; k < 8; ++k)
-                    lanes[k] += static_cast<double>(gradients[i + k]) * static_cast<double>(gradients[i + k]);
+            for (; i + 8 <= last; i += 8) {
+                lanes_of_float g;
+                std::memcpy(&g, gradients.data() + i, sizeof g);
+                const auto wide = __builtin_convertvector(g, lanes_of_double);
+                lanes += wide * wide;
+            }
             for (; i < last; ++i)
                 lanes[i - last + 8] += static_cast<double>(gradients[i]) * static_cast<double>(gradients[i]);
             sums[l] = ((lanes[0] + lanes[1]) + (lanes[2] + lanes[3])) + ((lanes[4] + lanes[5]) + (lanes[6] + lanes[7]));
