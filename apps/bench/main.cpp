@@ -1,8 +1,9 @@
-// lab-bench: prompt and generation speed of models, alone, in batches and under a generator's load, beside the limits
-// of the machine.
+// lab-bench: prompt and generation speed of models, alone, in batches and under a generator's load, and training speed,
+// beside the limits of the machine.
 #include <cstddef>
 #include <iostream>
 #include <map>
+#include <string_view>
 #include <vector>
 
 #include "bench/limits.hpp"
@@ -10,6 +11,7 @@
 #include "bench/measure.hpp"
 #include "bench/options.hpp"
 #include "bench/output.hpp"
+#include "bench/train.hpp"
 #include "common/cli.hpp"
 #include "common/stop.hpp"
 #include "lab/nn/save.hpp"
@@ -89,5 +91,8 @@ int run(int argc, char** argv) {
 }  // namespace
 
 int main(int argc, char** argv) {
-    return lab::apps::run_app("lab-bench", [&] { return run(argc, argv); });
+    return lab::apps::run_app("lab-bench", [&] {
+        if (argc > 1 && std::string_view(argv[1]) == "train") return lab::apps::train_bench(argc - 1, argv + 1);
+        return run(argc, argv);
+    });
 }

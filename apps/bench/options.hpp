@@ -26,6 +26,7 @@ inline constexpr const char* bench_overview =
   lab-bench -m FILE [-p 512] [-n 128] [-d 0] [-t 0] [-r 5] [-o md|csv|json|jsonl]
   lab-bench batched -m FILE [-npp 256] [-ntg 64] [-npl 1,8,32] [-pps] [-t 0] [-c 0] [-o md|csv|json|jsonl]
   lab-bench load -m FILE [-n 64] [-npl 16] [-npp 433] [-ntg 96] [-t 0] [-o md|csv|json|jsonl]
+  lab-bench train --shape NAME [--batch 2] [--seq 512] [--type f32,bf16] [-r 3]      (lab-bench train --help)
 
 Options take comma lists; each combination is a row. Without a file, --shape measures random weights:
 

@@ -27,6 +27,24 @@ namespace lab::apps {
                                 .vocab = 49152,
                                 .tied = true,
                                 .rope_theta = 100000};
+    if (name == "llama-15m")  // llama2.c's stories15M
+        return nn::runtime_dims{.dim = 288,
+                                .layers = 6,
+                                .heads = 6,
+                                .kv_heads = 6,
+                                .head_dim = 48,
+                                .hidden = 768,
+                                .vocab = 32000,
+                                .tied = true};
+    if (name == "gpt2-124m")  // GPT-2's sizes in a Llama; three matrices of 2048 weigh what its two of 3072 do
+        return nn::runtime_dims{.dim = 768,
+                                .layers = 12,
+                                .heads = 12,
+                                .kv_heads = 12,
+                                .head_dim = 64,
+                                .hidden = 2048,
+                                .vocab = 50257,
+                                .tied = true};
     if (name == "tinyllama-1.1b")
         return nn::runtime_dims{
             .dim = 2048, .layers = 22, .heads = 32, .kv_heads = 4, .head_dim = 64, .hidden = 5632, .vocab = 32000};
@@ -50,9 +68,10 @@ namespace lab::apps {
         const auto found = values.find(std::string(key));
         if (found == values.end() || number.empty() ||
             std::from_chars(number.data(), number.data() + number.size(), found->second).ptr != &part.back() + 1)
-            throw usage_error("--shape " + text + ": '" + std::string(part) +
-                              "' is neither smollm2-135m, tinyllama-1.1b or granite-7b, nor one of dim=, layers=, "
-                              "heads=, kv_heads=, head_dim=, hidden=, vocab=, tied= and a number");
+            throw usage_error(
+                "--shape " + text + ": '" + std::string(part) +
+                "' is neither smollm2-135m, llama-15m, gpt2-124m, tinyllama-1.1b or granite-7b, nor one of "
+                "dim=, layers=, heads=, kv_heads=, head_dim=, hidden=, vocab=, tied= and a number");
     }
     const auto or_else = [](std::size_t value, std::size_t fallback) { return value == 0 ? fallback : value; };
     const std::size_t heads = values["heads"];

@@ -143,7 +143,10 @@ inline void train_row(const train_bench_options& o, const std::string& type, con
     const auto one_step = [&] {
         if (stop_asked()) throw stopped{};
         loss = train::accumulate_gradients(model, batches);
-        (void)update.step(model.parameters(), model.gradients(), 1e-5);
+        {
+            const op_timer timer(profile.get(), {"clipping and AdamW"});
+            (void)update.step(model.parameters(), model.gradients(), 1e-5);
+        }
         if (!std::isfinite(loss.loss)) throw format_error("the loss is not finite");
     };
     std::vector<double> seconds;
