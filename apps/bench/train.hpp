@@ -128,7 +128,7 @@ inline void train_row(const train_bench_options& o, const std::string& type, con
     const auto precision = compute_from_name(type);
     const auto profile = o.profile ? std::make_shared<op_profile>() : nullptr;
     const nn::load_options options{
-        .expand = dtype::f32, .pool = pool, .compute = precision, .profile = profile.get(), .pack = false};
+        .expand = dtype::f32, .pool = pool, .training = precision, .profile = profile.get(), .pack = false};
     status.show("loading " + o.model.name);
     auto model =
         o.model.dims ? nn::make_synthetic(*o.model.dims, dtype::f32, options) : nn::load_model(o.model.name, options);

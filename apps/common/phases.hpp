@@ -41,4 +41,14 @@ inline void add_phase_options(cxxopts::Options& spec) {
     return phases;
 }
 
+inline constexpr const char* compute_help =
+    "operands of training's matrix products: f32 or bf16; sums and weights stay f32";
+
+/// @throws usage_error, config_error
+[[nodiscard]] inline compute chosen_compute(const cxxopts::ParseResult& args) {
+    const auto chosen = compute_from_name(args["compute"].as<std::string>());
+    if (chosen == compute::native) throw usage_error("--compute is f32 or bf16");
+    return chosen;
+}
+
 }  // namespace lab::apps

@@ -53,7 +53,7 @@ for that leaf, keeps all other samples, and trains anew from the model over all 
         "seed", "of everything random", cxxopts::value<std::uint64_t>()->default_value("0"))(
         "max-tokens", "longest sample, in tokens", count("1024"))(
         "short-tokens", "knowledge answers up to this many tokens are short", count("48"))(
-        "micro-batch", "tokens computed at once; bounds memory", count("1024"))(
+        "micro-batch", "tokens computed at once; bounds memory", count("1024"))("compute", compute_help, text("f32"))(
         "phrasings", "asked of each held-out question, 0: all", count("1"))(
         "checkpoint-minutes", "between checkpoints inside a phase", cxxopts::value<double>()->default_value("5"))(
         "threads", "0: one per processor", count("0"))("teacher-model",
@@ -85,6 +85,7 @@ for that leaf, keeps all other samples, and trains anew from the model over all 
     o.key_variable = args["key-variable"].as<std::string>();
     t.format = args["format"].as<std::string>();
     t.phases = chosen_phases(args);
+    t.compute = chosen_compute(args);
     for (const auto& [name, value] : {std::pair{"samples-per-leaf", &g.samples_per_leaf},
                                       {"max-tokens", &t.encode.max_tokens},
                                       {"short-tokens", &t.trainer.buckets.short_tokens},

@@ -44,7 +44,7 @@ Examples:
     spec.add_options("How")("max-tokens", "longest sample, in tokens", count("1024"))(
         "over-long", "what to do with longer ones: drop or split", text("drop"))(
         "short-tokens", "knowledge answers up to this many tokens are short", count("48"))(
-        "micro-batch", "tokens computed at once; bounds memory", count("1024"))(
+        "micro-batch", "tokens computed at once; bounds memory", count("1024"))("compute", compute_help, text("f32"))(
         "clip", "largest norm of the gradient", cxxopts::value<double>()->default_value("1"))(
         "weight-decay", "AdamW's", cxxopts::value<double>()->default_value("0"))(
         "seed", "of orders and replay", cxxopts::value<std::uint64_t>()->default_value("0"))(
@@ -80,6 +80,7 @@ Examples:
     o.trainer.resume = args.count("resume") != 0;
     o.trainer.checkpoint_seconds = 60 * args["checkpoint-minutes"].as<double>();
     o.threads = args["threads"].as<std::size_t>();
+    o.compute = chosen_compute(args);
     o.phrasings = args["phrasings"].as<std::size_t>();
     const auto type = args["type"].as<std::string>();
     for (const dtype t : {dtype::f32, dtype::f16, dtype::bf16})

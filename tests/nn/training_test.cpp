@@ -2,8 +2,11 @@
 #include "lab/nn/training.hpp"
 
 #include <boost/test/unit_test.hpp>
+#include <cmath>
 #include <complex>
 
+#include "lab/kernels/cpu.hpp"
+#include "lab/nn/init.hpp"
 #include "nn/tiny_models.hpp"
 
 namespace {
@@ -125,6 +128,27 @@ BOOST_AUTO_TEST_CASE(bad_batches_are_refused) {
     batch.clear();
     batch.add(std::vector<token>{1, 2}, 3);
     BOOST_CHECK_THROW(pass.loss(batch.get(), std::vector<token>{1, 2}), config_error);
+}
+
+BOOST_AUTO_TEST_CASE(a_pass_may_compute_in_bfloat16) {
+    using backend = kernels::cpu<kernels::arch::native>;
+    const auto d = test::tiny_dims();
+    const auto data = two_samples(d.vocab);
+    thread_pool pool(2);
+    const auto m = nn::make_model<nn::arch::llama>(d, backend(pool), nn::init::normal{3});
+    nn::parameter_set<nn::arch::llama, float> exact(d), rounded(d);
+    nn::training_pass in_float(m.model);
+    nn::training_pass in_bf16(m.model, backend(pool, {.compute = compute::bf16}));
+    const auto a = in_float.loss_and_gradients(data.batch.get(), data.targets, 1.0, exact.get());
+    const auto b = in_bf16.loss_and_gradients(data.batch.get(), data.targets, 1.0, rounded.get());
+    BOOST_TEST(a.sum == b.sum, boost::test_tools::tolerance(2e-3));
+    double difference = 0, length = 0;
+    for (std::size_t i = 0; i < exact.flat().size(); ++i) {
+        const auto x = static_cast<double>(exact.flat()[i]);
+        difference += std::pow(x - static_cast<double>(rounded.flat()[i]), 2), length += x * x;
+    }
+    BOOST_TEST(std::sqrt(difference / length) < 0.02);
+    BOOST_TEST(difference > 0);  // it was rounded
 }
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -37,11 +37,14 @@ public:
     using storage = weight_storage<Architecture>;
     using weights_type = model_weights<Architecture, Backend>;
 
-    /// `dense` says that `w` are the tensors of `owned->dense`: then the model can be trained.
-    erased_model(model_info info, weights_type w, Backend backend, std::shared_ptr<storage> owned, bool dense)
+    /// `dense` says that `w` are the tensors of `owned->dense`: then the model can be trained, with products computed
+    /// by `training`.
+    erased_model(model_info info, weights_type w, Backend backend, Backend training, std::shared_ptr<storage> owned,
+                 bool dense)
         : info_(std::move(info)),
           owned_(std::move(owned)),
           dense_(dense),
+          training_(std::move(training)),
           model_(info_.dims, std::move(w), std::move(backend), info_.half_split) {
         auto all = model_.weights();
         for_each_tensor(
@@ -123,13 +126,14 @@ private:
                                        "load it with load_options{.expand = dtype::f32}"));
     }
     [[nodiscard]] pass_type& pass() {
-        if (!pass_) pass_.emplace(model_);
+        if (!pass_) pass_.emplace(model_, training_);
         return *pass_;
     }
 
     model_info info_;
     std::shared_ptr<storage> owned_;
     bool dense_;
+    Backend training_;
     model_type model_;
     std::vector<named_weight> list_;
     std::optional<parameter_set<Architecture, float>> gradients_;

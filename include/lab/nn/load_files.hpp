@@ -219,8 +219,9 @@ any_model load_as(model_info info, const formats::checkpoint& file, container in
         if (d.tied) w.head = w.embedding;
     }
     default_backend backend(*owned->pool, {.compute = options.compute, .profile = options.profile});
+    default_backend training(*owned->pool, {.compute = options.training, .profile = options.profile});
     return any_model(std::make_shared<erased_model<Architecture, default_backend>>(
-        std::move(info), std::move(w), std::move(backend), std::move(owned), dense));
+        std::move(info), std::move(w), std::move(backend), std::move(training), std::move(owned), dense));
 }
 
 /// What `load_model` does.

@@ -19,6 +19,7 @@ struct load_options {
     std::size_t threads = 0;                      // 0: one per hardware thread; ignored when `pool` is given
     std::shared_ptr<thread_pool> pool{};          // to share one pool between models
     lab::compute compute = lab::compute::native;  // operands of matrix products
+    lab::compute training = lab::compute::f32;    // the same in training passes: f32, or bf16 where it is faster
     op_profile* profile = nullptr;                // where to add up the time of operations; must outlive the model
     bool pack = true;  // copy the matrices into the order of the kernels: faster, loads slower
     /// Rows to add to the vocabulary, in the embedding and the head, each the mean of the file's rows: for the special

@@ -9,6 +9,7 @@
 #include <span>
 #include <string>
 #include <type_traits>
+#include <utility>
 #include <vector>
 
 #include "lab/core/backend.hpp"
@@ -38,7 +39,10 @@ public:
 
     /// `head_rows`: rows of logits held at once. Runs that must agree to the bit need the same value: sums over rows
     /// are taken chunk by chunk.
-    explicit training_pass(const Model& m, std::size_t head_rows = 256) : model_(m), head_rows_(head_rows) {}
+    explicit training_pass(const Model& m, std::size_t head_rows = 256) : training_pass(m, m.backend(), head_rows) {}
+    /// The same, computed by another backend than the model's own: in another precision.
+    training_pass(const Model& m, typename Model::backend_type backend, std::size_t head_rows = 256)
+        : model_(m), backend_(std::move(backend)), head_rows_(head_rows) {}
 
     /// Loss alone. `targets[i]` is the token that row i should predict, or `no_token`.
     loss_sum<S> loss(const ragged_batch& batch, std::span<const token> targets) {
@@ -63,7 +67,7 @@ private:
 
     void forward(const ragged_batch& batch, std::span<const token> targets) {
         const auto& d = model_.dims();
-        const auto& b = model_.backend();
+        const auto& b = backend_;
         const auto& w = model_.weights();
         require_batch(batch, d.vocab);
         if (targets.size() != batch.size())
@@ -118,7 +122,7 @@ private:
     /// Final norm, head and cross-entropy over the rows with a target; with `g` also their backward into dx.
     loss_sum<S> head(gradients* g, double loss_scale) {
         const auto& d = model_.dims();
-        const auto& b = model_.backend();
+        const auto& b = backend_;
         const auto& w = model_.weights();
         if (g != nullptr) {
             const auto dx = dx_buffer_.matrix(m_, d.dim);
@@ -153,7 +157,7 @@ private:
 
     void backward(const ragged_batch& batch, gradients& g) {
         const auto& d = model_.dims();
-        const auto& b = model_.backend();
+        const auto& b = backend_;
         const std::size_t m = m_, q_dim = d.heads * d.head_dim, kv_dim = d.kv_heads * d.head_dim;
         const auto dx = dx_buffer_.matrix(m, d.dim);
         for (std::size_t l = d.layers; l-- > 0;) {
@@ -249,6 +253,7 @@ private:
     }
 
     const Model& model_;
+    typename Model::backend_type backend_;
     std::size_t head_rows_;
     std::size_t m_ = 0, slots_ = 0;
     view<S> x_;  // the residual stream: after `forward`, its last value

@@ -134,6 +134,7 @@ private:
                                             {"micro_batch", t.trainer.micro_batch_tokens},
                                             {"short_tokens", t.trainer.buckets.short_tokens},
                                             {"heldout_every", t.trainer.heldout_every},
+                                            {"compute", name_of(t.compute)},
                                             {"type", name_of(t.type)}}));
     }
 

@@ -24,13 +24,14 @@ struct student {
     std::vector<std::string> added{};  // control tokens that the source lacks, in the order of their ids
     bool adopted = false;              // the format is not the source's own: what is saved must say so
 
-    /// The weights in f32, ready for training. @throws as nn::load_model
-    [[nodiscard]] nn::any_model load(std::size_t threads) const {
+    /// The weights in f32, ready for training with products in `training`. @throws as nn::load_model
+    [[nodiscard]] nn::any_model load(std::size_t threads, compute training = compute::f32) const {
         std::size_t rows = 0;
         if (!added.empty())  // a vocabulary that is padded has room
             if (const auto held = nn::load_model(source, {.threads = 1}).dims().vocab; tokens.size() > held)
                 rows = tokens.size() - held;
-        return nn::load_model(source, {.expand = dtype::f32, .threads = threads, .extra_tokens = rows});
+        return nn::load_model(source,
+                              {.expand = dtype::f32, .threads = threads, .training = training, .extra_tokens = rows});
     }
     /// How the trained model is to be written, so that other programs talk to it in the format it was trained in.
     [[nodiscard]] nn::save_options saving(dtype type, std::string name = {}) const {

@@ -37,9 +37,10 @@ struct train_run_options {
     std::vector<replay::phase> phases{};
     replay::encode_options encode{.max_tokens = 1024};
     train::adamw_update_options update{};
-    train::trainer_options trainer{};  // its folder is `out`
-    std::size_t threads = 0;           // 0: one per processor
-    dtype type = dtype::f32;           // of the written weights
+    train::trainer_options trainer{};          // its folder is `out`
+    std::size_t threads = 0;                   // 0: one per processor
+    lab::compute compute = lab::compute::f32;  // operands of products in training: f32 or bf16
+    dtype type = dtype::f32;                   // of the written weights
 };
 
 /// The trainer's events, and what surrounds them. All optional.
@@ -160,11 +161,12 @@ template <replay::ReplayBuffer Buffer = replay::stratified>
     const replay::chat_encoder encoder(who.tokens, who.format);
     const auto data = replay::encode_samples(replay::read_samples(o.data), encoder, o.encode);
     if (on.data) on.data(data);
-    auto model = who.load(o.threads);
+    auto model = who.load(o.threads, o.compute);
     if (on.loaded) on.loaded(model, who);
 
     auto settings = o.trainer;
     settings.folder = o.out;
+    settings.arithmetic = name_of(o.compute);
     train::trainer trainer(model, train::adamw_update(o.update, optim::decay_ranges(model.weights()), &model.pool()),
                            data.samples, o.phases, std::move(buffer), settings);
     const measuring what = detail::what_to_measure(o, who, on);
@@ -201,6 +203,7 @@ template <replay::ReplayBuffer Buffer = replay::stratified>
                             {"chat_format", who.format.name()},
                             {"added_tokens", who.added},
                             {"seed", settings.seed},
+                            {"compute", name_of(o.compute)},
                             {"plan", replay::to_json(o.phases)},
                             {"leaves", detail::leaves_json(data)},
                             {"steps", result.steps},
