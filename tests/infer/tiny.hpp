@@ -57,7 +57,7 @@ inline nn::any_model byte_model(std::size_t threads = 1, std::size_t context = 5
     info.dims = d;
     info.context_length = context;
     return nn::any_model(std::make_shared<nn::erased_model<architecture, backend>>(
-        info, std::move(w), backend(*storage->pool), storage, true));
+        info, std::move(w), backend(*storage->pool), backend(*storage->pool), storage, true));
 }
 
 }  // namespace lab::test

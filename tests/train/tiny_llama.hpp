@@ -40,7 +40,7 @@ inline lab::nn::any_model llama(std::uint64_t seed = 3, std::size_t threads = 1,
     info.dims = d;
     info.context_length = 2048;
     return nn::any_model(std::make_shared<nn::erased_model<architecture, backend>>(
-        info, std::move(w), backend(*storage->pool), storage, true));
+        info, std::move(w), backend(*storage->pool), backend(*storage->pool), storage, true));
 }
 static_assert(lab::train::Trainable<lab::nn::any_model>);
 
