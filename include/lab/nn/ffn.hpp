@@ -27,7 +27,7 @@ struct swiglu {
     };
     template <class S>
     struct workspace {
-        scratch<S> active, dactive;
+        scratch<S> gate, up;
     };
     /// What the backward needs of the forward: both projections before the activation.
     template <class S>
@@ -49,7 +49,7 @@ struct swiglu {
     /// x [m, dim] -> y [m, dim]
     template <class B, class Dims, class W, class S = typename B::scalar>
     static void forward(const B& b, const Dims& d, const W& w, view<const S> x, view<S> y, workspace<S>& space) {
-        const auto gate = space.active.matrix(x.extent(0), d.hidden), up = space.dactive.matrix(x.extent(0), d.hidden);
+        const auto gate = space.gate.matrix(x.extent(0), d.hidden), up = space.up.matrix(x.extent(0), d.hidden);
         b.products(x, {{w.gate, gate}, {w.up, up}});
         b.swiglu(gate, up, gate);
         b.matmul(gate, w.down, y);
@@ -59,7 +59,7 @@ struct swiglu {
     static void forward_saving(const B& b, const Dims& d, const W& w, view<const S> x, view<S> y, saved<S>& kept,
                                workspace<S>& space) {
         const auto gate = kept.gate.matrix(x.extent(0), d.hidden), up = kept.up.matrix(x.extent(0), d.hidden);
-        const auto active = space.active.matrix(x.extent(0), d.hidden);
+        const auto active = space.gate.matrix(x.extent(0), d.hidden);
         b.matmul(x, w.gate, gate);
         b.matmul(x, w.up, up);
         b.swiglu(gate, up, active);
@@ -72,7 +72,7 @@ struct swiglu {
                          view<const S> dy, view<S> dx, workspace<S>& space) {
         const std::size_t m = x.extent(0);
         const auto gate = kept.gate.matrix(m, d.hidden), up = kept.up.matrix(m, d.hidden);
-        const auto active = space.active.matrix(m, d.hidden), dactive = space.dactive.matrix(m, d.hidden);
+        const auto active = space.gate.matrix(m, d.hidden), dactive = active;
         b.swiglu(gate, up, active);
         b.matmul_backward_weight(dy, active, dw.down);
         b.matmul_backward_input(dy, w.down, dactive, false);

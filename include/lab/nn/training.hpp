@@ -105,16 +105,13 @@ private:
             scatter(v, state.values.matrix(slots_, kv_dim));
             point(state.keys.matrix(slots_, kv_dim), state.values.matrix(slots_, kv_dim));
             b.attention(heads(q, d.heads), batch, kv_, model_.attention(), heads(attended, d.heads));
-            b.matmul(attended, weights.output, n);
             const auto middle = state.middle.matrix(m, d.dim);
-            std::copy_n(x_.data(), x_.size(), middle.data());
-            b.add(n, middle);
+            b.matmul(attended, weights.output, middle);
+            b.add(x_, middle);
             architecture::norm::forward(b, d, view<const S>(middle), weights.ffn_norm, n);
             const auto next = l + 1 < d.layers ? layers_[l + 1].input.matrix(m, d.dim) : last_.matrix(m, d.dim);
-            const auto y = y_.matrix(m, d.dim);
-            ffn::forward_saving(b, d, weights.ffn, view<const S>(n), y, state.ffn_saved, ffn_);
-            std::copy_n(middle.data(), middle.size(), next.data());
-            b.add(y, next);
+            ffn::forward_saving(b, d, weights.ffn, view<const S>(n), next, state.ffn_saved, ffn_);
+            b.add(middle, next);
             x_ = next;
         }
     }
@@ -164,7 +161,7 @@ private:
             auto& state = layers_[l];
             auto& dw = g.layers[l];
             const auto& w = model_.weights().layers[l];
-            const auto n = n_.matrix(m, d.dim), dn = y_.matrix(m, d.dim);
+            const auto n = n_.matrix(m, d.dim), dn = last_.matrix(m, d.dim);
             const view<const S> middle = state.middle.matrix(m, d.dim), input = state.input.matrix(m, d.dim);
 
             // x_out = middle + ffn(norm(middle)): dx passes through, and once more through the branch.
@@ -256,9 +253,9 @@ private:
     typename Model::backend_type backend_;
     std::size_t head_rows_;
     std::size_t m_ = 0, slots_ = 0;
-    view<S> x_;  // the residual stream: after `forward`, its last value
+    view<S> x_;  // the residual stream: after `forward`, its last value, which the backward of the layers overwrites
     std::vector<layer_state> layers_;
-    scratch<S> n_, y_, k_, v_, last_, dx_buffer_, da_, dq_, dkeys_, dvalues_;
+    scratch<S> n_, k_, v_, last_, dx_buffer_, da_, dq_, dkeys_, dvalues_;
     scratch<S> head_x_, head_n_, head_dn_, head_dx_, logits_, losses_;
     typename ffn::template workspace<S> ffn_;
     std::vector<std::size_t> rows_, slot_, block_counts_;
