@@ -1,6 +1,6 @@
 # Targets, the same inside the project and after installation:
 #   lab::lab        headers of every layer that links nothing (nlohmann-json is headers; plus threads)
-#   lab::taxonomy   + yaml-cpp                     lab::sdg   + cpp-httplib, OpenSSL, cmark-gfm
+#   lab::taxonomy   + yaml-cpp, libxml2 (if found) lab::sdg   + cpp-httplib, OpenSSL, cmark-gfm
 #   lab::native     flags for this machine's CPU   lab::dev   warnings and sanitizers, for the project's own code only
 include(CMakeFindDependencyMacro)
 include_guard(GLOBAL)
@@ -19,6 +19,7 @@ target_compile_features(lab INTERFACE cxx_std_20)
 target_link_libraries(lab INTERFACE nlohmann_json::nlohmann_json Threads::Threads)
 
 find_package(yaml-cpp QUIET)
+find_package(LibXml2 QUIET)
 find_package(OpenSSL QUIET)
 find_package(PkgConfig QUIET)
 if(PkgConfig_FOUND)
@@ -30,6 +31,10 @@ if(yaml-cpp_FOUND)
   add_library(lab_taxonomy INTERFACE IMPORTED GLOBAL)
   add_library(lab::taxonomy ALIAS lab_taxonomy)
   target_link_libraries(lab_taxonomy INTERFACE lab yaml-cpp)
+  if(LibXml2_FOUND)  # without it HTML documents are refused, with the package's name
+    target_link_libraries(lab_taxonomy INTERFACE LibXml2::LibXml2)
+    target_compile_definitions(lab_taxonomy INTERFACE LAB_HTML)
+  endif()
 endif()
 if(yaml-cpp_FOUND AND LAB_HTTPLIB_FOUND AND OpenSSL_FOUND AND LAB_CMARK_FOUND)
   add_library(lab_sdg INTERFACE IMPORTED GLOBAL)
