@@ -42,8 +42,18 @@ run::teacher_source teacher_of(const generate_options& o) {
     return run::remote_teacher_source(std::move(h));
 }
 
+taxonomy::tree load(const generate_options& o) {
+    taxonomy::options how{.keep_going = o.keep_going, .documents_dir = o.documents};
+    if (o.fetch) {
+        how.fetch.emplace();
+        how.fetch->keep_going = [] { return !apps::stop_asked(); };
+        if (!o.json) how.fetch->notice = [](const std::string& line) { std::cerr << line << std::endl; };
+    }
+    return taxonomy::load(o.taxonomy, how);
+}
+
 int generate(const generate_options& o) {
-    const auto tree = taxonomy::load(o.taxonomy, {.keep_going = o.keep_going, .documents_dir = o.documents});
+    const auto tree = load(o);
     if (!o.json)
         for (const auto& p : tree.problems) std::cerr << taxonomy::to_text(p) << '\n';
     if (tree.leaves.empty()) throw format_error(explain(o.taxonomy.string(), "has no valid leaf"));

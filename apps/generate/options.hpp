@@ -23,7 +23,7 @@ struct generate_options {
     std::size_t threads = 0, concurrency = 4;
     unsigned retries = 6;
     double timeout = 300;
-    bool check = false, keep_going = false, fresh = false, json = false;
+    bool check = false, fetch = false, keep_going = false, fresh = false, json = false;
 
     [[nodiscard]] bool remote() const { return teacher.starts_with("http://") || teacher.starts_with("https://"); }
 };
@@ -51,6 +51,7 @@ A run that was stopped goes on where it stopped when the same command is typed a
         "teacher", "a model (GGUF file, safetensors folder) or the base URL of an OpenAI-compatible server", text())(
         "out", "folder for samples, rejected ones, journal and manifest", text())(
         "documents", "folder with checkouts of the leaves' document repositories", text())(
+        "fetch-documents", "clone the repositories that are missing there, or lack a leaf's commit, with git")(
         "check", "validate the taxonomy and stop; exit code 0 when every file is valid")(
         "keep-going", "use the valid leaves although others have errors");
     spec.add_options("How much")("samples-per-leaf", "samples wanted of each leaf, seeds not counted", count("24"))(
@@ -91,14 +92,20 @@ A run that was stopped goes on where it stopped when the same command is typed a
                                       {"key-variable", &o.key_variable},
                                       {"ca-file", &o.certificate_authority}})
         *value = args[name].as<std::string>();
-    for (const auto& [name, flag] :
-         {std::pair{"check", &o.check}, {"keep-going", &o.keep_going}, {"fresh", &o.fresh}, {"json", &o.json}})
+    for (const auto& [name, flag] : {std::pair{"check", &o.check},
+                                     {"fetch-documents", &o.fetch},
+                                     {"keep-going", &o.keep_going},
+                                     {"fresh", &o.fresh},
+                                     {"json", &o.json}})
         *flag = args.count(name) != 0;
     if (args.count("avoid") != 0)
         for (const auto& set : args["avoid"].as<std::vector<std::string>>()) o.avoid.emplace_back(set);
     if (o.taxonomy.empty()) throw usage_error("--taxonomy is needed");
     if (!o.check && (o.teacher.empty() || o.out.empty()))
         throw usage_error("--teacher and --out are needed (or --check)");
+    if (o.fetch && (o.check || o.documents.empty()))
+        throw usage_error(
+            "--fetch-documents needs --documents, the folder to clone into, and fetches nothing for --check");
     auto& p = o.pipeline;
     p.seed = args["seed"].as<std::uint64_t>();
     for (const auto& [name, value] : {std::pair{"samples-per-leaf", &p.samples_per_leaf},

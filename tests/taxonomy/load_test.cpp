@@ -20,9 +20,11 @@ void write(const fs::path& file, std::string_view text) {
     std::ofstream(file, std::ios::binary) << text;
 }
 
-std::string skill(std::string_view author = "me") {
-    std::string text = "version: 2\ntask_description: twice\ncreated_by: " + std::string(author) + "\nseed_examples:\n";
-    for (char c = 'a'; c < 'f'; ++c) text += std::string("  - question: q") + c + "\n    answer: x\n";
+std::string skill(std::string_view author = "me", std::string_view question = "q") {
+    std::string text =
+        "version: 2\ntask_description: say it twice\ncreated_by: " + std::string(author) + "\nseed_examples:\n";
+    for (char c = 'a'; c < 'f'; ++c)
+        text.append("  - question: ").append(question).append(1, c).append("\n    answer: x\n");
     return text;
 }
 
@@ -30,10 +32,10 @@ std::string knowledge(std::string_view repo, std::string_view patterns) {
     std::string text = "version: 3\ndomain: d\ncreated_by: me\nseed_examples:\n";
     for (char c = 'a'; c < 'f'; ++c) {
         text += std::string("  - context: c") + c + "\n    questions_and_answers:\n";
-        for (char d = 'a'; d < 'd'; ++d) text += std::string("      - question: q") + d + "\n        answer: x\n";
+        for (char d = 'a'; d < 'd'; ++d) text += std::string("      - question: q") + c + d + "\n        answer: x\n";
     }
     return text + "document_outline: o\ndocument:\n  repo: " + std::string(repo) +
-           "\n  commit: c0ffee\n  patterns: " + std::string(patterns) + "\n";
+           "\n  commit: " + std::string(40, 'c') + "\n  patterns: " + std::string(patterns) + "\n";
 }
 
 bool has_error(const std::vector<problem>& problems, std::string_view what) {
@@ -111,7 +113,7 @@ BOOST_AUTO_TEST_CASE(good_leaves_survive_bad_ones) {
     const lab::test::temporary_folder top;
     write(top / "compositional_skills/a/qna.yaml", skill());
     write(top / "compositional_skills/b/qna.yaml", skill("7"));
-    write(top / "foundational_skills/c/qna.yaml", skill());
+    write(top / "foundational_skills/c/qna.yaml", skill("me", "r"));
     write(top / "foundational_skills/d/QNA.yml", skill());
     write(top / "foundational_skills/e/other.yaml", "x");
     write(top / "foundational_skills/f/qna.yaml", "");
@@ -195,7 +197,9 @@ BOOST_AUTO_TEST_CASE(documents_outside_are_refused) {
     fs::create_directory_symlink(top.path(), top / "knowledge/a/folder");
     BOOST_TEST(has_error(problems("['**/*.md']"), "matches no file"));
     write(top / "knowledge/a/doc.pdf", "%PDF");
-    BOOST_TEST(has_error(problems("[doc.pdf]"), "pdftotext"));
+    BOOST_TEST(has_error(problems("[doc.pdf]"), "is no PDF"));
+    write(top / "knowledge/a/doc.docx", "PK");
+    BOOST_TEST(has_error(problems("[doc.docx]"), "neither Markdown, plain text, HTML nor PDF"));
     write(top / "knowledge/a/bad.md", "a\xff");
     BOOST_TEST(has_error(problems("[bad.md]"), "not UTF-8 at offset 1"));
     write(top / "knowledge/a/blank.md", " \n");

@@ -79,6 +79,16 @@ namespace detail {
     return inputs;
 }
 
+/// Documents whose text was made of something else: the digest of the file itself, and what made it.
+[[nodiscard]] inline json converted_inputs(const run_result& run) {
+    json list = json::object();
+    for (const auto& r : run.leaves)
+        for (const auto& d : r.leaf->documents)
+            if (!d.converter.empty() && d.converter != "text")
+                list[r.leaf->id + " " + d.path] = {{"sha256", d.sha256}, {"converter", d.converter}};
+    return list;
+}
+
 [[nodiscard]] inline json options_json(const pipeline_options& o) {
     json options{{"seed", o.seed},
                  {"samples_per_leaf", o.samples_per_leaf},
@@ -151,6 +161,8 @@ inline json write_run(const std::filesystem::path& folder, const run_result& run
                   {"inputs", detail::inputs_of(run, taxonomy)},
                   {"outputs", outputs},
                   {"leaves", leaves}};
+    if (auto converted = detail::converted_inputs(run); !converted.empty())
+        manifest["converted"] = std::move(converted);
     write_file_atomically(folder / "manifest.json", formats::to_text(manifest, 2) + "\n");
     return manifest;
 }

@@ -1,6 +1,7 @@
 // The documents of a knowledge leaf: files below the leaf's own folder (`repo: .`) or below a local checkout of its
-// repository, chosen by glob patterns. Nothing is fetched. What leads outside, by ".." or by a link, is refused.
-// Plain text and Markdown only.
+// repository, chosen by glob patterns. Where the checkout stands at another commit than the leaf asks for, that
+// commit's files are read through git. Nothing is fetched (see fetch.hpp). What leads outside, by ".." or a link, is
+// refused.
 #pragma once
 
 #include <algorithm>
@@ -12,7 +13,10 @@
 #include <vector>
 
 #include "lab/core/file.hpp"
+#include "lab/core/sha256.hpp"
 #include "lab/formats/text_bytes.hpp"
+#include "lab/taxonomy/document_text.hpp"
+#include "lab/taxonomy/git.hpp"
 #include "lab/taxonomy/glob.hpp"
 #include "lab/taxonomy/leaf.hpp"
 
@@ -59,12 +63,40 @@ inline bool is_within(const std::filesystem::path& file, const std::filesystem::
     return end == folder.end();
 }
 
+/// Which files the patterns of a leaf choose, and which pattern chose none.
+class pattern_matcher {
+public:
+    explicit pattern_matcher(const document_source& source) : source_(source), used_(source.patterns.size(), false) {}
+    [[nodiscard]] bool operator()(const std::string& path) {
+        bool any = false;
+        for (std::size_t i = 0; i < source_.patterns.size(); ++i) {
+            if (leads_outside(source_.patterns[i]) || !glob_match(source_.patterns[i], path)) continue;
+            any = true;
+            used_[i] = true;
+        }
+        return any;
+    }
+    void report(const std::string& place, problem_list& problems) const {
+        for (std::size_t i = 0; i < source_.patterns.size(); ++i) {
+            const auto pattern = "the pattern " + formats::quote(source_.patterns[i]);
+            if (leads_outside(source_.patterns[i]))
+                problems.error(source_.pattern_positions[i],
+                               pattern + " leads out of its folder (write it relative, without ..)");
+            else if (!used_[i])
+                problems.error(source_.pattern_positions[i], pattern + " matches no file in " + place);
+        }
+    }
+
+private:
+    const document_source& source_;
+    std::vector<bool> used_;
+};
+
 /// Files below `top` that match a pattern, relative to it and sorted. Links to folders are not followed.
-inline std::vector<std::string> matching_files(const std::filesystem::path& top, const leaf& l,
+inline std::vector<std::string> matching_files(const std::filesystem::path& top, const document_source& source,
                                                const document_limits& bounds, problem_list& problems) {
     namespace fs = std::filesystem;
-    const auto& source = *l.source;
-    std::vector<bool> used(source.patterns.size(), false);
+    pattern_matcher matches(source);
     std::set<std::string> found;
     std::size_t entries = 0;
     std::error_code fault;
@@ -78,37 +110,114 @@ inline std::vector<std::string> matching_files(const std::filesystem::path& top,
         if (walk->path().filename() == ".git") walk.disable_recursion_pending();
         std::error_code no;
         if (!walk->is_regular_file(no)) continue;
-        const auto relative = walk->path().lexically_relative(top).generic_string();
-        for (std::size_t i = 0; i < source.patterns.size(); ++i) {
-            if (leads_outside(source.patterns[i]) || !glob_match(source.patterns[i], relative)) continue;
-            used[i] = true;
-            found.insert(relative);
-        }
+        auto relative = walk->path().lexically_relative(top).generic_string();
+        if (matches(relative)) found.insert(std::move(relative));
     }
     if (fault) problems.error(source.at, "cannot read the folder " + top.string() + ": " + fault.message());
-    for (std::size_t i = 0; i < source.patterns.size(); ++i) {
-        if (leads_outside(source.patterns[i]))
-            problems.error(source.pattern_positions[i], "the pattern " + formats::quote(source.patterns[i]) +
-                                                            " leads out of its folder (write it relative, without ..)");
-        else if (!used[i])
-            problems.error(source.pattern_positions[i],
-                           "the pattern " + formats::quote(source.patterns[i]) + " matches no file in " + top.string());
-    }
+    matches.report(top.string(), problems);
     return {found.begin(), found.end()};
+}
+
+/// Takes the files of a leaf one by one, within the limits.
+class document_reader {
+public:
+    document_reader(leaf& l, problem_list& problems, const document_limits& bounds, const pdf_options& pdf)
+        : leaf_(l), problems_(problems), bounds_(bounds), pdf_(pdf) {}
+
+    [[nodiscard]] bool fits(std::size_t files) {
+        if (files > bounds_.files)
+            problems_.error(leaf_.source->at, "the patterns match " + std::to_string(files) + " files, at most " +
+                                                  std::to_string(bounds_.files) + " are read (narrow them)");
+        return files <= bounds_.files;
+    }
+    void refuse(const std::string& file, const std::string& why) {
+        problems_.error(leaf_.source->at, "the document " + formats::quote(file) + " " + why);
+    }
+    /// Counts a file of this size; false, with a problem, where it is too much.
+    [[nodiscard]] bool has_room(const std::string& file, std::size_t size) {
+        total_ += std::min(size, bounds_.total_bytes + 1);
+        if (size <= bounds_.file_bytes && total_ <= bounds_.total_bytes) return true;
+        refuse(file, "is too large: " + std::to_string(size) + " bytes, " + std::to_string(total_) +
+                         " so far (split the leaf)");
+        return false;
+    }
+    void add(const std::string& file, std::string_view bytes) {
+        try {
+            auto made = document_text(file, bytes, pdf_);
+            for (const auto& note : made.notes)
+                problems_.warning(leaf_.source->at, "the document " + formats::quote(file) + ": " + note);
+            leaf_.documents.push_back({file, std::move(made.text), sha256_hex(bytes), std::move(made.converter)});
+        } catch (const error& why) {
+            refuse(file, why.what());
+        }
+    }
+
+private:
+    leaf& leaf_;
+    problem_list& problems_;
+    const document_limits& bounds_;
+    const pdf_options& pdf_;
+    std::size_t total_ = 0;
+};
+
+inline void read_folder(const std::filesystem::path& top, const document_source& source, const document_limits& bounds,
+                        document_reader& reader, problem_list& problems) {
+    namespace fs = std::filesystem;
+    std::error_code fault;
+    const auto real_top = fs::canonical(top, fault);
+    if (fault) return problems.error(source.at, "cannot read the folder " + top.string() + ": " + fault.message());
+    const auto files = matching_files(top, source, bounds, problems);
+    if (!reader.fits(files.size())) return;
+    for (const auto& file : files) {
+        const auto real = fs::canonical(top / file, fault);
+        if (fault || !is_within(real, real_top)) {
+            reader.refuse(file, "is a link that leads out of " + top.string() + " (copy the file)");
+            continue;
+        }
+        try {
+            const mapped_file map(real);
+            if (!reader.has_room(file, map.bytes().size())) return;
+            reader.add(file, formats::as_text(map.bytes()));
+        } catch (const io_error& why) {
+            reader.refuse(file, why.what());
+        }
+    }
+}
+
+inline void read_commit(const std::filesystem::path& top, const std::string& commit, const document_source& source,
+                        const document_limits& bounds, document_reader& reader, problem_list& problems) {
+    pattern_matcher matches(source);
+    auto files = git::files_of(top, commit);
+    if (files.size() > bounds.entries)
+        return problems.error(source.at, "commit " + commit + " holds more than " + std::to_string(bounds.entries) +
+                                             " files (name a smaller repository)");
+    std::erase_if(files, [&](const git::entry& e) { return !(e.is_file() || e.is_link()) || !matches(e.path); });
+    std::sort(files.begin(), files.end(), [](const auto& a, const auto& b) { return a.path < b.path; });
+    matches.report("commit " + commit + " of " + top.string(), problems);
+    if (!reader.fits(files.size())) return;
+    for (const auto& file : files) {
+        if (file.is_link()) {
+            reader.refuse(file.path, "is a link in commit " + commit + " (name the file that it means)");
+            continue;
+        }
+        if (!reader.has_room(file.path, file.size)) return;
+        reader.add(file.path, git::content_of(top, file));
+    }
 }
 
 }  // namespace detail
 
 /// Reads the documents of a knowledge leaf into it. `checkouts` holds one folder for each repository (its last name
-/// without
-/// ".git"); empty when there is none. Every failure becomes an error in `problems`; the leaf then has no documents.
+/// without ".git"); empty when there is none. Every failure becomes an error in `problems`; the leaf then has no
+/// documents.
 inline void read_documents(leaf& l, const std::filesystem::path& checkouts, problem_list& problems,
-                           const document_limits& bounds = {}) {
+                           const document_limits& bounds = {}, const pdf_options& pdf = {}) {
     namespace fs = std::filesystem;
     if (!l.source) return;
     const auto& source = *l.source;
     const auto errors_before = problems.errors();
     fs::path top = l.folder.empty() ? fs::path(".") : l.folder;
+    std::string commit;  // to be read through git, where the checkout stands at another
     if (!is_local(source)) {
         const auto folder = repository_name(source.repo);
         if (folder.empty() || folder.find('\0') != folder.npos)
@@ -116,62 +225,36 @@ inline void read_documents(leaf& l, const std::filesystem::path& checkouts, prob
                                                  " has no name (write its address, or . for this folder)");
         if (checkouts.empty())
             return problems.error(source.at, "the documents are in " + formats::quote(source.repo) +
-                                                 " (clone it to DIR/" + folder + " and name DIR by --documents)");
+                                                 " (clone it to DIR/" + folder +
+                                                 " and name DIR by --documents, or let --fetch-documents do so)");
         top = checkouts / folder;
         std::error_code no;
         if (!fs::is_directory(top, no))
-            return problems.error(
-                source.at, "there is no folder " + top.string() + " (clone " + formats::quote(source.repo) + " there)");
-        const auto commit = detail::checked_out_commit(top);
-        if (commit.size() == 40 && !commit.starts_with(source.commit))
-            problems.warning(source.at, "the checkout " + top.string() + " stands at commit " + commit +
-                                            ", the leaf asks for " + formats::quote(source.commit) +
-                                            " (git checkout it)");
+            return problems.error(source.at, "there is no folder " + top.string() + " (clone " +
+                                                 formats::quote(source.repo) +
+                                                 " there, or let --fetch-documents do so)");
+        const auto stands_at = detail::checked_out_commit(top);
+        if (!(stands_at.size() == 40 && source.commit.size() > 6 && stands_at.starts_with(source.commit)) &&
+            fs::exists(top / ".git", no)) {
+            std::optional<std::string> wanted, head;
+            if (git::is_installed())
+                wanted = git::full_commit(top, source.commit), head = git::full_commit(top, "HEAD");
+            if (wanted && wanted != head)
+                commit = *wanted;
+            else if (const auto at = head.value_or(stands_at);
+                     !wanted && at.size() >= 40 && !at.starts_with(source.commit))
+                problems.warning(source.at, "the checkout " + top.string() + " stands at commit " + at +
+                                                ", the leaf asks for " + formats::quote(source.commit) +
+                                                (git::is_installed() ? ", which it does not have (git fetch it)"
+                                                                     : " (git checkout it, or install git)"));
+        }
     }
-    std::error_code fault;
-    const auto real_top = fs::canonical(top, fault);
-    if (fault) return problems.error(source.at, "cannot read the folder " + top.string() + ": " + fault.message());
-    const auto files = detail::matching_files(top, l, bounds, problems);
-    if (files.size() > bounds.files)
-        return problems.error(source.at, "the patterns match " + std::to_string(files.size()) + " files, at most " +
-                                             std::to_string(bounds.files) + " are read (narrow them)");
-    std::size_t total = 0;
-    for (const auto& file : files) {
-        const auto refuse = [&](const std::string& why) {
-            problems.error(source.at, "the document " + formats::quote(file) + " " + why);
-        };
-        const auto real = fs::canonical(top / file, fault);
-        if (fault || !detail::is_within(real, real_top)) {
-            refuse("is a link that leads out of " + top.string() + " (copy the file)");
-            continue;
-        }
-        const auto ending = fs::path(file).extension();
-        if (ending != ".md" && ending != ".txt" && ending != ".markdown") {
-            refuse("is neither Markdown nor plain text (convert it first; a PDF by `pdftotext -layout`)");
-            continue;
-        }
-        try {
-            const mapped_file map(real);
-            total += map.bytes().size();
-            if (map.bytes().size() > bounds.file_bytes || total > bounds.total_bytes) {
-                refuse("is too large: " + std::to_string(map.bytes().size()) + " bytes, " + std::to_string(total) +
-                       " so far (split the leaf)");
-                break;
-            }
-            const auto bytes = formats::as_text(map.bytes());
-            if (const auto bad = formats::first_invalid_utf8(bytes); bad != bytes.npos) {
-                refuse("is not UTF-8 at offset " + std::to_string(bad));
-                continue;
-            }
-            std::string text;
-            text.reserve(bytes.size());
-            for (const char c : bytes.substr(bytes.starts_with("\xef\xbb\xbf") ? 3 : 0))
-                if (c != '\r') text += c;
-            if (trim(text).empty()) refuse("is empty");
-            l.documents.push_back({file, std::move(text)});
-        } catch (const io_error& why) {
-            refuse(why.what());
-        }
+    detail::document_reader reader(l, problems, bounds, pdf);
+    try {
+        commit.empty() ? detail::read_folder(top, source, bounds, reader, problems)
+                       : detail::read_commit(top, commit, source, bounds, reader, problems);
+    } catch (const error& why) {
+        problems.error(source.at, why.what());
     }
     if (problems.errors() > errors_before) l.documents.clear();
 }

@@ -28,8 +28,10 @@ struct seed {
 };
 
 struct document {
-    std::string path;  ///< below the checkout or the leaf's folder
-    std::string text;  ///< UTF-8, line ends \n
+    std::string path;         ///< below the checkout or the leaf's folder
+    std::string text;         ///< UTF-8, line ends \n
+    std::string sha256{};     ///< of the file's own bytes
+    std::string converter{};  ///< what made the text of them; "text" where they are the text
 };
 
 /// Where a knowledge leaf says that its documents are.

@@ -12,6 +12,7 @@
 
 #include "lab/core/file.hpp"
 #include "lab/taxonomy/documents.hpp"
+#include "lab/taxonomy/fetch.hpp"
 #include "lab/taxonomy/leaf.hpp"
 
 namespace lab::taxonomy {
@@ -20,6 +21,7 @@ struct options {
     bool keep_going = false;     ///< use the good leaves even if others have errors
     bool read_documents = true;  ///< false: knowledge leaves come without documents, and cannot fail for lack of them
     std::filesystem::path documents_dir{};  ///< checkouts of the leaves' repositories (--documents)
+    std::optional<fetch_options> fetch{};   ///< clone what is missing there first (--fetch-documents)
 };
 
 struct tree {
@@ -126,14 +128,22 @@ inline std::optional<leaf> judge_file(const std::filesystem::path& file, const s
 
 /// Reads the taxonomy at `path`, a folder or one qna.yaml.
 /// @throws taxonomy_error when a file has errors and `keep_going` is off; io_error or format_error when there is
-/// nothing to read.
+/// nothing to read; error when fetching was interrupted.
 [[nodiscard]] inline tree load(const std::filesystem::path& path, const options& how = {}) {
     tree out;
     std::size_t errors = 0;
     for (const auto& file : detail::find_files(path)) {
         problem_list problems(file.string());
         auto found = detail::judge_file(file, path, problems);
-        if (found && how.read_documents) read_documents(*found, how.documents_dir, problems);
+        if (found && how.read_documents && how.fetch && found->source) {
+            try {
+                fetch_documents(*found->source, how.documents_dir, *how.fetch);
+            } catch (const error& why) {
+                if (how.fetch->keep_going && !how.fetch->keep_going()) throw;
+                problems.error(found->source->at, std::string("the documents cannot be fetched: ") + why.what());
+            }
+        }
+        if (found && how.read_documents && problems.errors() == 0) read_documents(*found, how.documents_dir, problems);
         if (found && problems.errors() == 0) out.leaves.push_back(*std::move(found));
         errors += problems.errors();
         auto list = std::move(problems).take();
