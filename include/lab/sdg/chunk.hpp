@@ -1,7 +1,7 @@
 // Cuts a document into chunks of at most `max_tokens`, counted by a function of the caller's. A chunk stays within one
 // section (heading path); tables, lists and code stay whole where they fit; the end of a chunk is repeated at the start
 // of the next one of the section, up to `overlap_tokens`. A chunk is a stretch of the document: `document.substr(begin,
-// end - begin)`.
+// end - begin)`. No count looks at more than one block or about two chunks: the work grows as the document does.
 #pragma once
 
 #include <algorithm>
@@ -46,9 +46,17 @@ inline void cut_by_force(std::string_view document, text_range range, const std:
     const auto fits = [&](std::size_t begin, std::size_t end) {
         return count(heading + std::string(document.substr(begin, end - begin))) <= max;
     };
+    const auto inside_character = [&](std::size_t at) {
+        return at < document.size() && (static_cast<unsigned char>(document[at]) & 0xc0u) == 0x80;
+    };
     for (std::size_t begin = range.begin; begin < range.end;) {
-        std::size_t low = begin,
-                    high = range.end;  // the longest prefix that fits, by bisection: counts grow with the text
+        // The longest prefix that fits, by doubling and then by bisection: counts grow with the text.
+        std::size_t low = begin, step = max, high = std::min(begin + step, range.end);
+        while (high < range.end && fits(begin, high)) {
+            low = high;
+            step *= 2;
+            high = std::min(begin + step, range.end);
+        }
         while (low < high) {
             const std::size_t middle = low + (high - low + 1) / 2;
             fits(begin, middle) ? low = middle : high = middle - 1;
@@ -57,24 +65,33 @@ inline void cut_by_force(std::string_view document, text_range range, const std:
         if (end < range.end) {
             const auto space = document.substr(begin, end - begin).find_last_of(" \t\n\r");
             if (space != std::string_view::npos && space > 0) end = begin + space + 1;
-            while (end > begin && end < document.size() && (static_cast<unsigned char>(document[end]) & 0xc0u) == 0x80)
-                --end;
+            while (end > begin && inside_character(end)) --end;
         }
-        while (end > begin && !fits(begin, end)) --end;
+        while (end > begin && !fits(begin, end)) {
+            --end;
+            while (end > begin && inside_character(end)) --end;
+        }
         if (end == begin)
-            throw config_error(explain(
-                "chunk", "max_tokens of " + std::to_string(max) + " does not hold the heading path and one character",
-                "raise it"));
+            throw config_error(
+                explain("chunk", "max_tokens of " + std::to_string(max) + " does not hold one character", "raise it"));
         out.push_back({begin, end});
         begin = end;
         while (begin < range.end && is_space(document[begin])) ++begin;
     }
 }
 
+/// A heading path that takes no more than half of a chunk: the outermost and the innermost stay longest.
+[[nodiscard]] inline std::vector<std::string> fitting_headings(std::vector<std::string> path, std::size_t max,
+                                                               token_counter count) {
+    while (!path.empty() && 2 * count(chunk::join_headings(path)) > max)
+        path.erase(path.begin() + (path.size() > 2 ? 1 : 0));
+    return path;
+}
+
 }  // namespace detail
 
 /// @param count tokens of a text (a tokenizer's count, or an estimate)
-/// @throws config_error when max_tokens does not even hold a heading path, or the overlap is no smaller than it
+/// @throws config_error when max_tokens does not even hold one character, or the overlap is no smaller than it
 [[nodiscard]] inline std::vector<chunk> chunks_of(std::string_view document, const chunk_options& options,
                                                   token_counter count) {
     if (options.max_tokens == 0 || options.overlap_tokens >= options.max_tokens)
@@ -84,7 +101,7 @@ inline void cut_by_force(std::string_view document, text_range range, const std:
         bool paragraph;  // may serve as overlap
     };
     std::vector<chunk> chunks;
-    std::vector<std::string> headings;
+    std::vector<std::string> path, headings;  // of the section, and as much of it as its chunks are given
     std::vector<unit> section;
     const auto size_of = [&](text_range r) {
         return count(chunk::join_headings(headings) + std::string(r.of(document)));
@@ -113,9 +130,10 @@ inline void cut_by_force(std::string_view document, text_range range, const std:
         section.clear();
     };
     for (const auto& block : markdown_blocks(document)) {
-        if (block.headings != headings) {
+        if (block.headings != path) {
             flush();
-            headings = block.headings;
+            path = block.headings;
+            headings = detail::fitting_headings(path, options.max_tokens, count);
         }
         if (block.kind == block_kind::heading) continue;
         const bool whole = block.kind != block_kind::paragraph;
