@@ -63,7 +63,8 @@ int generate(const generate_options& o) {
     sdg::journal journal(o.out / "journal.jsonl");
 
     auto opened = teacher_of(o).open();
-    sdg::any_teacher asked(sdg::journaled(opened.teacher, journal));
+    sdg::within_context limited(opened.teacher, opened.context, tree.leaves);
+    sdg::any_teacher asked(sdg::journaled(limited, journal));
     if (!o.json)
         std::cerr << tree.leaves.size() << " leaves, teacher " << asked.identity()
                   << (journal.size() > 0

@@ -181,6 +181,58 @@ BOOST_AUTO_TEST_CASE(good_samples_are_kept_and_the_rest_says_why) {
     BOOST_TEST(poem.shortfall.find("stronger teacher") != std::string::npos);
 }
 
+BOOST_AUTO_TEST_CASE(what_exceeds_the_context_ends_its_leaf_alone) {
+    const auto length = [](const text::messages& messages, const std::string& answer) {
+        std::size_t n = answer.size();
+        for (const auto& m : messages) n += m.content.size();
+        return n;
+    };
+    reader r;
+    std::size_t longest = 0;
+    const auto generate = [&](const std::vector<taxonomy::leaf>& leaves, std::size_t context) {
+        sdg::within_context limited(r,
+                                    {context,
+                                     [&](const auto& messages, const auto& answer) {
+                                         const auto n = length(messages, answer);
+                                         longest = std::max(longest, n);
+                                         return n;
+                                     }},
+                                    leaves);
+        sdg::any_teacher teacher(limited);
+        return sdg::generate(leaves, teacher, {.samples_per_leaf = 6, .chunks = {.max_tokens = 100'000}}, count);
+    };
+    const auto small = small_taxonomy();
+    const auto alone = generate(small, 1'000'000);
+    auto leaves = small;
+    auto seed = small[1], document = small[0], context = small[0];
+    seed.id = "compositional_skills->long";
+    seed.seeds[1].questions_and_answers[0].question = std::string(longest, 'x');
+    seed.seeds[1].at = {7, 3};
+    document.id = "knowledge->long";
+    std::string text = "The tower of Zoll is called Old Sam.";
+    while (text.size() < longest) text += " The gate of Zoll was painted blue in the spring.";
+    document.documents = {{"long.md", text}};
+    context.id = "knowledge->seed";
+    context.seeds[0].context = std::string(longest, 'z');
+    leaves.insert(leaves.begin(), {seed, document, context});
+    const auto run = generate(leaves, longest + 1);
+    BOOST_TEST_REQUIRE(run.leaves.size() == 6u);
+    const auto says = [&](std::size_t leaf, std::string_view what) {
+        BOOST_TEST(run.leaves[leaf].shortfall.starts_with(what), run.leaves[leaf].shortfall);
+        BOOST_TEST(run.leaves[leaf].kept.size() == run.leaves[leaf].seeds);
+    };
+    says(0, "compositional_skills->long: a request of ");
+    BOOST_TEST(run.leaves[0].shortfall.find("a question of the seed example in line 7 (") != std::string::npos);
+    says(1, "knowledge->long: a request of ");
+    BOOST_TEST(run.leaves[1].shortfall.find("a piece of the document long.md") != std::string::npos);
+    says(2, "knowledge->seed: a request of ");
+    BOOST_TEST(run.leaves[1].proposed == run.leaves[1].refused.size());
+    for (std::size_t i = 0; i < 3; ++i) {
+        BOOST_TEST_REQUIRE(run.leaves[i + 3].kept.size() == alone.leaves[i].kept.size());
+        BOOST_TEST(run.leaves[i + 3].shortfall == alone.leaves[i].shortfall);
+    }
+}
+
 BOOST_AUTO_TEST_CASE(a_teacher_that_answers_the_seeds_wrong_writes_no_samples) {
     taxonomy::leaf sums;
     sums.id = "foundational_skills->sums";

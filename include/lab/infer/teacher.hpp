@@ -33,6 +33,10 @@ public:
 
     [[nodiscard]] std::string identity() const { return identity_; }
     [[nodiscard]] static bool can_score() { return true; }
+    /// Tokens of what the engine is given for these messages and the beginning of an answer.
+    [[nodiscard]] std::size_t prompt_tokens(const text::messages& messages, const std::string& prefix = {}) const {
+        return prompt(messages, prefix).size();
+    }
     /// Asked between steps; false ends the work with lab::error, what was delivered until then is delivered.
     void set_keep_going(std::function<bool()> keep_going) { keep_going_ = std::move(keep_going); }
 

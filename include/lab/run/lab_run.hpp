@@ -190,7 +190,8 @@ private:
         if (on.generating) on.generating(tree_.leaves.size() - known.size(), tree_.leaves.size());
         sdg::journal journal(folder / "journal.jsonl");
         auto opened = teacher_.open();
-        sdg::any_teacher asked(sdg::journaled(opened.teacher, journal));
+        sdg::within_context limited(opened.teacher, opened.context, tree_.leaves);
+        sdg::any_teacher asked(sdg::journaled(limited, journal));
         try {
             const auto run = sdg::generate(
                 tree_.leaves, asked, options_.generation, opened.count,

@@ -15,6 +15,7 @@
 #include "lab/core/sha256.hpp"
 #include "lab/infer/teacher.hpp"
 #include "lab/nn/load.hpp"
+#include "lab/sdg/context_check.hpp"
 #include "lab/sdg/generate.hpp"
 #include "lab/sdg/http_teacher.hpp"
 #include "lab/sdg/journal.hpp"
@@ -27,6 +28,7 @@ namespace lab::run {
 struct opened_teacher {
     sdg::any_teacher teacher;
     std::function<std::size_t(std::string_view)> count = [](std::string_view t) { return sdg::estimated_tokens(t); };
+    sdg::context_limit context{};  // to be asked as long as the teacher lives
 };
 
 struct teacher_source {
@@ -74,7 +76,11 @@ struct teacher_source {
                 auto whole = std::make_unique<parts>(path, format, threads, key);
                 if (keep_going) whole->teacher.set_keep_going(keep_going);
                 auto count = [tokens = whole->tokens](std::string_view text) { return tokens.encode(text).size(); };
-                return opened_teacher{sdg::any_teacher(std::move(whole)), std::move(count)};
+                sdg::context_limit context{whole->engine.context_length(),
+                                           [&teacher = whole->teacher](const auto& messages, const auto& answer) {
+                                               return teacher.prompt_tokens(messages, answer);
+                                           }};
+                return opened_teacher{sdg::any_teacher(std::move(whole)), std::move(count), std::move(context)};
             }};
 }
 

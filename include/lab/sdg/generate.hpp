@@ -14,9 +14,10 @@
 #include <vector>
 
 #include "lab/sdg/contamination_check.hpp"
+#include "lab/sdg/context_check.hpp"
 #include "lab/sdg/knowledge.hpp"
 #include "lab/sdg/skills.hpp"
-#include "lab/taxonomy/load.hpp"
+#include "lab/taxonomy/leaf.hpp"
 
 namespace lab::sdg {
 
@@ -68,8 +69,8 @@ public:
         std::vector<const taxonomy::leaf*> knowledge, skills;
         for (const auto& leaf : leaves) (leaf.kind == taxonomy::root::knowledge ? knowledge : skills).push_back(&leaf);
         report("measuring the judges");
-        if (!knowledge.empty()) calibrate_knowledge(teacher_, knowledge, options_, result_.judges);
-        if (!skills.empty()) calibrate_skills(teacher_, skills, options_, result_.judges);
+        measure(knowledge, [&](auto& judges) { calibrate_knowledge(teacher_, knowledge, options_, judges); });
+        measure(skills, [&](auto& judges) { calibrate_skills(teacher_, skills, options_, judges); });
         progress_.wanted = leaves.size() * options_.samples_per_leaf;
         for (const auto& leaf : leaves)  // new samples must not repeat any of them
             if (const auto at = known.find(leaf.id); at != known.end()) remember(leaf, at->second);
@@ -87,6 +88,25 @@ private:
         progress_.leaf = what;
         if (observer_ && !observer_(progress_))
             throw interrupted("interrupted: run the same command again to go on where it stopped");
+    }
+
+    /// A leaf whose seeds do not fit the teacher's context is left out, and the others are measured.
+    template <class Calibrate>
+    void measure(std::vector<const taxonomy::leaf*>& leaves, Calibrate calibrate) {
+        while (!leaves.empty()) {
+            auto judges = result_.judges;
+            try {
+                calibrate(judges);
+                result_.judges = std::move(judges);
+                return;
+            } catch (const context_error& fault) {
+                const auto whose = std::find_if(leaves.begin(), leaves.end(),
+                                                [&](const taxonomy::leaf* l) { return l->id == fault.leaf; });
+                if (whose == leaves.end()) throw;
+                too_long_.emplace(*whose, fault.what());
+                leaves.erase(whose);
+            }
+        }
     }
 
     void remember(const taxonomy::leaf& leaf, const leaf_result& known) {
@@ -108,16 +128,22 @@ private:
         r.wanted = options_.samples_per_leaf;
         leaf_run run{teacher_, leaf, options_, seen_, result_.judges};
         add_seeds(run, r);
-        if (leaf.kind == taxonomy::root::knowledge) {
+        if (const auto at = too_long_.find(&leaf); at != too_long_.end()) {
+            r.shortfall = at->second;
+        } else if (leaf.kind == taxonomy::root::knowledge) {
             const knowledge_source source(leaf, options_, count_);
             fill(run, r, source, knowledge_pipeline(), 8, source.items() * options_.budget / 2);
-            if (!r.shortfall.empty())
+            if (!r.shortfall.empty() && !too_long_.contains(&leaf))
                 r.shortfall += leaf.documents.empty()
                                    ? "; the leaf has no document to ask about: give its folder with --documents"
                                    : "; add documents in plain sentences, or seeds, or ask for fewer samples";
         } else {
             skill_source source(leaf);
-            r.shortfall = source.obstacle(run);
+            try {
+                r.shortfall = source.obstacle(run);
+            } catch (const context_error& fault) {
+                r.shortfall = fault.what();
+            }
             if (r.shortfall.empty()) fill(run, r, source, skill_pipeline(), 16, r.wanted * options_.budget);
             report(leaf.id);
         }
@@ -151,11 +177,19 @@ private:
         std::map<std::string, std::size_t> groups;  // kept of each
         std::uint64_t next = 0;
         const std::size_t before_kept = progress_.kept, before_refused = progress_.refused;
-        while (next < limit && groups.size() < r.wanted && good.size() < 2 * r.wanted) {
-            auto batch = source.propose(run, next, round);
+        while (next < limit && groups.size() < r.wanted && good.size() < 2 * r.wanted &&
+               !too_long_.contains(&run.leaf)) {
+            std::vector<candidate> batch;
+            try {
+                batch = source.propose(run, next, round);
+                pipeline(run, batch);
+            } catch (const context_error& fault) {  // this leaf ends here, the others go on
+                too_long_.emplace(&run.leaf, fault.what());
+                for (auto& c : batch)
+                    if (c.alive()) c.refuse("context", fault.what());
+            }
             next += round;
             r.proposed += batch.size();
-            pipeline(run, batch);
             for (auto& c : batch) {
                 if (c.alive()) {
                     if (c.group.empty())
@@ -174,6 +208,7 @@ private:
         progress_.kept = before_kept + r.kept.size() - r.seeds;
         progress_.refused = before_refused + r.refused.size();
         if (r.kept.size() - r.seeds >= r.wanted) return;
+        if (const auto at = too_long_.find(&run.leaf); at != too_long_.end()) return void(r.shortfall = at->second);
         r.shortfall = limit == 0 ? "nothing could be made from this leaf"
                                  : "all " + std::to_string(next) + " items of the budget are used up (" +
                                        std::to_string(r.proposed) + " proposals)";
@@ -205,6 +240,7 @@ private:
     memory seen_;
     run_result result_;
     run_progress progress_;
+    std::map<const taxonomy::leaf*, std::string> too_long_;  // beyond the context: why (looked up, never walked)
 };
 
 }  // namespace detail
