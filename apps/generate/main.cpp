@@ -7,6 +7,7 @@
 #include "common/stop.hpp"
 #include "lab/run/teacher_source.hpp"
 #include "lab/taxonomy/check.hpp"
+#include "lab/taxonomy/fix.hpp"
 #include "mix.hpp"
 #include "options.hpp"
 #include "select.hpp"
@@ -17,6 +18,10 @@ using namespace lab;
 using apps::generate_options;
 
 int check(const generate_options& o) {
+    if (o.fix)
+        for (const auto& f : taxonomy::fix_files(o.taxonomy))
+            std::cerr << f.file.string() << ": mended " << f.lines << (f.lines == 1 ? " line, " : " lines, ")
+                      << "put quotes around " << f.quoted << (f.quoted == 1 ? " value\n" : " values\n");
     const auto reports = taxonomy::check(o.taxonomy, o.documents);
     if (o.json) {
         for (const auto& r : reports) std::cout << taxonomy::to_json_line(r) << '\n';

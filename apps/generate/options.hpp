@@ -23,7 +23,7 @@ struct generate_options {
     std::size_t threads = 0, concurrency = 4;
     unsigned retries = 6;
     double timeout = 300;
-    bool check = false, fetch = false, keep_going = false, fresh = false, json = false;
+    bool check = false, fix = false, fetch = false, keep_going = false, fresh = false, json = false;
 
     [[nodiscard]] bool remote() const { return teacher.starts_with("http://") || teacher.starts_with("https://"); }
 };
@@ -31,6 +31,7 @@ struct generate_options {
 inline constexpr const char* generate_examples = R"(
 Examples:
   lab-generate --check --taxonomy taxonomy/
+  lab-generate --check --fix --taxonomy taxonomy/
   lab-generate --taxonomy taxonomy/ --teacher smollm2.gguf --out data/
   lab-generate --taxonomy taxonomy/ --teacher http://localhost:8080/v1 --out data/ --samples-per-leaf 100
   lab-generate --taxonomy taxonomy/ --teacher smollm2.gguf --out data/ --avoid mmlu/ --avoid mt_bench/question.jsonl
@@ -53,6 +54,7 @@ A run that was stopped goes on where it stopped when the same command is typed a
         "documents", "folder with checkouts of the leaves' document repositories", text())(
         "fetch-documents", "clone the repositories that are missing there, or lack a leaf's commit, with git")(
         "check", "validate the taxonomy and stop; exit code 0 when every file is valid")(
+        "fix", "with --check: first mend layout, and quotes around texts that YAML reads as something else")(
         "keep-going", "use the valid leaves although others have errors");
     spec.add_options("How much")("samples-per-leaf", "samples wanted of each leaf, seeds not counted", count("24"))(
         "budget", "proposals tried for each sample wanted", count("8"))(
@@ -93,6 +95,7 @@ A run that was stopped goes on where it stopped when the same command is typed a
                                       {"ca-file", &o.certificate_authority}})
         *value = args[name].as<std::string>();
     for (const auto& [name, flag] : {std::pair{"check", &o.check},
+                                     {"fix", &o.fix},
                                      {"fetch-documents", &o.fetch},
                                      {"keep-going", &o.keep_going},
                                      {"fresh", &o.fresh},
@@ -103,6 +106,7 @@ A run that was stopped goes on where it stopped when the same command is typed a
     if (o.taxonomy.empty()) throw usage_error("--taxonomy is needed");
     if (!o.check && (o.teacher.empty() || o.out.empty()))
         throw usage_error("--teacher and --out are needed (or --check)");
+    if (o.fix && !o.check) throw usage_error("--fix goes with --check");
     if (o.fetch && (o.check || o.documents.empty()))
         throw usage_error(
             "--fetch-documents needs --documents, the folder to clone into, and fetches nothing for --check");

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "lab/formats/json.hpp"
+#include "lab/taxonomy/lint_texts.hpp"
 #include "lab/taxonomy/load.hpp"
 
 namespace lab::taxonomy {
@@ -17,9 +18,15 @@ namespace lab::taxonomy {
 [[nodiscard]] inline std::vector<file_report> check(const std::filesystem::path& path,
                                                     const std::filesystem::path& documents_dir = {}) {
     std::vector<file_report> reports;
+    question_register questions;
     for (const auto& file : detail::find_files(path)) {
         problem_list problems(file.string());
         auto found = detail::judge_file(file, path, problems);
+        if (found) {
+            lint_texts(*found, problems);
+            lint_heldout(*found, problems);
+            questions.add(*found, problems);
+        }
         file_report report{file.string(), problems.errors() == 0, std::move(problems).take()};
         if (found && found->source && (is_local(*found->source) || !documents_dir.empty())) {
             problem_list missing(file.string());

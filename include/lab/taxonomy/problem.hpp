@@ -22,11 +22,15 @@ enum class severity_level { warning, error };
     return level == severity_level::error ? "error" : "warning";
 }
 
+/// What a program may do about a problem by itself.
+enum class mending { by_hand, quotes };
+
 struct problem {
     std::string path;
     std::size_t line = 1, column = 1;
     severity_level severity = severity_level::error;
     std::string message;  ///< what is wrong and how to mend it
+    mending mend = mending::by_hand;
 };
 
 /// "path:line:column: severity: message", as compilers write it and editors read it.
@@ -40,8 +44,12 @@ class problem_list {
 public:
     explicit problem_list(std::string path) : path_(std::move(path)) {}
 
-    void error(position at, std::string message) { add(at, severity_level::error, std::move(message)); }
-    void warning(position at, std::string message) { add(at, severity_level::warning, std::move(message)); }
+    void error(position at, std::string message, mending mend = mending::by_hand) {
+        add(at, severity_level::error, std::move(message), mend);
+    }
+    void warning(position at, std::string message) {
+        add(at, severity_level::warning, std::move(message), mending::by_hand);
+    }
 
     [[nodiscard]] std::size_t errors() const noexcept { return errors_; }
     [[nodiscard]] const std::string& path() const noexcept { return path_; }
@@ -51,12 +59,12 @@ public:
 private:
     // A file of nothing but faults is not worth a report without end.
     static constexpr std::size_t most_ = 1000;
-    void add(position at, severity_level level, std::string message) {
+    void add(position at, severity_level level, std::string message, mending mend) {
         if (level == severity_level::error) ++errors_;
         if (problems_.size() == most_) return;
         if (problems_.size() + 1 == most_)
             message = "more than " + std::to_string(most_) + " problems: the rest is not shown";
-        problems_.push_back({path_, at.line, at.column, level, std::move(message)});
+        problems_.push_back({path_, at.line, at.column, level, std::move(message), mend});
     }
 
     std::string path_;

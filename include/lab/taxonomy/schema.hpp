@@ -141,11 +141,15 @@ private:
         if (node.kind != p.type) {
             const bool list = p.type == type::sequence;
             const bool empty = node.kind == type::null;
-            problems_.error(node.at, "'" + where + "' must be " + std::string(yaml::name(p.type)) + ", this is " +
-                                         describe(node) +
-                                         (list    ? " (write its items on lines of their own, each after '- ')"
-                                          : empty ? " (write something behind the colon)"
-                                                  : " (put it in quotes)"));
+            const bool scalar = node.kind == type::boolean || node.kind == type::integer ||
+                                node.kind == type::floating || node.kind == type::timestamp;
+            problems_.error(node.at,
+                            "'" + where + "' must be " + std::string(yaml::name(p.type)) + ", this is " +
+                                describe(node) +
+                                (list    ? " (write its items on lines of their own, each after '- ')"
+                                 : empty ? " (write something behind the colon)"
+                                         : " (put it in quotes)"),
+                            scalar && !list && !empty ? mending::quotes : mending::by_hand);
             return;
         }
         if (p.type == type::string) {
