@@ -8,25 +8,12 @@
 #include <utility>
 #include <vector>
 
-#include "lab/sdg/prompts.hpp"
-#include "lab/sdg/sentences.hpp"
+#include "lab/sdg/flat_text.hpp"
+#include "lab/sdg/prompt_pack.hpp"
 #include "lab/taxonomy/leaf.hpp"
 #include "lab/text/request.hpp"
 
 namespace lab::sdg {
-
-/// White space as single spaces, none at the ends.
-[[nodiscard]] inline std::string flat(std::string_view text) {
-    std::string out;
-    for (const char c : text)
-        if (!detail::is_space(c)) {
-            out += c;
-        } else if (!out.empty() && out.back() != ' ') {
-            out += ' ';
-        }
-    if (!out.empty() && out.back() == ' ') out.pop_back();
-    return out;
-}
 
 inline constexpr std::size_t no_seed = static_cast<std::size_t>(-1);
 
@@ -35,15 +22,16 @@ inline void add_turn(text::messages& messages, std::string user, std::string ass
     messages.push_back({"assistant", std::move(assistant)});
 }
 
-[[nodiscard]] inline std::string open_book_text(std::string_view text, std::string_view question) {
-    return text.empty() ? std::string(question)
-                        : prompts::open_book::render(text::field<"text">(text), text::field<"question">(question));
+[[nodiscard]] inline std::string open_book_text(const prompts::pack& wordings, std::string_view text,
+                                                std::string_view question) {
+    if (text.empty()) return std::string(question);
+    return wordings.render<prompts::open_book>(text::field<"text">(text), text::field<"question">(question));
 }
 
 /// Up to `count` examples "text, question -> answer", one of a seed, from seeds other than `not_this` and with other
 /// answers than `answer`: an example must not hold what is asked for.
-[[nodiscard]] inline text::messages open_book_examples(const taxonomy::leaf& leaf, std::size_t not_this,
-                                                       std::string_view answer, std::size_t count,
+[[nodiscard]] inline text::messages open_book_examples(const prompts::pack& wordings, const taxonomy::leaf& leaf,
+                                                       std::size_t not_this, std::string_view answer, std::size_t count,
                                                        bool with_text = true) {
     text::messages m;
     for (std::size_t i = 0; i < leaf.seeds.size() && m.size() < 2 * count; ++i) {
@@ -52,7 +40,7 @@ inline void add_turn(text::messages& messages, std::string user, std::string ass
             if (qa.answer.find(answer) != std::string::npos || answer.find(qa.answer) != std::string_view::npos ||
                 qa.question.find(answer) != std::string::npos)
                 continue;
-            add_turn(m, open_book_text(with_text ? flat(leaf.seeds[i].context) : "", qa.question), qa.answer);
+            add_turn(m, open_book_text(wordings, with_text ? flat(leaf.seeds[i].context) : "", qa.question), qa.answer);
             break;
         }
     }
@@ -67,16 +55,17 @@ inline void add_turn(text::messages& messages, std::string user, std::string ass
 }
 
 /// Up to `count` examples "sentence, answer -> question".
-[[nodiscard]] inline text::messages ask_about_examples(const taxonomy::leaf& leaf, std::size_t not_this,
-                                                       std::size_t count) {
+[[nodiscard]] inline text::messages ask_about_examples(const prompts::pack& wordings, const taxonomy::leaf& leaf,
+                                                       std::size_t not_this, std::size_t count) {
     text::messages m;
     for (std::size_t i = 0; i < leaf.seeds.size() && m.size() < 2 * count; ++i) {
         if (i == not_this) continue;
         const auto& qa = leaf.seeds[i].questions_and_answers[i % leaf.seeds[i].questions_and_answers.size()];
-        add_turn(m,
-                 prompts::ask_about::render(text::field<"text">(sentence_with(leaf.seeds[i].context, qa.answer)),
-                                            text::field<"answer">(qa.answer)),
-                 qa.question);
+        add_turn(
+            m,
+            wordings.render<prompts::ask_about>(text::field<"text">(sentence_with(leaf.seeds[i].context, qa.answer)),
+                                                text::field<"answer">(qa.answer)),
+            qa.question);
     }
     return m;
 }

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "lab/sdg/generate.hpp"
+#include "lab/sdg/question_forms.hpp"
 #include "lab/taxonomy/heldout.hpp"
 
 namespace lab::sdg {

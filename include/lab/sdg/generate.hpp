@@ -16,6 +16,7 @@
 #include "lab/sdg/contamination_check.hpp"
 #include "lab/sdg/context_check.hpp"
 #include "lab/sdg/knowledge.hpp"
+#include "lab/sdg/knowledge_calibration.hpp"
 #include "lab/sdg/skills.hpp"
 #include "lab/taxonomy/leaf.hpp"
 
@@ -26,7 +27,9 @@ struct leaf_result {
     std::vector<candidate> kept, refused;
     std::size_t seeds = 0;  // of the kept
     std::size_t wanted = 0, proposed = 0;
-    std::string shortfall;  // why fewer than wanted were kept; empty when the quota was met
+    std::string shortfall;    // why fewer than wanted were kept; empty when the quota was met
+    std::vector<fact> facts;  // of a knowledge leaf's documents, and what became of each
+    std::vector<view_text> views;
 
     [[nodiscard]] std::map<std::string, std::size_t> refused_by() const {
         std::map<std::string, std::size_t> counts;
@@ -131,8 +134,15 @@ private:
         if (const auto at = too_long_.find(&leaf); at != too_long_.end()) {
             r.shortfall = at->second;
         } else if (leaf.kind == taxonomy::root::knowledge) {
-            const knowledge_source source(leaf, options_, count_);
-            fill(run, r, source, knowledge_pipeline(), 8, source.items() * options_.budget / 2);
+            report(leaf.id);
+            try {  // the source itself asks for views and facts
+                const knowledge_source source(run, count_);
+                fill(run, r, source, knowledge_pipeline(), 8, source.items() * options_.budget / 2);
+                r.facts = source.facts().settle(leaf, r.kept, r.refused);
+                r.views = source.views();
+            } catch (const context_error& fault) {
+                r.shortfall = too_long_.emplace(&leaf, fault.what()).first->second;
+            }
             if (!r.shortfall.empty() && !too_long_.contains(&leaf))
                 r.shortfall += leaf.documents.empty()
                                    ? "; the leaf has no document to ask about: give its folder with --documents"

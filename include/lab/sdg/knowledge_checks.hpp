@@ -1,22 +1,24 @@
-// Checks of a question and its answer against the text it comes from. Those without a model: form, words, give-aways.
-// Those with the teacher, by likelihood rather than by its word, for small teachers say YES to anything: `outranked`
-// (the better wordings of one fact win), `round_trip` (asked back, the teacher picks this answer out of others),
-// `grounded` (the text makes the answer likelier). Likelihood checks refuse only when calibration on the seeds found
-// them trustworthy.
+// Checks of a question and its answer, one step each. Without a model: `form`, `self_contained` (rules). By the
+// teacher's likelihood, for small teachers say YES to anything: `outranked` (the better wordings of one fact win),
+// `round_trip` (asked back, the teacher picks this answer out of others), `informative` (the text makes the answer
+// likelier). By its word, claim by claim: `grounded`, `relevant`, `self_contained`. A judge refuses only where the
+// seeds showed that it can be trusted; `record_judges` has the others' scores recorded too.
 #pragma once
 
 #include <algorithm>
-#include <cmath>
+#include <array>
+#include <cstdio>
 #include <map>
 #include <set>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
-#include "lab/sdg/examples.hpp"
-#include "lab/sdg/lexicon.hpp"
+#include "lab/sdg/knowledge_items.hpp"
+#include "lab/sdg/knowledge_requests.hpp"
 #include "lab/sdg/pipeline.hpp"
-#include "lab/sdg/question_forms.hpp"
+#include "lab/sdg/self_contained.hpp"
 
 namespace lab::sdg {
 
@@ -28,74 +30,28 @@ inline constexpr std::array<std::string_view, 30> asking_words{
     "person", "people", "thing",  "number", "way",      "tell",   "give",  "know",     "say",      "said",
     "many",   "much",   "long",   "often",  "question", "answer", "word",  "sentence", "complete", "animal"};
 
-[[nodiscard]] inline bool subset(const std::set<std::string>& a, const std::set<std::string>& b) {
-    return std::includes(b.begin(), b.end(), a.begin(), a.end());
+/// How a step uses a judge: whether it may refuse, and whether its scores are wanted at all.
+struct judge_use {
+    const calibration* trusted;
+    bool asked;
+    static judge_use of(const leaf_run& run, const std::string& name) {
+        const auto* judge = run.trusted(name);
+        return {judge, judge != nullptr || (run.options.knowledge.record_judges && run.judges.contains(name))};
+    }
+    [[nodiscard]] bool refuses(double score) const { return trusted != nullptr && score < trusted->threshold; }
+};
+[[nodiscard]] inline std::string with_score(std::string_view what, double p) {
+    char text[32];
+    std::snprintf(text, sizeof text, " (%.2f)", p);
+    return std::string(what) + text;
 }
+/// Candidates that ask something: what is to be completed or recalled is no question.
+[[nodiscard]] inline bool asks(const candidate& c) { return c.origin == "document" || c.origin == "variation"; }
 
 }  // namespace detail
 
-/// Answers that could be mistaken for one another: the seeds' answers, those that stand in the text first.
-[[nodiscard]] inline std::vector<std::string> rivals_of(const taxonomy::leaf& leaf, const std::string& context,
-                                                        const std::string& answer,
-                                                        const std::vector<std::string>& not_these, std::size_t count) {
-    std::vector<std::string> near, far;
-    const auto right = content_set(answer);
-    const auto consider = [&](const std::string& other) {
-        const auto set = content_set(other);
-        if (set.empty() || detail::subset(set, right) || detail::subset(right, set)) return;
-        if (std::find(not_these.begin(), not_these.end(), other) != not_these.end()) return;
-        auto& list = context.find(other) != context.npos ? near : far;
-        if (std::find(near.begin(), near.end(), other) == near.end() &&
-            std::find(far.begin(), far.end(), other) == far.end())
-            list.push_back(other);
-    };
-    for (const auto& s : sentences_of(context))
-        for (const auto& form : questions_from(flat(s.of(context)))) consider(form.answer);
-    for (const auto& seed : leaf.seeds)
-        for (const auto& qa : seed.questions_and_answers) consider(qa.answer);
-    near.insert(near.end(), far.begin(), far.end());
-    if (near.size() > count) near.resize(count);
-    return near;
-}
-
-/// The teacher is asked the question over the text and must choose among the answer and its rivals.
-[[nodiscard]] inline text::request pick_request(const taxonomy::leaf& leaf, std::size_t not_this,
-                                                const std::string& context, const std::string& question,
-                                                const std::string& answer) {
-    text::request r;
-    r.messages = open_book_examples(leaf, not_this, answer, 2);
-    std::vector<std::string> shown;  // a small teacher repeats the examples' answers: they are no fair rivals
-    for (const auto& m : r.messages)
-        if (m.role == "assistant") shown.push_back(m.content);
-    r.messages.push_back({"user", open_book_text(context, question)});
-    r.constraint.choices = rivals_of(leaf, context, answer, shown, 5);
-    r.constraint.choices.insert(r.constraint.choices.begin(), answer);
-    r.max_tokens = 32;
-    return r;
-}
-/// Probability of the first choice; 1 or 0 where the teacher gives none.
-[[nodiscard]] inline double first_choice(const text::request& r, const text::completion& c) {
-    if (!c.choice_probabilities.empty()) return c.choice_probabilities[0];
-    return c.text == r.constraint.choices[0] ? 1.0 : 0.0;
-}
-
-/// log p(answer | text, question) - log p(answer | question): two requests, with and without the text.
-inline void add_gain_requests(std::vector<text::score_request>& list, const taxonomy::leaf& leaf, std::size_t not_this,
-                              const std::string& context, const std::string& question, const std::string& answer) {
-    for (const bool with_text : {true, false}) {
-        text::score_request r{open_book_examples(leaf, not_this, answer, 2, with_text), answer};
-        r.messages.push_back({"user", open_book_text(with_text ? context : "", question)});
-        list.push_back(std::move(r));
-    }
-}
-
-[[nodiscard]] inline text::request yes_or_no(std::string prompt) {
-    text::request r;
-    r.messages = {{"user", std::move(prompt)}};
-    r.constraint.choices = {"YES", "NO"};
-    r.max_tokens = 4;
-    return r;
-}
+/// Whether the teacher wrote question and answer freely: its words need not be the text's.
+[[nodiscard]] inline bool written_by_teacher(const candidate& c) { return c.provenance.contains("written_by"); }
 
 /// No model: a question that is one, speaks of the text in the text's words, and does not give its answer away.
 struct question_form_check {
@@ -118,10 +74,12 @@ private:
         if (words.size() < 3) return "fewer than three words";
         if (words.size() > 60) return "more than sixty words";
         if (c.sure) return {};
-        if (!c.question.ends_with('?') && !c.question.starts_with("Tell me ") && !c.question.starts_with("Give me "))
+        const bool free = written_by_teacher(c);
+        if (!free && !c.question.ends_with('?') && !c.question.starts_with("Tell me ") &&
+            !c.question.starts_with("Give me "))
             return "is no question";
         for (const auto& word : words)
-            if (detail::one_of(word, detail::pronouns) && word != "there" &&
+            if (!free && detail::one_of(word, detail::pronouns) && word != "there" &&
                 c.provenance.value("asks", std::string()).find("?") == std::string::npos)
                 return "says '" + word + "', which points at nothing";
         const auto asked = content_set(c.question), told = content_set(c.answer), text = content_set(c.context);
@@ -129,6 +87,7 @@ private:
         for (std::size_t w = 3; w < words.size(); ++w)
             if (words[w] == words[w - 1] || (words[w] == words[w - 2] && words[w - 1] == words[w - 3]))
                 return "repeats itself";
+        if (free) return {};
         for (const auto& stem : asked)
             if (!text.contains(stem) && !common.contains(stem))
                 return "speaks of '" + stem + "', which the text does not";
@@ -153,17 +112,20 @@ struct outranked {
     static constexpr std::string_view name = "outranked";
     void operator()(leaf_run& run, std::vector<candidate>& batch) const {
         std::map<std::string, std::vector<std::size_t>> groups;
-        for (const std::size_t i : alive_in(batch, [](const candidate& c) { return !c.group.empty(); }))
+        for (const std::size_t i :
+             alive_in(batch, [](const candidate& c) { return !c.group.empty() && !written_by_teacher(c); }))
             groups[batch[i].group].push_back(i);
         std::vector<text::score_request> requests;
         std::vector<std::size_t> asked;
         for (const auto& [group, members] : groups) {
             if (members.size() < 2 || !run.teacher.can_score()) continue;
             for (const std::size_t i : members) {
-                text::score_request r{ask_about_examples(run.leaf, no_seed, 4), batch[i].question};
-                r.messages.push_back({"user", prompts::ask_about::render(text::field<"text">(batch[i].provenance.value(
-                                                                             "asks", batch[i].context)),
-                                                                         text::field<"answer">(batch[i].answer))});
+                text::score_request r{ask_about_examples(run.options.wordings, run.leaf, no_seed, 4),
+                                      batch[i].question};
+                r.messages.push_back(
+                    {"user", run.options.wordings.render<prompts::ask_about>(
+                                 text::field<"text">(batch[i].provenance.value("asks", batch[i].context)),
+                                 text::field<"answer">(batch[i].answer))});
                 requests.push_back(std::move(r));
                 asked.push_back(i);
             }
@@ -185,90 +147,161 @@ struct outranked {
     }
 };
 
-/// Asked back over the text, the teacher must pick this answer.
+/// Asked back over the text, the teacher must pick this answer. Answers of its own are no choice among short ones.
 struct round_trip {
     static constexpr std::string_view name = "round_trip";
     void operator()(leaf_run& run, std::vector<candidate>& batch) const {
-        const auto* judge = run.trusted(std::string(name));
+        const auto use = detail::judge_use::of(run, std::string(name));
+        const auto asked = alive_in(batch, [](const candidate& c) { return !c.sure && !written_by_teacher(c); });
+        if (!use.asked || asked.empty()) return;
         std::vector<text::request> requests;
-        std::vector<std::size_t> asked;
-        for (const std::size_t i : alive_in(batch, [](const candidate& c) { return !c.sure; })) {
-            requests.push_back(pick_request(run.leaf, no_seed, batch[i].context, batch[i].question, batch[i].answer));
-            asked.push_back(i);
-        }
-        if (judge == nullptr || requests.empty()) return;
+        requests.reserve(asked.size());
+        for (const std::size_t i : asked)
+            requests.push_back(pick_request(run.options.wordings, run.leaf, no_seed, batch[i].context,
+                                            batch[i].question, batch[i].answer));
         const auto answers = run.teacher.complete(requests);
         for (std::size_t k = 0; k < asked.size(); ++k) {
             candidate& c = batch[asked[k]];
             const double p = first_choice(requests[k], answers[k]);
             c.scores[std::string(name)] = p;
-            if (p < judge->threshold || answers[k].text != c.answer)
+            if (use.trusted != nullptr && (use.refuses(p) || answers[k].text != c.answer))
                 c.refuse(name, "asked back, the teacher rather says '" + answers[k].text + "'");
         }
     }
 };
 
-/// The text must make the answer likelier; where the teacher's plain YES or NO can be trusted, that counts too. What is
-/// not right by construction needs at least one trusted check.
+namespace detail {
+/// The text must make the answer likelier than it is without. Right by construction: recorded only.
+inline void weigh_gain(leaf_run& run, std::vector<candidate>& batch, const std::vector<std::size_t>& asked,
+                       std::string_view name) {
+    const auto use = judge_use::of(run, "gain");
+    if (!use.asked || asked.empty()) return;
+    std::vector<text::score_request> requests;
+    for (const std::size_t i : asked)
+        add_gain_requests(requests, run.options.wordings, run.leaf, no_seed, batch[i].context, batch[i].question,
+                          batch[i].answer);
+    const auto scores = run.teacher.score(requests);
+    for (std::size_t k = 0; k < asked.size(); ++k) {
+        candidate& c = batch[asked[k]];
+        const double gain = scores[2 * k].log_probability - scores[2 * k + 1].log_probability;
+        c.scores["gain"] = gain;
+        if (use.refuses(gain) && !c.sure) c.refuse(name, "the text does not make the answer likelier");
+    }
+}
+}  // namespace detail
+
+/// What everybody knows, or what the text does not help with, teaches nothing of the document. A step of thorough work;
+/// else `grounded` weighs the same.
+struct informative {
+    static constexpr std::string_view name = "informative";
+    void operator()(leaf_run& run, std::vector<candidate>& batch) const {
+        if (is_thorough(run.options.knowledge)) detail::weigh_gain(run, batch, alive_in(batch, detail::asks), name);
+    }
+};
+
+/// The text must make the answer likelier, and say so: where the teacher's YES or NO can be trusted, it is asked, in
+/// thorough work claim by claim, and the least sure claim decides. What is not right by construction needs at least one
+/// trusted check.
 struct grounded {
     static constexpr std::string_view name = "grounded";
     void operator()(leaf_run& run, std::vector<candidate>& batch) const {
-        const auto* gain = run.trusted("gain");
-        const auto* word = run.trusted("says_grounded");
-        const auto unsure = alive_in(batch, [](const candidate& c) { return !c.sure; });
-        if (gain == nullptr && word == nullptr && run.trusted("round_trip") == nullptr)
-            for (const std::size_t i : unsure)
+        const auto use = detail::judge_use::of(run, "says_grounded");
+        const bool thorough = is_thorough(run.options.knowledge);
+        for (const std::size_t i : alive_in(batch, [](const candidate& c) { return !c.sure; })) {
+            const bool others = run.trusted("gain") != nullptr ||
+                                (run.trusted("round_trip") != nullptr && !written_by_teacher(batch[i]));
+            if (use.trusted == nullptr && !others)
                 batch[i].refuse(name, "no check of this teacher's can be trusted to confirm it");
-        const auto asked =
-            alive_in(batch, [](const candidate& c) { return c.origin == "document" || c.origin == "variation"; });
-        if (asked.empty()) return;
-        if (gain != nullptr) {
-            std::vector<text::score_request> requests;
-            for (const std::size_t i : asked)
-                add_gain_requests(requests, run.leaf, no_seed, batch[i].context, batch[i].question, batch[i].answer);
-            const auto scores = run.teacher.score(requests);
-            for (std::size_t k = 0; k < asked.size(); ++k) {
-                candidate& c = batch[asked[k]];
-                const double g = scores[2 * k].log_probability - scores[2 * k + 1].log_probability;
-                c.scores["gain"] = g;
-                if (g < gain->threshold && !c.sure) c.refuse(name, "the text does not make the answer likelier");
-            }
         }
-        if (word == nullptr) return;
+        const auto asked = alive_in(batch, detail::asks);
+        if (!thorough) detail::weigh_gain(run, batch, asked, name);
+        if (!use.asked || asked.empty()) return;
         std::vector<text::request> requests;
-        requests.reserve(asked.size());
-        for (const std::size_t i : asked)
-            requests.push_back(yes_or_no(prompts::is_grounded::render(text::field<"text">(batch[i].context),
-                                                                      text::field<"question">(batch[i].question),
-                                                                      text::field<"answer">(batch[i].answer))));
+        std::vector<std::vector<std::string>> claims;
+        for (const std::size_t i : asked) {
+            claims.push_back(thorough ? claims_of(batch[i].answer) : std::vector<std::string>{});
+            add_grounded_requests(requests, run.options.wordings, batch[i].context, batch[i].question, batch[i].answer,
+                                  claims.back());
+        }
         const auto answers = run.teacher.complete(requests);
+        std::size_t at = 0;
         for (std::size_t k = 0; k < asked.size(); ++k) {
-            const double p = first_choice(requests[k], answers[k]);
-            batch[asked[k]].scores["says_grounded"] = p;
-            if (p < word->threshold) batch[asked[k]].refuse(name, "the teacher says that the text does not say so");
+            candidate& c = batch[asked[k]];
+            json each = json::array();
+            std::size_t worst = 0;
+            double least = 2;
+            for (std::size_t j = 0; j < std::max<std::size_t>(1, claims[k].size()); ++j, ++at) {
+                const double p = first_choice(requests[at], answers[at]);
+                each.push_back(p);
+                if (p < least) least = p, worst = j;
+            }
+            c.scores["says_grounded"] = least;
+            if (each.size() > 1) c.scores["claims"] = std::move(each);
+            if (!use.refuses(least)) continue;
+            const std::string why = claims[k].size() < 2
+                                        ? "the teacher says that the text does not say so"
+                                        : "the teacher says that the text does not say: " + claims[k][worst];
+            c.refuse(name, thorough ? detail::with_score(why, least) : why);
         }
     }
 };
 
-/// Clear by itself and about the leaf's subject, where the teacher's opinion can be trusted.
+namespace detail {
+/// One YES or NO for each candidate that asks something and is not yet refused.
+template <class Request>
+void ask_judge(leaf_run& run, std::vector<candidate>& batch, std::string_view name, std::string_view why,
+               Request request) {
+    const auto use = judge_use::of(run, std::string(name));
+    const auto asked = alive_in(batch, detail::asks);
+    if (!use.asked || asked.empty()) return;
+    std::vector<text::request> requests;
+    requests.reserve(asked.size());
+    for (const std::size_t i : asked) requests.push_back(request(batch[i].question));
+    const auto answers = run.teacher.complete(requests);
+    for (std::size_t k = 0; k < asked.size(); ++k) {
+        const double p = first_choice(requests[k], answers[k]);
+        batch[asked[k]].scores[std::string(name)] = p;
+        if (use.refuses(p))
+            batch[asked[k]].refuse(name, is_thorough(run.options.knowledge) ? with_score(why, p) : std::string(why));
+    }
+}
+}  // namespace detail
+
+/// About the leaf's subject, where the teacher's opinion can be trusted; not in thorough work: and clear.
 struct relevant {
     static constexpr std::string_view name = "relevant";
     void operator()(leaf_run& run, std::vector<candidate>& batch) const {
-        const auto* judge = run.trusted(std::string(name));
-        const auto asked = alive_in(  // it was measured on questions: what is to be completed or recalled is none
-            batch, [](const candidate& c) { return c.origin == "document" || c.origin == "variation"; });
-        if (judge == nullptr || asked.empty()) return;
-        std::vector<text::request> requests;
-        requests.reserve(asked.size());
-        for (const std::size_t i : asked)
-            requests.push_back(yes_or_no(prompts::is_clear_question::render(
-                text::field<"subject">(run.leaf.domain), text::field<"question">(batch[i].question))));
-        const auto answers = run.teacher.complete(requests);
-        for (std::size_t k = 0; k < asked.size(); ++k) {
-            const double p = first_choice(requests[k], answers[k]);
-            batch[asked[k]].scores[std::string(name)] = p;
-            if (p < judge->threshold) batch[asked[k]].refuse(name, "the teacher finds it unclear or off the subject");
-        }
+        const bool thorough = is_thorough(run.options.knowledge);
+        detail::ask_judge(
+            run, batch, name,
+            thorough ? "the teacher finds it off the subject" : "the teacher finds it unclear or off the subject",
+            [&](const std::string& question) {
+                return thorough ? relevant_request(run.options.wordings, run.leaf, question)
+                                : clear_request(run.options.wordings, run.leaf, question);
+            });
+    }
+};
+
+/// Makes sense to somebody who has never seen the text: by the rules of self_contained.hpp.
+struct self_contained_by_rule {
+    static constexpr std::string_view name = "self_contained";
+    void operator()(leaf_run& run, std::vector<candidate>& batch) const {
+        if (!is_thorough(run.options.knowledge)) return;
+        const auto language = language_in(run.leaf, run.options.wordings);
+        for (const std::size_t i : alive_in(batch, detail::asks))
+            if (const auto why = not_self_contained(batch[i].question, run.options.wordings, language); !why.empty())
+                batch[i].refuse(name, why);
+    }
+};
+
+/// The same by the teacher's opinion, where it can be trusted.
+struct self_contained {
+    static constexpr std::string_view name = "self_contained";
+    void operator()(leaf_run& run, std::vector<candidate>& batch) const {
+        const auto& wordings = run.options.wordings;
+        if (!is_thorough(run.options.knowledge)) return;
+        detail::ask_judge(run, batch, name, "the teacher finds that it makes no sense by itself",
+                          [&](const std::string& question) { return self_contained_request(wordings, question); });
     }
 };
 

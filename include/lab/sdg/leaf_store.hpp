@@ -35,7 +35,7 @@ namespace lab::sdg {
                                         {"seeds", seeds},
                                         {"documents", documents},
                                         {"options", detail::options_json(options)},
-                                        {"prompts", prompts::edition},
+                                        {"prompts", options.wordings.edition(is_thorough(options.knowledge))},
                                         {"teacher", teacher}}));
 }
 
@@ -83,6 +83,12 @@ public:
                 *number = formats::field<std::size_t>(line, name, place);
             if (r.seeds > r.kept.size()) throw format_error(explain(place, "counts more seeds than samples"));
             r.shortfall = formats::field<std::string>(line, "shortfall", place);
+            if (line.contains("facts"))
+                for (const auto& f : formats::field<std::vector<json>>(line, "facts", place))
+                    r.facts.push_back(fact_from(f, place));
+            if (line.contains("views"))
+                for (const auto& v : formats::field<std::vector<json>>(line, "views", place))
+                    r.views.push_back(view_from(v, place));
             keys_.push_back(formats::field<std::string>(line, "key", place));
             results_[keys_.back()] = std::move(r);
         }
@@ -117,6 +123,8 @@ public:
                               {"wanted", r.wanted},
                               {"proposed", r.proposed},
                               {"shortfall", r.shortfall}});
+            for (const auto& f : r.facts) leaves.back()["facts"].push_back(to_json(f));
+            for (const auto& v : r.views) leaves.back()["views"].push_back(to_json(v));
         }
         const json all{{"samples_sha256", sha256_of_file(path_.parent_path() / "samples.jsonl")}, {"leaves", leaves}};
         write_file_atomically(path_, formats::to_text(all) + "\n");

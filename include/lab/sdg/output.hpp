@@ -1,9 +1,10 @@
-// What a run leaves behind: samples.jsonl (all), one file for each kind, rejected.jsonl with reasons, manifest.json
-// (seeds of randomness, digests of every input and output, teacher, prompts, judges, counts). No clock and no absolute
-// path is written: the same run gives the same bytes anywhere. Every file appears complete or not at all, the manifest
-// last.
+// What a run leaves behind: samples.jsonl (all), one file for each kind, rejected.jsonl with reasons, facts.jsonl (the
+// documents' facts and which samples ask about each), views.jsonl (where the teacher wrote any), manifest.json (seeds
+// of randomness, digests of every input and output, teacher, prompts, judges, counts). No clock and no absolute path is
+// written: the same run gives the same bytes anywhere. Every file appears complete or not at all, the manifest last.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <filesystem>
@@ -104,7 +105,53 @@ namespace detail {
                  {"blocked_terms", o.safety.blocked_terms},
                  {"personal_data", o.safety.personal_data}};
     if (o.avoid != nullptr) options["avoid"] = to_json(*o.avoid);
+    if (!is_thorough(o.knowledge)) return options;
+    json views = json::array();
+    for (const auto v : o.knowledge.views) views.push_back(name_of(v));
+    options["knowledge"] = {{"views", views},
+                            {"questions_by", name_of(o.knowledge.writer)},
+                            {"examples", o.knowledge.examples},
+                            {"record_judges", o.knowledge.record_judges}};
     return options;
+}
+
+[[nodiscard]] inline json views_json(const std::vector<view_text>& views) {
+    json all = json::object();
+    for (const auto& [name, v] : count_views(views))
+        all[name] = {{"chunks", v.chunks}, {"taken", v.taken}, {"dropped", v.dropped}};
+    return all;
+}
+
+/// Counts, and the first facts without a kept question; facts.jsonl has them all.
+[[nodiscard]] inline json coverage_json(const std::vector<fact>& facts) {
+    constexpr std::size_t most = 20;
+    json all = coverage::of(facts).to_json(), list = json::array();
+    for (const auto& f : facts)
+        if (!f.covered() && list.size() < most) list.push_back({{"id", f.id}, {"text", f.text}, {"why", f.why_not()}});
+    all["first_without"] = std::move(list);
+    return all;
+}
+
+/// How a score is spread over all candidates that have it: count, mean, lowest, quartiles, highest.
+[[nodiscard]] inline json spread_of(const leaf_result& r, const std::string& score) {
+    std::vector<double> all;
+    for (const auto* list : {&r.kept, &r.refused})
+        for (const auto& c : *list)
+            if (const auto at = c.scores.find(score); at != c.scores.end()) all.push_back(at->get<double>());
+    if (all.empty()) return nullptr;
+    std::sort(all.begin(), all.end());
+    double sum = 0;
+    for (const double x : all) sum += x;
+    const auto at = [&](std::size_t quarter) { return all[(all.size() - 1) * quarter / 4]; };
+    return {{"count", all.size()},
+            {"mean", sum / static_cast<double>(all.size())},
+            {"quartiles", {at(0), at(1), at(2), at(3), at(4)}}};
+}
+[[nodiscard]] inline json spreads_of(const leaf_result& r) {
+    json all = json::object();
+    for (const char* score : {"round_trip", "gain", "says_grounded", "relevant", "self_contained"})
+        if (auto spread = spread_of(r, score); !spread.is_null()) all[score] = std::move(spread);
+    return all;
 }
 
 }  // namespace detail
@@ -116,6 +163,8 @@ inline json write_run(const std::filesystem::path& folder, const run_result& run
     std::filesystem::create_directories(folder);
     std::map<std::string, std::string> files{
         {"samples", {}}, {"knowledge", {}}, {"foundational", {}}, {"compositional", {}}, {"rejected", {}}};
+    const bool thorough = is_thorough(options.knowledge);
+    if (thorough) files["facts"];
     std::map<std::string, std::size_t> lines;
     const auto put = [&](const std::string& file, const json& line) {
         files[file] += formats::to_text(line) + "\n";
@@ -131,6 +180,16 @@ inline json write_run(const std::filesystem::path& folder, const run_result& run
         std::map<std::string, std::size_t> origins;
         for (const auto& c : r.kept) ++origins[c.origin];
         for (const auto& c : r.refused) put("rejected", refused_json(*r.leaf, c, run.teacher));
+        for (const auto& f : r.facts) {
+            json line = to_json(f);
+            line["leaf"] = r.leaf->id;
+            put("facts", line);
+        }
+        for (const auto& v : r.views) {
+            json line = to_json(v);
+            line["leaf"] = r.leaf->id;
+            put("views", line);
+        }
         json leaf{{"id", r.leaf->id},          {"kind", kind_name(r.leaf->kind)},
                   {"wanted", r.wanted},        {"generated", r.kept.size() - r.seeds},
                   {"seeds", r.seeds},          {"proposed", r.proposed},
@@ -140,6 +199,9 @@ inline json write_run(const std::filesystem::path& folder, const run_result& run
         if (options.avoid != nullptr)
             for (const auto& [set, tally] : contamination_of(r, *options.avoid))
                 leaf["contamination"][set] = tally.to_json();
+        if (!r.facts.empty()) leaf["facts"] = detail::coverage_json(r.facts);
+        if (!r.views.empty()) leaf["views"] = detail::views_json(r.views);
+        if (auto spreads = detail::spreads_of(r); thorough && !spreads.empty()) leaf["scores"] = std::move(spreads);
         if (const auto at = overlap.find(r.leaf->id); at != overlap.end())
             leaf["heldout_overlap"] = {
                 {"heldout_phrasings", at->second.heldout}, {"equal", at->second.equal}, {"near", at->second.near}};
@@ -156,13 +218,14 @@ inline json write_run(const std::filesystem::path& folder, const run_result& run
                   {"options", detail::options_json(options)},
                   {"teacher", run.teacher},
                   {"teacher_notes", run.notes},
-                  {"prompts_edition", prompts::edition},
+                  {"prompts_edition", options.wordings.edition(thorough)},
                   {"judges", judges},
                   {"inputs", detail::inputs_of(run, taxonomy)},
                   {"outputs", outputs},
                   {"leaves", leaves}};
     if (auto converted = detail::converted_inputs(run); !converted.empty())
         manifest["converted"] = std::move(converted);
+    if (const auto changed = options.wordings.changed(); !changed.empty()) manifest["prompts_changed"] = changed;
     write_file_atomically(folder / "manifest.json", formats::to_text(manifest, 2) + "\n");
     return manifest;
 }

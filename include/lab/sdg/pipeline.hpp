@@ -21,6 +21,8 @@
 #include "lab/sdg/chunk.hpp"
 #include "lab/sdg/contamination.hpp"
 #include "lab/sdg/dedup.hpp"
+#include "lab/sdg/knowledge_options.hpp"
+#include "lab/sdg/prompt_pack.hpp"
 #include "lab/sdg/safety.hpp"
 #include "lab/sdg/sample.hpp"
 #include "lab/sdg/teacher.hpp"
@@ -41,6 +43,8 @@ struct pipeline_options {
     safety_options safety{};
     bool safety_judge = false;                           // ask the teacher too
     std::shared_ptr<const contamination_index> avoid{};  // evaluation sets whose questions no sample may give away
+    knowledge_options knowledge{};
+    prompts::pack wordings{};
 };
 
 /// What the run has so far, seeds included: whole samples, and questions by themselves.
@@ -124,7 +128,7 @@ struct safety_check {
                 c.refuse(name, *problem);
             } else if (run.options.safety_judge) {
                 text::request r;
-                r.messages = {{"user", prompts::is_safe::render(text::field<"text">(whole))}};
+                r.messages = {{"user", run.options.wordings.render<prompts::is_safe>(text::field<"text">(whole))}};
                 r.constraint.choices = {"YES", "NO"};
                 r.max_tokens = 4;
                 requests.push_back(std::move(r));

@@ -38,8 +38,8 @@ namespace detail {
             if (word == sign) return true;
     return false;
 }
-[[nodiscard]] inline std::string_view persona(const taxonomy::leaf& leaf) {
-    return is_creative(leaf) ? prompts::creative_persona : prompts::precise_persona;
+[[nodiscard]] inline std::string_view persona(const prompts::pack& wordings, const taxonomy::leaf& leaf) {
+    return is_creative(leaf) ? wordings.text<prompts::creative>() : wordings.text<prompts::precise>();
 }
 /// Short answers are right or wrong by themselves; there are many good long ones.
 [[nodiscard]] inline bool has_short_answers(const taxonomy::leaf& leaf) {
@@ -52,9 +52,9 @@ namespace detail {
 
 /// "exercise -> answer" turns of the seeds from `first` on, round and round, without `not_this`; the persona as the
 /// system message.
-[[nodiscard]] inline text::messages exercise_examples(const taxonomy::leaf& leaf, std::size_t not_this,
-                                                      std::size_t first, std::size_t count) {
-    text::messages m{{"system", std::string(detail::persona(leaf))}};
+[[nodiscard]] inline text::messages exercise_examples(const prompts::pack& wordings, const taxonomy::leaf& leaf,
+                                                      std::size_t not_this, std::size_t first, std::size_t count) {
+    text::messages m{{"system", std::string(detail::persona(wordings, leaf))}};
     for (std::size_t k = 0; k < leaf.seeds.size() && m.size() < 1 + 2 * count; ++k) {
         const std::size_t i = (first + k) % leaf.seeds.size();
         if (i != not_this) add_turn(m, detail::exercise(leaf.seeds[i]), leaf.seeds[i].questions_and_answers[0].answer);
@@ -87,7 +87,7 @@ public:
         std::vector<text::request> requests;
         for (std::size_t s = 0; s < leaf_.seeds.size(); ++s) {
             text::request r;
-            r.messages = exercise_examples(leaf_, s, 0, 10);
+            r.messages = exercise_examples(run.options.wordings, leaf_, s, 0, 10);
             r.messages.push_back({"user", detail::exercise(leaf_.seeds[s])});
             r.max_tokens = leaf_.seeds[s].questions_and_answers[0].answer.size() + 8;
             requests.push_back(std::move(r));
@@ -140,7 +140,7 @@ private:
                     std::string out;
                     for (std::size_t i = from; i < from + 3; ++i)
                         out.append(out.empty() ? "" : ", ").append(shown[i % shown.size()]);
-                    return prompts::one_more::render(text::field<"list">(out));
+                    return run.options.wordings.render<prompts::one_more>(text::field<"list">(out));
                 };
                 for (std::size_t example = 0; example < 2; ++example)
                     add_turn(r.messages, list(4 * example), shown[(4 * example + 3) % shown.size()]);
@@ -191,7 +191,7 @@ private:
             c.sure = true;
             c.provenance = {{"frame_of_seed", from},
                             {"fillers", slots},
-                            {"prompt", "one_more " + prompts::version_of<prompts::one_more>()},
+                            {"prompt", run.options.wordings.tag<prompts::one_more>()},
                             {"answer_by", "rule shared by all seeds"}};
             if (used.size() < slots.size()) c.refuse("fillers", "the same filler stands in two places");
             batch.push_back(std::move(c));
@@ -213,7 +213,8 @@ private:
     [[nodiscard]] std::vector<candidate> from_teacher(leaf_run& run, std::uint64_t first, std::size_t count) const {
         std::vector<text::request> requests;
         std::vector<candidate> batch;
-        const std::string prompt = prompts::new_exercise::render(text::field<"task">(flat(leaf_.task_description)));
+        const std::string prompt =
+            run.options.wordings.render<prompts::new_exercise>(text::field<"task">(flat(leaf_.task_description)));
         for (std::uint64_t n = first; n < first + count; ++n) {
             counter_rng rng = run.stream("exercise", n);
             const std::size_t from = static_cast<std::size_t>(n % leaf_.seeds.size());
@@ -231,8 +232,7 @@ private:
             candidate c;
             c.number = n;
             c.origin = "teacher";
-            c.provenance = {{"seeds", used},
-                            {"prompt", "new_exercise " + prompts::version_of<prompts::new_exercise>()}};
+            c.provenance = {{"seeds", used}, {"prompt", run.options.wordings.tag<prompts::new_exercise>()}};
             batch.push_back(std::move(c));
         }
         const auto answers = run.teacher.complete(requests);
@@ -264,7 +264,7 @@ private:
         for (const std::size_t i : asked) {
             candidate& c = batch[i];
             text::request r;
-            r.messages = exercise_examples(leaf_, no_seed, 0, 10);
+            r.messages = exercise_examples(run.options.wordings, leaf_, no_seed, 0, 10);
             r.messages.push_back({"user", user_text(leaf_, c)});
             r.max_tokens = c.sure ? c.answer.size() + 8 : 256;
             if (creative)
@@ -301,12 +301,12 @@ private:
     std::vector<std::vector<std::string>> fillers_;
 };
 
-[[nodiscard]] inline text::request rate_request(const taxonomy::leaf& leaf, const std::string& question,
-                                                const std::string& answer) {
+[[nodiscard]] inline text::request rate_request(const prompts::pack& wordings, const taxonomy::leaf& leaf,
+                                                const std::string& question, const std::string& answer) {
     text::request r;
-    r.messages = {
-        {"user", prompts::rate_pair::render(text::field<"task">(flat(leaf.task_description)),
-                                            text::field<"question">(question), text::field<"answer">(answer))}};
+    r.messages = {{"user", wordings.render<prompts::rate_pair>(text::field<"task">(flat(leaf.task_description)),
+                                                               text::field<"question">(question),
+                                                               text::field<"answer">(answer))}};
     r.constraint.choices = {"1", "2", "3"};
     r.max_tokens = 2;
     return r;
@@ -317,10 +317,11 @@ private:
     return c.choice_probabilities[0] + 2 * c.choice_probabilities[1] + 3 * c.choice_probabilities[2];
 }
 /// log p(answer | examples, exercise) against the same answer to another seed's exercise: does it belong to this one?
-inline void add_fit_requests(std::vector<text::score_request>& list, const taxonomy::leaf& leaf, std::size_t not_this,
-                             const std::string& question, const std::string& other, const std::string& answer) {
+inline void add_fit_requests(std::vector<text::score_request>& list, const prompts::pack& wordings,
+                             const taxonomy::leaf& leaf, std::size_t not_this, const std::string& question,
+                             const std::string& other, const std::string& answer) {
     for (const auto& q : {question, other}) {
-        text::score_request r{exercise_examples(leaf, not_this, 0, 5), answer};
+        text::score_request r{exercise_examples(wordings, leaf, not_this, 0, 5), answer};
         r.messages.push_back({"user", q});
         list.push_back(std::move(r));
     }
@@ -341,7 +342,8 @@ struct pair_check {
             std::vector<text::request> requests;
             requests.reserve(asked.size());
             for (const std::size_t i : asked)
-                requests.push_back(rate_request(run.leaf, user_text(run.leaf, batch[i]), batch[i].answer));
+                requests.push_back(
+                    rate_request(run.options.wordings, run.leaf, user_text(run.leaf, batch[i]), batch[i].answer));
             const auto answers = requests.empty() ? std::vector<text::completion>{} : run.teacher.complete(requests);
             for (std::size_t k = 0; k < asked.size(); ++k) {
                 const double m = mark_of(answers[k]);
@@ -353,7 +355,7 @@ struct pair_check {
         const auto asked = alive_in(batch, [](const candidate& c) { return !c.sure; });
         std::vector<text::score_request> requests;
         for (const std::size_t i : asked)
-            add_fit_requests(requests, run.leaf, no_seed, user_text(run.leaf, batch[i]),
+            add_fit_requests(requests, run.options.wordings, run.leaf, no_seed, user_text(run.leaf, batch[i]),
                              detail::exercise(run.leaf.seeds[batch[i].number % run.leaf.seeds.size()]),
                              batch[i].answer);
         const auto scores = requests.empty() ? std::vector<text::score>{} : run.teacher.score(requests);
@@ -377,10 +379,10 @@ inline void calibrate_skills(any_teacher& teacher, std::span<const taxonomy::lea
             const auto own = detail::exercise(leaf->seeds[s]), other = detail::exercise(leaf->seeds[(s + 1) % n]);
             const auto &right = leaf->seeds[s].questions_and_answers[0].answer,
                        &wrong = leaf->seeds[(s + 2) % n].questions_and_answers[0].answer;
-            marks[0].push_back(rate_request(*leaf, own, right));
-            marks[1].push_back(rate_request(*leaf, own, wrong));
-            add_fit_requests(fits[0], *leaf, s, own, other, right);
-            add_fit_requests(fits[1], *leaf, s, own, other, wrong);
+            marks[0].push_back(rate_request(options.wordings, *leaf, own, right));
+            marks[1].push_back(rate_request(options.wordings, *leaf, own, wrong));
+            add_fit_requests(fits[0], options.wordings, *leaf, s, own, other, right);
+            add_fit_requests(fits[1], options.wordings, *leaf, s, own, other, wrong);
         }
     std::vector<double> scores[2];
     for (int g = 0; g < 2; ++g)

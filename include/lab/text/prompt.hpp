@@ -8,9 +8,11 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "lab/core/rng.hpp"
 
@@ -186,5 +188,27 @@ private:
         return i;
     }
 };
+
+/// The fields of a template known only at run time, in order, each once; nothing where its braces are broken.
+[[nodiscard]] inline std::optional<std::vector<std::string>> prompt_fields(std::string_view text) {
+    std::vector<std::string> names;
+    const bool sound = detail::split_prompt(text, [&](detail::prompt_part part) {
+        std::string name(text.substr(part.begin, part.size));
+        if (part.is_field && std::find(names.begin(), names.end(), name) == names.end())
+            names.push_back(std::move(name));
+    });
+    return sound ? std::optional(std::move(names)) : std::nullopt;
+}
+
+/// A template known only at run time with every field replaced by value(name); its braces must be sound.
+template <class Values>
+[[nodiscard]] std::string fill_prompt(std::string_view text, Values value) {
+    std::string out;
+    (void)detail::split_prompt(text, [&](detail::prompt_part part) {
+        const std::string_view piece = text.substr(part.begin, part.size);
+        out.append(part.is_field ? std::string_view(value(piece)) : piece);
+    });
+    return out;
+}
 
 }  // namespace lab::text
