@@ -1,5 +1,5 @@
-// What generation tells people at the end: kept and refused by leaf and reason, how far the judges were trusted, two
-// samples.
+// What generation tells people at the end: kept and refused by leaf and reason, which facts have a question, how far
+// the judges were trusted, two samples.
 #pragma once
 
 #include <algorithm>
@@ -67,6 +67,20 @@ inline void show_contamination(std::ostream& out, const painter& paint, const sd
     }
 }
 
+/// Which facts of the documents have a question, and the first of those that have none.
+inline void show_coverage(std::ostream& out, const painter& paint, const sdg::run_result& run) {
+    constexpr std::size_t most = 3;  // of a leaf
+    for (const auto& r : run.leaves) {
+        const auto c = sdg::coverage::of(r.facts);
+        if (c.facts == 0) continue;
+        out << "Facts of " << r.leaf->id << ": " << c.covered << " of " << c.facts << " have a question\n";
+        for (const auto& [why, n] : c.without) out << paint.dim("  " + std::to_string(n) + " without: " + why) << '\n';
+        std::size_t shown = 0;
+        for (const auto& f : r.facts)
+            if (!f.covered() && shown++ < most) out << paint.dim("    \"" + f.text + "\": " + f.why_not()) << '\n';
+    }
+}
+
 inline void show_report(std::ostream& out, const painter& paint, const sdg::run_result& run,
                         const sdg::fact_score& facts, const std::map<std::string, sdg::overlap_report>& overlap,
                         const sdg::contamination_index* avoid = nullptr) {
@@ -82,6 +96,7 @@ inline void show_report(std::ostream& out, const painter& paint, const sdg::run_
         out << paint.dim(why) << '\n';
         if (!r.shortfall.empty()) out << paint.yellow("         fell short: " + r.shortfall) << '\n';
     }
+    show_coverage(out, paint, run);
     if (!run.judges.empty()) {
         out << "Judges, measured on the seeds:";
         for (const auto& [name, c] : run.judges) {

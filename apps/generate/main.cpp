@@ -105,7 +105,8 @@ int generate(const generate_options& o) {
     apps::show_report(std::cout, {apps::shows_colours(stdout)}, made, facts, overlap, o.pipeline.avoid.get());
     std::cout << "Written to " << o.out.string() << ": samples.jsonl (sha256 "
               << manifest["outputs"]["samples.jsonl"]["sha256"].get<std::string>().substr(0, 16)
-              << "...), rejected.jsonl, manifest.json\n";
+              << "...), rejected.jsonl, manifest.json"
+              << (manifest["outputs"].contains("facts.jsonl") ? ", facts.jsonl\n" : "\n");
     return 0;
 }
 
@@ -116,6 +117,7 @@ int main(int argc, char** argv) {
     if (argc > 1 && std::string_view(argv[1]) == "mix") return apps::mix_command(argc - 1, argv + 1);
     return apps::run_app("lab-generate", [&] {
         if (argc > 1 && std::string_view(argv[1]) == "select") return apps::select_command(argc - 1, argv + 1);
+        if (argc > 1 && std::string_view(argv[1]) == "prompts") return apps::write_prompts(argc - 1, argv + 1);
         auto options = apps::parse_generate_options(argc, argv);
         if (options && !options->avoid.empty()) options->pipeline.avoid = sdg::read_sets_to_avoid(options->avoid);
         return !options ? 0 : options->check ? check(*options) : generate(*options);

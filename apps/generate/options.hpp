@@ -36,11 +36,40 @@ Examples:
   lab-generate --taxonomy taxonomy/ --teacher http://localhost:8080/v1 --out data/ --samples-per-leaf 100
   lab-generate --taxonomy taxonomy/ --teacher smollm2.gguf --out data/ --avoid mmlu/ --avoid mt_bench/question.jsonl
   OPENAI_API_KEY=... lab-generate --taxonomy taxonomy/ --teacher https://host/v1 --model NAME --out data/
+  lab-generate --taxonomy taxonomy/ --teacher https://host/v1 --out data/ --questions auto --views original,facts
+  lab-generate --taxonomy taxonomy/ --teacher smollm2.gguf --out data/ --prompts my-prompts/
+  lab-generate prompts --out my-prompts/     writes the teacher's instructions as files to edit
   lab-generate select --help     chooses a varied part of samples that are there
 A run that was stopped goes on where it stopped when the same command is typed again (--fresh starts over).
 )";
 
-/// Nothing where only help was asked for. @throws usage_error
+/// `lab-generate prompts --out DIR`: the wordings as files to edit. @throws usage_error, config_error
+inline int write_prompts(int argc, char** argv) {
+    cxxopts::Options spec(
+        "lab-generate prompts",
+        "Writes every wording that a teacher gets to see as a file to edit, DIR/<language>/<name>.txt. "
+        "--prompts DIR of lab-generate and lab-run then takes them in place of the built-in ones; files "
+        "that are not there stay built in.");
+    const auto text = cxxopts::value<std::string>()->default_value("");
+    spec.add_options()("out", "folder to write to", text)("prompts", "folder whose wordings are taken over", text)(
+        "help", "this text");
+    const auto args = spec.parse(argc, argv);
+    if (args.count("help") != 0) {
+        std::cout << spec.help();
+        return 0;
+    }
+    if (!args.unmatched().empty()) throw usage_error("unexpected argument '" + args.unmatched().front() + "'");
+    const std::filesystem::path out = args["out"].as<std::string>(), base = args["prompts"].as<std::string>();
+    if (out.empty()) throw usage_error("--out is needed");
+    if (std::filesystem::exists(out) && !std::filesystem::is_empty(out))
+        throw config_error(explain(out.string(), "is not empty", "edited wordings are not overwritten: name another"));
+    const auto wordings = base.empty() ? sdg::prompts::pack() : sdg::prompts::pack(base);
+    wordings.write(out);
+    std::cout << "Written to " << out.string() << ": edition " << wordings.edition(true) << '\n';
+    return 0;
+}
+
+/// Nothing where only help was asked for. @throws usage_error, config_error, format_error
 [[nodiscard]] inline std::optional<generate_options> parse_generate_options(int argc, char** argv) {
     cxxopts::Options spec(
         "lab-generate",
@@ -60,6 +89,15 @@ A run that was stopped goes on where it stopped when the same command is typed a
         "budget", "proposals tried for each sample wanted", count("8"))(
         "no-seeds", "do not make the seeds samples too")("seed", "of everything random",
                                                          cxxopts::value<std::uint64_t>()->default_value("0"));
+    spec.add_options("Knowledge")("thorough",
+                                  "list the documents' facts and say which have a question, cite each answer's place, "
+                                  "check answers claim by claim and that questions stand alone; the next three and "
+                                  "--record-judges come with it")(
+        "questions", "who writes them: rules, teacher, or auto: the teacher, if the seeds show that it can",
+        text("rules"))("views", "forms of a document to ask about: original, summary, facts, extractive, corrected",
+                       text("original"))("examples", "seeds shown to a teacher that writes", count("3"))(
+        "prompts", "folder with wordings that replace the built-in ones ('lab-generate prompts --out DIR' writes them)",
+        text());
     spec.add_options("Checks")("chunk-tokens", "largest piece of a document", count("200"))(
         "chunk-overlap", "tokens repeated between pieces", count("20"))(
         "near-duplicate", "ROUGE-L at which two samples are the same", real("0.9"))(
@@ -68,7 +106,8 @@ A run that was stopped goes on where it stopped when the same command is typed a
         "avoid",
         "evaluation set (file or folder: JSON Lines, JSON, CSV, text) whose questions no sample may give away; "
         "repeatable",
-        cxxopts::value<std::vector<std::string>>());
+        cxxopts::value<std::vector<std::string>>())("record-judges",
+                                                    "ask judges that are not trusted too, and record what they say");
     spec.add_options("Teacher")("format", "chat format of a local model; default: what its own template says", text())(
         "threads", "of a local model; 0: one per processor", count("0"))(
         "model", "name of the server's model; default: its first", text())(
@@ -117,6 +156,7 @@ A run that was stopped goes on where it stopped when the same command is typed a
                                       {"chunk-tokens", &p.chunks.max_tokens},
                                       {"chunk-overlap", &p.chunks.overlap_tokens},
                                       {"threads", &o.threads},
+                                      {"examples", &p.knowledge.examples},
                                       {"concurrency", &o.concurrency}})
         *value = args[name].as<std::size_t>();
     for (const auto& [name, value] :
@@ -124,6 +164,11 @@ A run that was stopped goes on where it stopped when the same command is typed a
         *value = args[name].as<double>();
     p.seeds_as_samples = args.count("no-seeds") == 0;
     p.safety_judge = args.count("safety-judge") != 0;
+    p.knowledge.thorough = args.count("thorough") != 0;
+    p.knowledge.record_judges = args.count("record-judges") != 0;
+    p.knowledge.writer = sdg::writer_from(args["questions"].as<std::string>());
+    p.knowledge.views = sdg::views_from(args["views"].as<std::string>());
+    if (const auto folder = args["prompts"].as<std::string>(); !folder.empty()) p.wordings = sdg::prompts::pack(folder);
     o.retries = args["retries"].as<unsigned>();
     return o;
 }

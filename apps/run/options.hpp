@@ -34,7 +34,7 @@ Stopped or killed, the same command goes on where it was. After a leaf was added
 for that leaf, keeps all other samples, and trains anew from the model over all of them.
 )";
 
-/// Nothing where only help was asked for. @throws usage_error, config_error
+/// Nothing where only help was asked for. @throws usage_error, config_error, format_error
 [[nodiscard]] inline std::optional<run_options> parse_run_options(int argc, char** argv) {
     cxxopts::Options spec("lab-run",
                           "LAB from end to end: asks a model what it does not know, generates samples from a taxonomy, "
@@ -46,6 +46,7 @@ for that leaf, keeps all other samples, and trains anew from the model over all 
         "teacher", "a model or the base URL of an OpenAI-compatible server; default: the model itself", text())(
         "out", "folder for samples (data/), the trained model (run/) and all between", text())(
         "documents", "folder with checkouts of the leaves' document repositories", text())(
+        "prompts", "folder with wordings that replace the built-in ones ('lab-generate prompts')", text())(
         "text", "plain text whose perplexity is watched beside the questions", text())(
         "format", "chat format of the trained model; default: the model's own", text())(
         "keep-going", "use the valid leaves although others have errors");
@@ -94,6 +95,7 @@ for that leaf, keeps all other samples, and trains anew from the model over all 
                                       {"threads", &t.threads},
                                       {"show", &o.show}})
         *value = args[name].as<std::size_t>();
+    if (const auto folder = args["prompts"].as<std::string>(); !folder.empty()) g.wordings = sdg::prompts::pack(folder);
     t.trainer.seed = g.seed = args["seed"].as<std::uint64_t>();
     t.trainer.checkpoint_seconds = 60 * args["checkpoint-minutes"].as<double>();
     o.run.taxonomy = o.taxonomy;
