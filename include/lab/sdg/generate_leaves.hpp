@@ -1,0 +1,217 @@
+// What generate.hpp declares, leaf by leaf; compiled once in lab::generator.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "lab/sdg/contamination_check.hpp"
+#include "lab/sdg/context_check.hpp"
+#include "lab/sdg/knowledge.hpp"
+#include "lab/sdg/knowledge_calibration.hpp"
+#include "lab/sdg/run_result.hpp"
+#include "lab/sdg/skills.hpp"
+
+namespace lab::sdg {
+
+namespace detail {
+
+class whole_run {
+public:
+    whole_run(any_teacher& teacher, const pipeline_options& options, token_counter count, const run_observer& observer)
+        : teacher_(teacher), options_(options), count_(count), observer_(observer), seen_(options.near_duplicate) {}
+
+    run_result operator()(std::span<const taxonomy::leaf> leaves, const known_leaves& known) {
+        result_.teacher = teacher_.identity();
+        std::vector<const taxonomy::leaf*> knowledge, skills;
+        for (const auto& leaf : leaves) (leaf.kind == taxonomy::root::knowledge ? knowledge : skills).push_back(&leaf);
+        report("measuring the judges");
+        measure(knowledge, [&](auto& judges) { calibrate_knowledge(teacher_, knowledge, options_, judges); });
+        measure(skills, [&](auto& judges) { calibrate_skills(teacher_, skills, options_, judges); });
+        progress_.wanted = leaves.size() * options_.samples_per_leaf;
+        for (const auto& leaf : leaves)  // new samples must not repeat any of them
+            if (const auto at = known.find(leaf.id); at != known.end()) remember(leaf, at->second);
+        for (const auto& leaf : leaves)
+            if (const auto at = known.find(leaf.id); at != known.end())
+                take(leaf, at->second);
+            else
+                work_on(leaf);
+        result_.notes = teacher_.notes();
+        return std::move(result_);
+    }
+
+private:
+    void report(const std::string& what) {
+        progress_.leaf = what;
+        if (observer_ && !observer_(progress_))
+            throw interrupted("interrupted: run the same command again to go on where it stopped");
+    }
+
+    /// A leaf whose seeds do not fit the teacher's context is left out, and the others are measured.
+    template <class Calibrate>
+    void measure(std::vector<const taxonomy::leaf*>& leaves, Calibrate calibrate) {
+        while (!leaves.empty()) {
+            auto judges = result_.judges;
+            try {
+                calibrate(judges);
+                result_.judges = std::move(judges);
+                return;
+            } catch (const context_error& fault) {
+                const auto whose = std::find_if(leaves.begin(), leaves.end(),
+                                                [&](const taxonomy::leaf* l) { return l->id == fault.leaf; });
+                if (whose == leaves.end()) throw;
+                too_long_.emplace(*whose, fault.what());
+                leaves.erase(whose);
+            }
+        }
+    }
+
+    void remember(const taxonomy::leaf& leaf, const leaf_result& known) {
+        leaf_run run{teacher_, leaf, options_, seen_, result_.judges};
+        leaf_result seeds;
+        add_seeds(run, seeds);
+        for (std::size_t i = known.seeds; i < known.kept.size(); ++i) seen_.add(leaf, known.kept[i]);
+    }
+    void take(const taxonomy::leaf& leaf, const leaf_result& known) {
+        result_.leaves.push_back(known);
+        result_.leaves.back().leaf = &leaf;
+        progress_.kept += known.kept.size() - known.seeds;
+        progress_.refused += known.refused.size();
+    }
+
+    void work_on(const taxonomy::leaf& leaf) {
+        leaf_result r;
+        r.leaf = &leaf;
+        r.wanted = options_.samples_per_leaf;
+        leaf_run run{teacher_, leaf, options_, seen_, result_.judges};
+        add_seeds(run, r);
+        if (const auto at = too_long_.find(&leaf); at != too_long_.end()) {
+            r.shortfall = at->second;
+        } else if (leaf.kind == taxonomy::root::knowledge) {
+            report(leaf.id);
+            try {  // the source itself asks for views and facts
+                const knowledge_source source(run, count_);
+                fill(run, r, source, knowledge_pipeline(), 8, source.items() * options_.budget / 2);
+                r.facts = source.facts().settle(leaf, r.kept, r.refused);
+                r.views = source.views();
+            } catch (const context_error& fault) {
+                r.shortfall = too_long_.emplace(&leaf, fault.what()).first->second;
+            }
+            if (!r.shortfall.empty() && !too_long_.contains(&leaf))
+                r.shortfall += leaf.documents.empty()
+                                   ? "; the leaf has no document to ask about: give its folder with --documents"
+                                   : "; add documents in plain sentences, or seeds, or ask for fewer samples";
+        } else {
+            skill_source source(leaf);
+            try {
+                r.shortfall = source.obstacle(run);
+            } catch (const context_error& fault) {
+                r.shortfall = fault.what();
+            }
+            if (r.shortfall.empty()) fill(run, r, source, skill_pipeline(), 16, r.wanted * options_.budget);
+            report(leaf.id);
+        }
+        result_.leaves.push_back(std::move(r));
+    }
+
+    /// Seeds are known to new samples even where they are not to be samples themselves.
+    void add_seeds(leaf_run& run, leaf_result& r) {
+        for (std::size_t s = 0; s < run.leaf.seeds.size(); ++s) {
+            const auto& seed = run.leaf.seeds[s];
+            for (std::size_t q = 0; q < seed.questions_and_answers.size(); ++q) {
+                candidate c;
+                c.origin = "seed";
+                c.question = seed.questions_and_answers[q].question;
+                c.answer = seed.questions_and_answers[q].answer;
+                c.context = flat(seed.context);
+                c.provenance = {{"seed", {s, q}}, {"line", seed.at.line}};
+                run.seen.add(run.leaf, c);
+                if (!options_.seeds_as_samples) continue;
+                contamination_check::compare(run.leaf, options_, c);
+                (c.alive() ? r.kept : r.refused).push_back(std::move(c));
+            }
+        }
+        r.seeds = r.kept.size();
+    }
+
+    template <class Source, class Pipeline>
+    void fill(leaf_run& run, leaf_result& r, Source&& source, const Pipeline& pipeline, std::size_t round,
+              std::size_t limit) {
+        std::vector<candidate> good;
+        std::map<std::string, std::size_t> groups;  // kept of each
+        std::uint64_t next = 0;
+        const std::size_t before_kept = progress_.kept, before_refused = progress_.refused;
+        while (next < limit && groups.size() < r.wanted && good.size() < 2 * r.wanted &&
+               !too_long_.contains(&run.leaf)) {
+            std::vector<candidate> batch;
+            try {
+                batch = source.propose(run, next, round);
+                pipeline(run, batch);
+            } catch (const context_error& fault) {  // this leaf ends here, the others go on
+                too_long_.emplace(&run.leaf, fault.what());
+                for (auto& c : batch)
+                    if (c.alive()) c.refuse("context", fault.what());
+            }
+            next += round;
+            r.proposed += batch.size();
+            for (auto& c : batch) {
+                if (c.alive()) {
+                    if (c.group.empty())
+                        c.group = "number " + std::to_string(c.number) + " " + std::to_string(good.size());
+                    ++groups[c.group];
+                    good.push_back(std::move(c));
+                } else {
+                    r.refused.push_back(std::move(c));
+                }
+            }
+            progress_.kept = before_kept + std::min(good.size(), r.wanted);
+            progress_.refused = before_refused + r.refused.size();
+            report(run.leaf.id);
+        }
+        choose(r, good);
+        progress_.kept = before_kept + r.kept.size() - r.seeds;
+        progress_.refused = before_refused + r.refused.size();
+        if (r.kept.size() - r.seeds >= r.wanted) return;
+        if (const auto at = too_long_.find(&run.leaf); at != too_long_.end()) return void(r.shortfall = at->second);
+        r.shortfall = limit == 0 ? "nothing could be made from this leaf"
+                                 : "all " + std::to_string(next) + " items of the budget are used up (" +
+                                       std::to_string(r.proposed) + " proposals)";
+        std::string most;
+        std::size_t count = 0;
+        for (const auto& [check, n] : r.refused_by())
+            if (n > count) most = check, count = n;
+        if (count > 0) r.shortfall += "; most were refused by '" + most + "' (" + std::to_string(count) + ")";
+    }
+
+    /// The first of every group, then the second of every group, until the quota is met, new wordings before wrapped
+    /// old ones; the order of proposal is kept.
+    static void choose(leaf_result& r, std::vector<candidate>& good) {
+        std::map<std::string, std::size_t> seen;
+        std::vector<std::pair<std::size_t, std::size_t>> order;  // (turn in its group, index)
+        for (const bool plain : {false, true})
+            for (std::size_t i = 0; i < good.size(); ++i)
+                if (good[i].plain == plain) order.emplace_back(seen[good[i].group]++, i);
+        std::stable_sort(order.begin(), order.end());
+        for (std::size_t k = r.wanted; k < order.size(); ++k)
+            good[order[k].second].refuse("quota", "the quota of " + std::to_string(r.wanted) + " was met");
+        for (auto& c : good) (c.alive() ? r.kept : r.refused).push_back(std::move(c));
+    }
+
+    any_teacher& teacher_;
+    const pipeline_options& options_;
+    token_counter count_;
+    const run_observer& observer_;
+    memory seen_;
+    run_result result_;
+    run_progress progress_;
+    std::map<const taxonomy::leaf*, std::string> too_long_;  // beyond the context: why (looked up, never walked)
+};
+
+}  // namespace detail
+
+}  // namespace lab::sdg

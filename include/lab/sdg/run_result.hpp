@@ -1,0 +1,56 @@
+// What a run makes of a taxonomy: for each leaf the samples that were kept and refused, its documents' facts, the views
+// that the teacher wrote, and why it fell short.
+#pragma once
+
+#include <cstddef>
+#include <functional>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "lab/core/error.hpp"
+#include "lab/sdg/calibration.hpp"
+#include "lab/sdg/facts.hpp"
+#include "lab/sdg/view_text.hpp"
+
+namespace lab::sdg {
+
+struct leaf_result {
+    const taxonomy::leaf* leaf = nullptr;
+    std::vector<candidate> kept, refused;
+    std::size_t seeds = 0;  // of the kept
+    std::size_t wanted = 0, proposed = 0;
+    std::string shortfall;    // why fewer than wanted were kept; empty when the quota was met
+    std::vector<fact> facts;  // of a knowledge leaf's documents, and what became of each
+    std::vector<view_text> views;
+
+    [[nodiscard]] std::map<std::string, std::size_t> refused_by() const {
+        std::map<std::string, std::size_t> counts;
+        for (const auto& c : refused) ++counts[c.refused_by];
+        return counts;
+    }
+};
+
+struct run_result {
+    std::string teacher;
+    std::vector<std::string> notes;
+    std::map<std::string, calibration> judges;
+    std::vector<leaf_result> leaves;
+};
+
+struct run_progress {
+    std::string leaf;                               // id, or what is being done
+    std::size_t kept = 0, wanted = 0, refused = 0;  // of the whole run
+};
+/// Leaves whose samples are there already, by id: they are taken as they are.
+using known_leaves = std::map<std::string, leaf_result>;
+
+/// Called after each batch; false stops the run with `interrupted`.
+using run_observer = std::function<bool(const run_progress&)>;
+
+/// The observer asked to stop; what the teacher said until then is in the journal.
+struct interrupted : error {
+    using error::error;
+};
+
+}  // namespace lab::sdg

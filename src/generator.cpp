@@ -1,0 +1,12 @@
+// lab::generator: the run over a taxonomy.
+#include "lab/sdg/generate.hpp"
+#include "lab/sdg/generate_leaves.hpp"
+
+namespace lab::sdg {
+
+run_result generate(std::span<const taxonomy::leaf> leaves, any_teacher& teacher, const pipeline_options& options,
+                    token_counter count, const run_observer& observer, const known_leaves& known) {
+    return detail::whole_run(teacher, options, count, observer)(leaves, known);
+}
+
+}  // namespace lab::sdg
