@@ -5,6 +5,7 @@
 #include "common/generation_report.hpp"
 #include "common/progress.hpp"
 #include "common/stop.hpp"
+#include "inspect.hpp"
 #include "lab/run/teacher_source.hpp"
 #include "lab/taxonomy/check.hpp"
 #include "lab/taxonomy/fix.hpp"
@@ -98,6 +99,7 @@ int generate(const generate_options& o) {
     const auto overlap = sdg::heldout_overlap(made);
     const auto facts = sdg::score_facts(made);
     const auto manifest = sdg::write_run(o.out, made, o.pipeline, o.taxonomy, overlap);
+    write_file_atomically(o.out / "report.html", sdg::html_report_of(o.out));
     if (o.json) {
         std::cout << formats::to_text(manifest) << '\n';
         return 0;
@@ -105,7 +107,7 @@ int generate(const generate_options& o) {
     apps::show_report(std::cout, {apps::shows_colours(stdout)}, made, facts, overlap, o.pipeline.avoid.get());
     std::cout << "Written to " << o.out.string() << ": samples.jsonl (sha256 "
               << manifest["outputs"]["samples.jsonl"]["sha256"].get<std::string>().substr(0, 16)
-              << "...), rejected.jsonl, manifest.json"
+              << "...), rejected.jsonl, manifest.json, report.html"
               << (manifest["outputs"].contains("facts.jsonl") ? ", facts.jsonl\n" : "\n");
     return 0;
 }
@@ -117,6 +119,9 @@ int main(int argc, char** argv) {
     if (argc > 1 && std::string_view(argv[1]) == "mix") return apps::mix_command(argc - 1, argv + 1);
     return apps::run_app("lab-generate", [&] {
         if (argc > 1 && std::string_view(argv[1]) == "select") return apps::select_command(argc - 1, argv + 1);
+        if (argc > 1 && std::string_view(argv[1]) == "inspect") return apps::inspect_command(argc - 1, argv + 1);
+        if (argc > 1 && std::string_view(argv[1]) == "diff") return apps::diff_command(argc - 1, argv + 1);
+        if (argc > 1 && std::string_view(argv[1]) == "report") return apps::report_command(argc - 1, argv + 1);
         if (argc > 1 && std::string_view(argv[1]) == "prompts") return apps::write_prompts(argc - 1, argv + 1);
         auto options = apps::parse_generate_options(argc, argv);
         if (options && !options->avoid.empty()) options->pipeline.avoid = sdg::read_sets_to_avoid(options->avoid);

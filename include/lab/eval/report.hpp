@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "lab/eval/forgetting.hpp"
+#include "lab/formats/html.hpp"
 
 namespace lab::eval {
 
@@ -93,22 +94,6 @@ inline constexpr std::array<named_measure, 4> measures{
      {"log-likelihood of the answer", &qa_summary::log_likelihood, 1, false},
      {"choice of 4", &qa_summary::choice_by_sum, 2, true}}};
 
-[[nodiscard]] inline std::string escape(std::string_view text) {
-    std::string out;
-    for (const char c : text) {
-        if (c == '&')
-            out += "&amp;";
-        else if (c == '<')
-            out += "&lt;";
-        else if (c == '>')
-            out += "&gt;";
-        else if (c == '"')
-            out += "&quot;";
-        else
-            out += c;
-    }
-    return out;
-}
 }  // namespace report_detail
 
 /// One table per measure: rows are states of the model, columns kinds of questions; * marks where a kind was learnt.
@@ -167,38 +152,38 @@ struct curve {
         std::string points;
         for (const auto& [x, y] : c.points)
             if (std::isfinite(y)) points += fixed(px(x), 1) + "," + fixed(py(y), 1) + " ";
-        svg += "<polyline fill=\"none\" stroke=\"" + report_detail::escape(c.colour) +
+        svg += "<polyline fill=\"none\" stroke=\"" + formats::escape_html(c.colour) +
                "\" stroke-width=\"1.6\" points=\"" + points + "\"/>";
-        svg += "<text x=\"" + fixed(label, 0) + "\" y=\"14\" fill=\"" + report_detail::escape(c.colour) + "\">" +
-               report_detail::escape(c.name) + "</text>\n";
+        svg += "<text x=\"" + fixed(label, 0) + "\" y=\"14\" fill=\"" + formats::escape_html(c.colour) + "\">" +
+               formats::escape_html(c.name) + "</text>\n";
         label += 14 + 7 * static_cast<double>(c.name.size());
     }
-    return svg + "<text x=\"380\" y=\"258\" text-anchor=\"middle\">" + report_detail::escape(x_title) +
+    return svg + "<text x=\"380\" y=\"258\" text-anchor=\"middle\">" + formats::escape_html(x_title) +
            "</text><text x=\"12\" y=\"130\" transform=\"rotate(-90 12 130)\" text-anchor=\"middle\">" +
-           report_detail::escape(y_title) + "</text></svg>\n";
+           formats::escape_html(y_title) + "</text></svg>\n";
 }
 
 /// The whole page. Cells of proportions are shaded by their value.
 [[nodiscard]] inline std::string html_report(std::string_view title, std::span<const curve> curves,
                                              const forgetting_matrix& m) {
-    using report_detail::escape;
-    std::string html = "<!doctype html>\n<html lang=\"en\"><meta charset=\"utf-8\"><title>" + escape(title) +
+    std::string html = "<!doctype html>\n<html lang=\"en\"><meta charset=\"utf-8\"><title>" +
+                       formats::escape_html(title) +
                        "</title>\n<style>body{font:15px/1.5 system-ui,sans-serif;max-width:780px;margin:2em "
                        "auto;padding:0 1em;color:#222}"
                        "table{border-collapse:collapse;margin:.5em 0 1.5em}td,th{padding:.3em .7em;border:1px solid "
                        "#ccc;text-align:left}"
                        "small{color:#666}svg{width:100%}svg text{font:11px "
                        "system-ui,sans-serif;fill:#444}.grid{stroke:#ddd}</style>\n<h1>" +
-                       escape(title) + "</h1>\n";
+                       formats::escape_html(title) + "</h1>\n";
     if (!curves.empty()) html += "<h2>Loss</h2>\n" + svg_chart(curves, "step", "nats per token");
     if (!m.rows.empty()) html += "<h2>What was learnt and what was forgotten</h2>\n";
     for (const auto& [name, measure, decimals, proportion] : report_detail::measures) {
         if (m.rows.empty()) break;
-        html += "<h3>" + escape(name) + "</h3>\n<table><tr><th>after</th>";
-        for (const auto& c : m.columns) html += "<th>" + escape(c.name) + "</th>";
+        html += "<h3>" + formats::escape_html(name) + "</h3>\n<table><tr><th>after</th>";
+        for (const auto& c : m.columns) html += "<th>" + formats::escape_html(c.name) + "</th>";
         html += "</tr>\n";
         for (std::size_t r = 0; r < m.rows.size(); ++r) {
-            html += "<tr><th>" + escape(m.rows[r].name) + "</th>";
+            html += "<tr><th>" + formats::escape_html(m.rows[r].name) + "</th>";
             for (std::size_t c = 0; c < m.columns.size(); ++c) {
                 const estimate e = m.cell(r, c).*measure;
                 const std::string shade =
@@ -216,7 +201,7 @@ struct curve {
         html += "<h3>Perplexity of plain text</h3>\n<table>";
         for (const auto& row : m.rows)
             if (row.text)
-                html += "<tr><th>" + escape(row.name) + "</th><td>" + fixed(row.text->perplexity, 2) +
+                html += "<tr><th>" + formats::escape_html(row.name) + "</th><td>" + fixed(row.text->perplexity, 2) +
                         " <small>&plusmn; " + fixed(row.text->error, 2) + "</small></td></tr>\n";
         html += "</table>\n";
     }
