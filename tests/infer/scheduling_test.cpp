@@ -1,6 +1,7 @@
 // Jobs that come, go, overtake and are guessed at: what each gives stays what it gives alone.
 #include <algorithm>
 #include <boost/test/unit_test.hpp>
+#include <chrono>
 #include <string>
 #include <thread>
 #include <vector>
@@ -213,7 +214,16 @@ BOOST_AUTO_TEST_CASE(several_threads_share_a_service) {
                 for (std::size_t i = c; i < results.size(); i += 3)
                     results[i] = service.submit(job_of("client " + std::to_string(i), i)).result.get();
             });
-        auto unwanted = service.submit(job_of("unwanted", 1, 500));
+        // Jobs that are to be cancelled take their time, so that they are still there on a slow day.
+        const auto slow_job = [](const std::string& prompt) {
+            auto job = job_of(prompt, 1, 500);
+            job.on_text = [](std::string_view) {
+                std::this_thread::sleep_for(std::chrono::milliseconds(20));
+                return true;
+            };
+            return job;
+        };
+        auto unwanted = service.submit(slow_job("unwanted"));
         service.cancel(unwanted.id);
         BOOST_TEST((unwanted.result.get().finish == text::finish_reason::cancelled));
         for (auto& c : clients) c.join();
@@ -222,7 +232,7 @@ BOOST_AUTO_TEST_CASE(several_threads_share_a_service) {
         failing.on_text = [](std::string_view) -> bool { throw format_error("from a callback"); };
         BOOST_CHECK_THROW(service.submit(failing).result.get(), format_error);
         require_same(service.submit(job_of("client 0", 0)).result.get(), results[0]);
-        auto left = service.submit(job_of("left over", 1, 500));
+        auto left = service.submit(slow_job("left over"));
         clients.clear();
         results.push_back({});
         // Destroyed with a job under way: it ends as cancelled.

@@ -2,6 +2,7 @@
 #include <fstream>
 #include <set>
 
+#include "lab/sdg/context_check.hpp"
 #include "lab/sdg/fact_table.hpp"
 #include "lab/sdg/generate.hpp"
 #include "lab/sdg/journal.hpp"
@@ -206,16 +207,16 @@ BOOST_AUTO_TEST_CASE(what_exceeds_the_context_ends_its_leaf_alone) {
     auto leaves = small;
     auto seed = small[1], document = small[0], context = small[0];
     seed.id = "compositional_skills->long";
-    seed.seeds[1].questions_and_answers[0].question = std::string(longest, 'x');
+    seed.seeds[1].questions_and_answers[0].question = std::string(2 * longest, 'x');
     seed.seeds[1].at = {7, 3};
     document.id = "knowledge->long";
     std::string text = "The tower of Zoll is called Old Sam.";
-    while (text.size() < longest) text += " The gate of Zoll was painted blue in the spring.";
+    while (text.size() < 2 * longest) text += " The gate of Zoll was painted blue in the spring.";
     document.documents = {{"long.md", text}};
     context.id = "knowledge->seed";
-    context.seeds[0].context = std::string(longest, 'z');
+    context.seeds[0].context = std::string(2 * longest, 'z');
     leaves.insert(leaves.begin(), {seed, document, context});
-    const auto run = generate(leaves, longest + 1);
+    const auto run = generate(leaves, longest + longest / 2);  // other words of a document make other requests
     BOOST_TEST_REQUIRE(run.leaves.size() == 6u);
     const auto says = [&](std::size_t leaf, std::string_view what) {
         BOOST_TEST(run.leaves[leaf].shortfall.starts_with(what), run.leaves[leaf].shortfall);
@@ -224,7 +225,8 @@ BOOST_AUTO_TEST_CASE(what_exceeds_the_context_ends_its_leaf_alone) {
     says(0, "compositional_skills->long: a request of ");
     BOOST_TEST(run.leaves[0].shortfall.find("a question of the seed example in line 7 (") != std::string::npos);
     says(1, "knowledge->long: a request of ");
-    BOOST_TEST(run.leaves[1].shortfall.find("a piece of the document long.md") != std::string::npos);
+    BOOST_TEST(run.leaves[1].shortfall.find("a piece of the document long.md") != std::string::npos,
+               run.leaves[1].shortfall);
     says(2, "knowledge->seed: a request of ");
     BOOST_TEST(run.leaves[1].proposed == run.leaves[1].refused.size());
     for (std::size_t i = 0; i < 3; ++i) {

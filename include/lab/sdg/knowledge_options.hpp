@@ -6,10 +6,10 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <initializer_list>
 #include <string>
 #include <string_view>
 #include <utility>
-#include <vector>
 
 #include "lab/core/error.hpp"
 
@@ -38,9 +38,33 @@ inline constexpr std::array<std::pair<question_writer, std::string_view>, 3> wri
     return writer_names[static_cast<std::size_t>(w)].second;
 }
 
+/// Views in the order in which they are asked about, each once at most.
+class view_list {
+public:
+    view_list() = default;
+    view_list(std::initializer_list<document_view> views) {
+        for (const auto v : views) push_back(v);
+    }
+    /// Does nothing where the view is there already.
+    void push_back(document_view v) {
+        if (!contains(v)) kinds_[count_++] = v;
+    }
+    [[nodiscard]] bool contains(document_view v) const { return std::find(begin(), end(), v) != end(); }
+    [[nodiscard]] const document_view* begin() const { return kinds_.data(); }
+    [[nodiscard]] const document_view* end() const { return kinds_.data() + count_; }
+    [[nodiscard]] std::size_t size() const { return count_; }
+    friend bool operator==(const view_list& a, const view_list& b) {
+        return std::equal(a.begin(), a.end(), b.begin(), b.end());
+    }
+
+private:
+    std::array<document_view, view_names.size()> kinds_{};
+    std::size_t count_ = 0;
+};
+
 struct knowledge_options {
     bool thorough = false;  // facts are listed and followed, answers cited, claims checked one by one
-    std::vector<document_view> views{document_view::original};
+    view_list views{document_view::original};
     question_writer writer = question_writer::rules;  // automatic: the teacher, where the seeds show that it can
     std::size_t examples = 3;                         // seeds shown to a teacher that writes
     bool record_judges = false;                       // ask judges that are not trusted too; they refuse nothing
@@ -50,7 +74,7 @@ struct knowledge_options {
 /// Views, a teacher that writes and judges that are recorded come with thoroughness, asked for or not.
 [[nodiscard]] inline bool is_thorough(const knowledge_options& o) {
     return o.thorough || o.record_judges || o.writer != question_writer::rules ||
-           o.views != std::vector<document_view>{document_view::original};
+           o.views != view_list{document_view::original};
 }
 
 namespace detail {
@@ -71,12 +95,12 @@ template <class Kind, std::size_t N>
     return detail::named(name, writer_names, "questions");
 }
 /// "original,summary" to a list. @throws config_error naming the known ones, also for an empty or repeated name
-[[nodiscard]] inline std::vector<document_view> views_from(std::string_view list) {
-    std::vector<document_view> views;
+[[nodiscard]] inline view_list views_from(std::string_view list) {
+    view_list views;
     for (;;) {
         const auto comma = list.find(',');
         const document_view v = detail::named(list.substr(0, comma), view_names, "views");
-        if (std::find(views.begin(), views.end(), v) != views.end())
+        if (views.contains(v))
             throw config_error(explain("views", "'" + std::string(name_of(v)) + "' stands there twice"));
         views.push_back(v);
         if (comma == list.npos) return views;

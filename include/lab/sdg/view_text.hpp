@@ -33,7 +33,7 @@ struct view_count {
 /// @throws format_error naming place and field
 [[nodiscard]] inline view_text view_from(const json& j, const std::string& place) {
     view_text v;
-    v.kind = views_from(formats::field<std::string>(j, "view", place)).front();
+    v.kind = *views_from(formats::field<std::string>(j, "view", place)).begin();
     v.document = formats::field<std::string>(j, "document", place);
     v.chunk = range_from(j, "chunk", place);
     v.text = formats::field<std::string>(j, "text", place);
