@@ -57,8 +57,9 @@ struct prompt_file {
 /// @throws format_error naming file and line
 [[nodiscard]] inline prompt_file read_prompt_file(const std::filesystem::path& path) {
     const std::string place = path.string();
-    if (std::filesystem::file_size(path) > largest_file) throw format_error(explain(place, "is larger than 1 MiB"));
-    std::string text = read_file(path);
+    const mapped_file map(path);
+    if (map.bytes().size() > largest_file) throw format_error(explain(place, "is larger than 1 MiB"));
+    std::string text(reinterpret_cast<const char*>(map.bytes().data()), map.bytes().size());
     if (const auto bad = formats::first_invalid_utf8(text); bad != text.npos)
         throw format_error(explain(at_offset(place, bad), "is not UTF-8"));
     std::erase(text, '\r');
