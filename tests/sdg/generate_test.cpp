@@ -2,7 +2,6 @@
 #include <fstream>
 #include <set>
 
-#include "lab/sdg/context_check.hpp"
 #include "lab/sdg/fact_table.hpp"
 #include "lab/sdg/generate.hpp"
 #include "lab/sdg/journal.hpp"
@@ -204,19 +203,20 @@ BOOST_AUTO_TEST_CASE(what_exceeds_the_context_ends_its_leaf_alone) {
     };
     const auto small = small_taxonomy();
     const auto alone = generate(small, 1'000'000);
+    const std::size_t room = 2 * longest;
     auto leaves = small;
     auto seed = small[1], document = small[0], context = small[0];
     seed.id = "compositional_skills->long";
-    seed.seeds[1].questions_and_answers[0].question = std::string(2 * longest, 'x');
+    seed.seeds[1].questions_and_answers[0].question = std::string(room, 'x');
     seed.seeds[1].at = {7, 3};
     document.id = "knowledge->long";
     std::string text = "The tower of Zoll is called Old Sam.";
-    while (text.size() < 2 * longest) text += " The gate of Zoll was painted blue in the spring.";
+    while (text.size() < room) text += " The gate of Zoll was painted blue in the spring.";
     document.documents = {{"long.md", text}};
     context.id = "knowledge->seed";
-    context.seeds[0].context = std::string(2 * longest, 'z');
+    context.seeds[0].context = std::string(room, 'z');
     leaves.insert(leaves.begin(), {seed, document, context});
-    const auto run = generate(leaves, longest + longest / 2);  // other words of a document make other requests
+    const auto run = generate(leaves, room);
     BOOST_TEST_REQUIRE(run.leaves.size() == 6u);
     const auto says = [&](std::size_t leaf, std::string_view what) {
         BOOST_TEST(run.leaves[leaf].shortfall.starts_with(what), run.leaves[leaf].shortfall);

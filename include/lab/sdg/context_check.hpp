@@ -56,7 +56,8 @@ struct found_part {
     return most;
 }
 
-/// The longest line of a request that stands in a document of the leaf.
+/// The longest line of a request that stands in a document of the leaf. A line may begin and end with words of the
+/// prompt, so its middle is looked for.
 [[nodiscard]] inline found_part largest_passage(const taxonomy::leaf& leaf, const text::messages& messages) {
     std::vector<std::string> lines;
     for (const auto& m : messages)
@@ -71,7 +72,7 @@ struct found_part {
     for (const auto& document : leaf.documents) {
         const auto text = flat(document.text);
         for (const auto& line : lines)
-            if (line.size() > most.bytes && text.find(line) != text.npos)
+            if (line.size() > most.bytes && text.find(line.substr(line.size() / 4, line.size() / 2)) != text.npos)
                 most = {line.size(), line.size(), "a piece of the document " + document.path};
     }
     return most;
