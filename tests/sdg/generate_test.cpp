@@ -2,6 +2,7 @@
 #include <fstream>
 #include <set>
 
+#include "lab/sdg/context_check.hpp"
 #include "lab/sdg/fact_table.hpp"
 #include "lab/sdg/generate.hpp"
 #include "lab/sdg/journal.hpp"

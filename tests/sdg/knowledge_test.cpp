@@ -245,7 +245,7 @@ BOOST_AUTO_TEST_CASE(views_are_checked_against_their_chunk) {
 
 BOOST_AUTO_TEST_CASE(names_of_views_and_writers) {
     BOOST_TEST((sdg::views_from("summary,original") ==
-                std::vector<sdg::document_view>{sdg::document_view::summary, sdg::document_view::original}));
+                sdg::view_list{sdg::document_view::summary, sdg::document_view::original}));
     for (const char* wrong : {"", "summary,", "sumary", "facts,facts"})
         BOOST_CHECK_THROW((void)sdg::views_from(wrong), config_error);
     BOOST_TEST((sdg::writer_from("teacher") == sdg::question_writer::teacher));
