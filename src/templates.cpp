@@ -5,7 +5,7 @@
 
 namespace lab::text::jinja {
 
-block parse_template(std::string_view source) { return parser(source).run(); }
+block parse_template(std::string_view source, const syntax_options& syntax) { return parser(source, syntax).run(); }
 std::string run_template(const block& program, const value& context, const jinja_options& options) {
     return interpreter(context, options).run(program);
 }

@@ -23,7 +23,8 @@ You are a helpful AI assistant named SmolLM, trained by Hugging Face<|im_end|>
 ' }}{% endif %}"""
 
 
-def environment():
+def environment(strict=False):
+    """As transformers has it; strict: jinja2's own white space, and what is undefined is an error."""
     def raise_exception(message):
         raise jinja2.exceptions.TemplateError(message)
 
@@ -41,7 +42,8 @@ def environment():
         def _print(self, caller):
             return caller()
 
-    env = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True, extensions=[Generation, jinja2.ext.loopcontrols])
+    options = {"undefined": jinja2.StrictUndefined} if strict else {"trim_blocks": True, "lstrip_blocks": True}
+    env = ImmutableSandboxedEnvironment(extensions=[Generation, jinja2.ext.loopcontrols], **options)
     env.filters["tojson"] = tojson
     env.globals["raise_exception"] = raise_exception
     env.globals["strftime_now"] = lambda format: NOW.strftime(format)
@@ -49,11 +51,12 @@ def environment():
 
 
 ENV = environment()
+STRICT = environment(strict=True)
 
 
-def render(source, context):
+def render(source, context, env=ENV):
     try:
-        return {"expected": ENV.from_string(source).render(**context)}
+        return {"expected": env.from_string(source).render(**context)}
     except Exception as e:  # the library must refuse it too; the words are its own
         return {"error": type(e).__name__ + ": " + str(e)}
 
@@ -88,6 +91,9 @@ CONVERSATIONS = [
     {"messages": [m("system", "s"), m("user", "u")], "tools": TOOLS},
     {"messages": [m("user", "x" * 300 + "\n" * 5)], "add_generation_prompt": False},
 ]
+
+# Right only because jinja2 never walks through the result: the library filters at once, and finds the error.
+LAZY = {"{{ 'yes' if objs | selectattr('k', 'eq', 99) else 'no' }} {{ (l | map('string')) is iterable }}"}
 
 CTX = {
     "s": "Hello World", "u": "Zoë 東京 🚢é", "n": 7, "neg": -3, "f": 2.5, "t": True, "z": None, "empty": "", "l": [3, 1, 2],
@@ -271,7 +277,10 @@ def snippets():
         if source.endswith("!error"):  # jinja2 knows more than the library wants to
             out.append({"source": source.removesuffix("!error"), "error": "not supported"})
         else:
-            out.append({"source": source, **render(source, CTX)})
+            usual, strict = render(source, CTX), render(source, CTX, STRICT)
+            if source in LAZY:
+                strict = None
+            out.append({"source": source, **usual, **({} if strict == usual else {"strict": strict})})
     return out
 
 

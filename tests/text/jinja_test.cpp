@@ -26,10 +26,14 @@ jinja::jinja_options options() {
     o.now = now;
     return o;
 }
-void check(const std::string& what, const std::string& source, const json& context, const json& golden) {
+void check(const std::string& what, const std::string& source, const json& context, const json& golden,
+           bool strict = false) {
     std::string got, error;
     try {
-        got = jinja::render(source, jinja::from_json(context), options());
+        auto o = options();
+        o.strict_undefined = strict;
+        got = jinja::compiled(source, {.trim_blocks = !strict, .lstrip_blocks = !strict})
+                  .render(jinja::from_json(context), o);
     } catch (const lab::error& e) {
         error = e.what();
     }
@@ -77,6 +81,15 @@ BOOST_AUTO_TEST_CASE(snippets) {
     BOOST_TEST(goldens()["snippets"].size() > 150u);
     for (const auto& golden : goldens()["snippets"])
         check(golden["source"].get<std::string>(), golden["source"].get<std::string>(), goldens()["context"], golden);
+}
+
+/// jinja2's own white space, and what is undefined is an error.
+BOOST_AUTO_TEST_CASE(snippets_as_jinja2_reads_them_by_itself) {
+    for (const auto& golden : goldens()["snippets"]) {
+        if (golden["error"] == "not supported" || (golden.contains("strict") && golden["strict"].is_null())) continue;
+        check("strictly: " + golden["source"].get<std::string>(), golden["source"].get<std::string>(),
+              goldens()["context"], golden.contains("strict") ? golden["strict"] : golden, true);
+    }
 }
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -55,7 +55,8 @@ inline list_data sorted(runtime& rt, const list_data& items, const value& attrib
     return out;
 }
 
-/// select, reject, selectattr, rejectattr.
+/// select, reject, selectattr, rejectattr. At once: what jinja2 would find wrong only when the result is walked through
+/// is found wrong here.
 inline value choose(runtime& rt, const std::string& name, const value& in, arguments args) {
     const bool by_attribute = name.ends_with("attr"), keep = name.starts_with("select");
     value attribute = nullptr;
@@ -78,6 +79,7 @@ inline value choose(runtime& rt, const std::string& name, const value& in, argum
     for (const auto& v : items_of(rt, in)) {
         rt.step();
         const value looked_at = by_attribute ? attribute_path(rt, v, attribute) : v;
+        if (test.empty()) strictly_defined(rt, looked_at);
         if ((test.empty() ? looked_at.truth() : apply_test(rt, test, looked_at, args)) == keep) out.push_back(v);
     }
     return rt.list(std::move(out), value::sequence::generator);
@@ -323,6 +325,7 @@ inline value apply_filter(runtime& rt, const std::string& name, const value& in,
     }
     if (name == "length" || name == "count") {
         const bound none(rt, f, args, {});
+        strictly_defined(rt, in);
         if (in.is_undefined()) return value(0);
         if (in.is_string()) return value(character_count(in.string()));
         if (in.is_list() && !in.is_generator()) return value(in.list().size());

@@ -109,7 +109,7 @@ private:
                 break;
             case stmt_kind::if_else:
                 for (std::size_t i = 0; i < s.bodies.size(); ++i)
-                    if (i == s.exprs.size() || eval(*s.exprs[i], here).truth()) return execute(s.bodies[i], here);
+                    if (i == s.exprs.size() || holds(*s.exprs[i], here)) return execute(s.bodies[i], here);
                 break;
             case stmt_kind::for_loop:
                 return run_loop(s, here);
@@ -172,7 +172,7 @@ private:
             for (const auto& v : items) {
                 const scope_guard inner(*this, &here);
                 unpack(s.names, v, inner.here);
-                if (eval(*s.exprs[1], inner.here).truth()) kept.push_back(v);
+                if (holds(*s.exprs[1], inner.here)) kept.push_back(v);
             }
             items = std::move(kept);
         }
@@ -291,8 +291,13 @@ private:
             case expr_kind::conditional:
                 break;
         }
-        if (eval(*e.args[1], here).truth()) return eval(*e.args[0], here);
-        return e.args[2] ? eval(*e.args[2], here) : value::undefined("a condition without an else");
+        if (holds(*e.args[1], here)) return eval(*e.args[0], here);
+        return e.args[2] ? eval(*e.args[2], here) : value::nothing("a condition without an else");
+    }
+    bool holds(const expr& e, scope& here) {
+        const value v = eval(e, here);
+        strictly_defined(rt_, v);
+        return v.truth();
     }
     list_data eval_all(const expr& e, scope& here) {
         list_data out;
@@ -316,13 +321,14 @@ private:
         return slice(rt_, object, part[0], part[1], part[2]);
     }
     value eval_unary(const expr& e, scope& here) {
+        if (e.text == "not") return value(!holds(*e.args[0], here));
         const value v = eval(*e.args[0], here);
-        if (e.text == "not") return value(!v.truth());
         if (e.text == "-") return v.is_float() ? value(-v.number()) : arithmetic(rt_, "-", value(0), v);
         return arithmetic(rt_, "+", value(0), v);
     }
     value eval_binary(const expr& e, scope& here) {
         value left = eval(*e.args[0], here);
+        if (e.text == "and" || e.text == "or") strictly_defined(rt_, left);
         if (e.text == "and") return left.truth() ? eval(*e.args[1], here) : left;
         if (e.text == "or") return left.truth() ? left : eval(*e.args[1], here);
         const value right = eval(*e.args[1], here);
@@ -335,6 +341,8 @@ private:
         for (std::size_t i = 0; i < e.names.size(); ++i) {
             value right = eval(*e.args[i + 1], here);
             const std::string& op = e.names[i];
+            strictly_defined(rt_, left);
+            strictly_defined(rt_, right);
             const bool holds = op == "=="       ? equal(left, right)
                                : op == "!="     ? !equal(left, right)
                                : op == "in"     ? contains(rt_, right, left)

@@ -1,6 +1,6 @@
-// Template text to tokens, with jinja2's white-space rules under trim_blocks and lstrip_blocks: "-" strips, "+" keeps,
-// a block tag takes the line break after it and the blanks before it on its line; one final line break of the template
-// is dropped.
+// Template text to tokens, with jinja2's white-space rules: "-" strips, "+" keeps, one final line break of the template
+// is dropped; where trim_blocks and lstrip_blocks say so, a block tag takes the line break after it and the blanks
+// before it on its line.
 #pragma once
 
 #include <cstddef>
@@ -13,6 +13,7 @@
 
 #include "lab/core/error.hpp"
 #include "lab/formats/text_bytes.hpp"
+#include "lab/text/jinja/options.hpp"
 #include "lab/text/jinja/unicode.hpp"
 
 namespace lab::text::jinja {
@@ -44,7 +45,8 @@ struct lexeme {
 
 class lexer {
 public:
-    explicit lexer(std::string_view source) : source_(normalise(source)) {}
+    explicit lexer(std::string_view source, const syntax_options& syntax = {})
+        : source_(normalise(source)), syntax_(syntax) {}
 
     [[nodiscard]] std::vector<lexeme> run() {
         while (at_ < source_.size()) {
@@ -100,7 +102,7 @@ private:
     [[nodiscard]] std::string_view before_tag(std::string_view text, std::size_t tag) const {
         const char sign = tag + 2 < source_.size() ? source_[tag + 2] : ' ';
         if (sign == '-') return strip_right(text);
-        if (sign == '+' || source_[tag + 1] == '{') return text;
+        if (sign == '+' || source_[tag + 1] == '{' || !syntax_.lstrip_blocks) return text;
         const std::size_t line_break = text.rfind('\n');
         const std::size_t begin = line_break == std::string_view::npos ? 0 : line_break + 1;
         if (begin == 0 && !line_start_) return text;
@@ -114,7 +116,7 @@ private:
         const std::size_t begin = at_;
         if (sign == '-')
             while (at_ < source_.size() && is_space(code_point(source_, at_))) at_ += character_size(source_, at_);
-        else if (takes_line_break && sign != '+' && at_ < source_.size() && source_[at_] == '\n')
+        else if (takes_line_break && syntax_.trim_blocks && sign != '+' && at_ < source_.size() && source_[at_] == '\n')
             ++at_;
         const auto skipped = std::string_view(source_).substr(begin, at_ - begin);
         count_lines(skipped);
@@ -298,6 +300,7 @@ private:
     }
 
     std::string source_;
+    syntax_options syntax_;
     std::size_t at_ = 0, line_ = 1;
     bool line_start_ = true;
     std::vector<lexeme> out_;

@@ -1,5 +1,6 @@
 // Operators on values with Python's meaning: arithmetic, ordering, membership, indexing and slicing. Whole numbers are
-// 64 bits wide; a result beyond that is an error. Undefined values are errors in all but ==, !=, in and ~.
+// 64 bits wide; a result beyond that is an error. Undefined values are errors in all but ==, !=, in and ~, and there
+// too where the run is strict.
 #pragma once
 
 #include <cmath>
@@ -13,14 +14,10 @@
 
 namespace lab::text::jinja {
 
-inline void require_defined(const runtime& rt, const value& v) {
-    if (v.is_undefined())
-        rt.fail(v.undefined_name().empty() ? "a value is undefined" : "\"" + v.undefined_name() + "\" is undefined");
-}
-
 /// Items of anything that can be looped over; characters of a string, keys of a dict, nothing of an undefined value.
 [[nodiscard]] inline list_data items_of(runtime& rt, const value& v) {
     list_data out;
+    strictly_defined(rt, v);
     if (v.is_list()) return v.list();
     if (v.is_string()) {
         rt.step(v.string().size());
@@ -52,6 +49,8 @@ inline void require_defined(const runtime& rt, const value& v) {
 }
 
 [[nodiscard]] inline bool contains(runtime& rt, const value& whole, const value& part) {
+    strictly_defined(rt, whole);
+    strictly_defined(rt, part);
     if (whole.is_string()) {
         if (!part.is_string())
             rt.fail("only a string can be in a string, not a value of type " + std::string(part.type_name()));

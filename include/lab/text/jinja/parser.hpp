@@ -16,7 +16,8 @@ public:
     static constexpr std::size_t max_nesting = 100;     // tags in tags, brackets in brackets
     static constexpr std::size_t max_tree_depth = 200;  // of one expression, long chains of operators included
 
-    explicit parser(std::string_view source) : tokens_(lexer(source).run()) {}
+    explicit parser(std::string_view source, const syntax_options& syntax = {})
+        : tokens_(lexer(source, syntax).run()) {}
 
     [[nodiscard]] block run() { return parse_block({}); }
 

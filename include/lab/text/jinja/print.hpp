@@ -65,6 +65,7 @@ inline void append_hex(std::string& out, std::uint32_t c, int digits) {
 /// Python's str(); undefined prints as nothing.
 [[nodiscard]] inline std::string to_text(runtime& rt, const value& v) {
     if (v.is_string()) return v.string();
+    strictly_defined(rt, v);
     if (v.is_undefined()) return {};
     return repr(rt, v);
 }

@@ -86,6 +86,15 @@ private:
     std::deque<callable_data> callables_;
 };
 
+inline void require_defined(const runtime& rt, const value& v) {
+    if (v.is_undefined())
+        rt.fail(v.undefined_name().empty() ? "a value is undefined" : "\"" + v.undefined_name() + "\" is undefined");
+}
+/// Only where the run is strict.
+inline void strictly_defined(const runtime& rt, const value& v) {
+    if (rt.options().strict_undefined && !v.is_harmless()) require_defined(rt, v);
+}
+
 /// Takes arguments by position or name, as a Python function with these parameters would.
 class bound {
 public:

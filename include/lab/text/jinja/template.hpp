@@ -18,10 +18,12 @@
 namespace lab::text::jinja {
 
 #ifdef LAB_COMPILED  // lab::compiled has these
-[[nodiscard]] block parse_template(std::string_view source);
+[[nodiscard]] block parse_template(std::string_view source, const syntax_options& syntax);
 [[nodiscard]] std::string run_template(const block& program, const value& context, const jinja_options& options);
 #else
-[[nodiscard]] inline block parse_template(std::string_view source) { return parser(source).run(); }
+[[nodiscard]] inline block parse_template(std::string_view source, const syntax_options& syntax) {
+    return parser(source, syntax).run();
+}
 [[nodiscard]] inline std::string run_template(const block& program, const value& context,
                                               const jinja_options& options) {
     return interpreter(context, options).run(program);
@@ -32,7 +34,8 @@ namespace lab::text::jinja {
 class compiled {
 public:
     /// @throws format_error "template: line N: ..."
-    explicit compiled(std::string_view source) : program_(parse_template(source)) {}
+    explicit compiled(std::string_view source, const syntax_options& syntax = {})
+        : program_(parse_template(source, syntax)) {}
 
     /// context: a dict; its entries are the template's variables.
     [[nodiscard]] std::string render(const value& context, const jinja_options& options = {}) const {

@@ -13,6 +13,7 @@ namespace lab::text::jinja {
     rt.step();
     const char* const f = name.c_str();
     const auto other = [&] {
+        if (name != "sameas") strictly_defined(rt, v);
         const bound b(rt, f, args, {"other"});
         if (args.positional.empty() && args.named.empty()) rt.fail("the test \"" + name + "\" needs a value");
         return b.get(0);
@@ -35,7 +36,7 @@ namespace lab::text::jinja {
     if (name == "none") return v.is_none();
     if (name == "string") return v.is_string();
     if (name == "mapping") return v.is_dict();
-    if (name == "iterable") return v.is_iterable();
+    if (name == "iterable") return strictly_defined(rt, v), v.is_iterable();
     if (name == "sequence") return v.is_iterable() && !v.is_generator();
     if (name == "number") return v.is_number();
     if (name == "integer") return v.is_integer();

@@ -37,6 +37,7 @@ class value {
 public:
     struct undefined_type {
         std::string name;  // of the variable or attribute that was not there
+        bool harmless;     // not an error where the run is strict either
     };
     /// What a list is in Python: the difference shows in its printed form, and a generator is always true.
     enum class sequence : std::uint8_t { list, tuple, generator };
@@ -50,7 +51,7 @@ public:
         std::size_t depth = 1;
     };
 
-    value() : data_(undefined_type{std::string()}) {}
+    value() : data_(undefined_type{std::string(), false}) {}
     value(std::nullptr_t) : data_(nullptr) {}
     value(bool b) : data_(b) {}
     value(std::int64_t i) : data_(i) {}
@@ -66,10 +67,18 @@ public:
     value(const callable_data* c) : data_(c) {}
     static value undefined(std::string name) {
         value v;
-        v.data_ = undefined_type{std::move(name)};
+        v.data_ = undefined_type{std::move(name), false};
         return v;
     }
 
+    /// Undefined as jinja2 has it also in strict environments.
+    static value nothing(std::string name) {
+        value v;
+        v.data_ = undefined_type{std::move(name), true};
+        return v;
+    }
+
+    [[nodiscard]] bool is_harmless() const { return is_undefined() && std::get<undefined_type>(data_).harmless; }
     [[nodiscard]] bool is_undefined() const { return std::holds_alternative<undefined_type>(data_); }
     [[nodiscard]] bool is_none() const { return std::holds_alternative<std::nullptr_t>(data_); }
     [[nodiscard]] bool is_bool() const { return std::holds_alternative<bool>(data_); }
