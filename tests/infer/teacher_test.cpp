@@ -68,6 +68,25 @@ BOOST_AUTO_TEST_CASE(a_choice_has_the_probabilities_that_scores_give) {
     BOOST_TEST(logs[1].tokens == 3u);  // "no" and the end of the turn
 }
 
+BOOST_AUTO_TEST_CASE(a_raw_prompt_gets_no_chat_format) {
+    infer::engine engine(test::byte_model(), test::byte_tokenizer());
+    infer::local_teacher teacher(engine, text::chat_format_by_name("chatml"), "tiny");
+    std::vector<text::request> both{ask("Odo keeps the book."), ask("")};
+    both[1].raw = true;  // what the format makes of the first, spelt out
+    both[1].messages = {{"user", "<|im_start|>user\nOdo keeps the book.<|im_end|>\n"},
+                        {"user", "<|im_start|>assistant\n"}};
+    for (auto& r : both) r.assistant_prefix = "He";
+    const auto said = teacher.complete(both);
+    BOOST_TEST(said[0].text == said[1].text);
+    BOOST_TEST(said[0].log_probability == said[1].log_probability);
+    for (auto& r : both) r.constraint.choices = {"yes", "no"};
+    const auto chosen = teacher.complete(both);
+    BOOST_TEST(chosen[0].choice_probabilities == chosen[1].choice_probabilities, boost::test_tools::per_element());
+    both[1].messages = {{"user", "Odo keeps the book."}};
+    both[1].constraint = {};
+    BOOST_TEST(teacher.complete(std::span(&both[1], 1)).front().log_probability != said[0].log_probability);
+}
+
 BOOST_AUTO_TEST_CASE(a_chat_keeps_its_conversation_and_computes_each_turn_once) {
     infer::engine engine(test::byte_model(), test::byte_tokenizer());
     infer::chat chat(engine, text::chat_format_by_name("chatml"), sampling::chain{sampling::greedy{}},

@@ -37,6 +37,7 @@ public:
     [[nodiscard]] std::size_t prompt_tokens(const text::messages& messages, const std::string& prefix = {}) const {
         return prompt(messages, prefix).size();
     }
+    [[nodiscard]] static bool takes_raw() { return true; }
     /// Asked between steps; false ends the work with lab::error, what was delivered until then is delivered.
     void set_keep_going(std::function<bool()> keep_going) { keep_going_ = std::move(keep_going); }
 
@@ -60,7 +61,9 @@ public:
             choices[i].log_probabilities.resize(request.constraint.choices.size());
             choices[i].open = request.constraint.choices.size();
             for (std::size_t c = 0; c < request.constraint.choices.size(); ++c) {
-                jobs.push_back(forced(request.messages, request.assistant_prefix, request.constraint.choices[c]));
+                const auto& choice = request.constraint.choices[c];
+                jobs.push_back(request.raw ? forced_raw(request, choice)
+                                           : forced(request.messages, request.assistant_prefix, choice));
                 origins.push_back({i, c});
             }
         }
@@ -121,7 +124,7 @@ private:
 
     [[nodiscard]] generation sampled(const text::request& request) {
         generation job;
-        job.prompt = prompt(request.messages, request.assistant_prefix);
+        job.prompt = request.raw ? raw_prompt(request) : prompt(request.messages, request.assistant_prefix);
         job.max_tokens = request.max_tokens;
         job.sampler = sampling::make_chain(request.sampling);
         job.stop = format_.stop();
@@ -153,6 +156,23 @@ private:
         }
         if (job.forced.empty()) throw config_error("teacher: an answer to score must not be empty");
         return job;
+    }
+    /// Without a chat format, the model's own end of text ends the answer.
+    [[nodiscard]] generation forced_raw(const text::request& request, const std::string& answer) const {
+        generation job;
+        job.prompt = raw_prompt(request);
+        job.forced = text::encode_continuation(engine_->tokens(), answer);
+        if (const token end = engine_->tokens().eos(); end != no_token) job.forced.push_back(end);
+        if (job.forced.empty()) throw config_error("teacher: an answer to score must not be empty");
+        return job;
+    }
+    [[nodiscard]] std::vector<token> raw_prompt(const text::request& request) const {
+        std::string whole;
+        for (const auto& m : request.messages) whole += m.content;
+        const auto& tokens = engine_->tokens();
+        auto out = tokens.encode(whole + request.assistant_prefix, {.parse_special = true});
+        if (tokens.adds_bos() && (out.empty() || out.front() != tokens.bos())) out.insert(out.begin(), tokens.bos());
+        return out;
     }
     [[nodiscard]] std::vector<token> prompt(const text::messages& messages, const std::string& prefix) const {
         return text::encode_chat(engine_->tokens(), format_, messages,

@@ -69,6 +69,7 @@ struct teacher_source {
         void complete_each(std::span<const text::request> r, sdg::completion_sink s) { teacher.complete_each(r, s); }
         void score_each(std::span<const text::score_request> r, sdg::score_sink s) { teacher.score_each(r, s); }
         [[nodiscard]] std::string identity() const { return teacher.identity(); }
+        [[nodiscard]] bool takes_raw() const { return teacher.takes_raw(); }
     };
     const auto key = "local:" + path.filename().string() + " sha256=" + model_digest(path).substr(0, 16) +
                      (format.empty() ? "" : " format=" + format);

@@ -64,6 +64,7 @@ public:
     }
     [[nodiscard]] std::string identity() const { return identity_; }
     [[nodiscard]] bool can_score() const { return sdg::can_score(*inner_); }
+    [[nodiscard]] bool takes_raw() const { return sdg::takes_raw(*inner_); }
     [[nodiscard]] std::vector<std::string> notes() const { return notes_of(*inner_); }
     /// Calls that went to the teacher, and those answered from the journal.
     [[nodiscard]] std::size_t asked() const noexcept { return asked_; }

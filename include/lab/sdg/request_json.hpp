@@ -34,6 +34,7 @@ using formats::json;
     if (!r.constraint.regex.empty()) value["regex"] = r.constraint.regex;
     if (!r.constraint.json_schema.empty()) value["json_schema"] = r.constraint.json_schema;
     if (!r.constraint.grammar.empty()) value["grammar"] = r.constraint.grammar;
+    if (r.raw) value["raw"] = true;
     return value;
 }
 

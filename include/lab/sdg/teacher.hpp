@@ -44,6 +44,16 @@ template <teacher T>
     return true;
 }
 
+/// Whether it takes `raw` requests, prompts that no chat format is put around; a teacher that does not say cannot.
+template <teacher T>
+[[nodiscard]] bool takes_raw(const T& t) {
+    if constexpr (requires {
+                      { t.takes_raw() } -> std::convertible_to<bool>;
+                  })
+        return t.takes_raw();
+    return false;
+}
+
 /// What the teacher could not do as asked (a constraint it cannot enforce), one sentence each, for the manifest.
 template <teacher T>
 [[nodiscard]] std::vector<std::string> notes_of(const T& t) {
@@ -105,6 +115,7 @@ public:
     }
     [[nodiscard]] std::string identity() const { return self_->identity(); }
     [[nodiscard]] bool can_score() const { return self_->can_score(); }
+    [[nodiscard]] bool takes_raw() const { return self_->takes_raw(); }
     [[nodiscard]] std::vector<std::string> notes() const { return self_->notes(); }
 
 private:
@@ -114,6 +125,7 @@ private:
         virtual void score_each(std::span<const text::score_request>, score_sink) = 0;
         [[nodiscard]] virtual std::string identity() const = 0;
         [[nodiscard]] virtual bool can_score() const = 0;
+        [[nodiscard]] virtual bool takes_raw() const = 0;
         [[nodiscard]] virtual std::vector<std::string> notes() const = 0;
     };
     template <class T>
@@ -127,6 +139,7 @@ private:
         }
         std::string identity() const override { return std::as_const(*teacher_).identity(); }
         bool can_score() const override { return sdg::can_score(*teacher_); }
+        bool takes_raw() const override { return sdg::takes_raw(*teacher_); }
         std::vector<std::string> notes() const override { return notes_of(*teacher_); }
         std::unique_ptr<T> teacher_;
     };
@@ -154,6 +167,7 @@ public:
         return answers;
     }
     [[nodiscard]] bool can_score() const { return static_cast<bool>(score_); }
+    [[nodiscard]] static bool takes_raw() { return true; }
     [[nodiscard]] std::string identity() const { return identity_; }
 
 private:

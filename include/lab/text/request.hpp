@@ -44,6 +44,7 @@ struct request {
     sampling_options sampling{};
     output_constraint constraint{};
     std::vector<std::string> stop{};  // generation ends before any of these
+    bool raw = false;  // the messages' contents are the whole prompt, control tokens and all: no chat format is applied
 };
 
 enum class finish_reason : std::uint8_t { stop, length, cancelled };
