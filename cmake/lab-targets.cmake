@@ -1,6 +1,6 @@
 # Targets, the same inside the project and after installation:
 #   lab::lab        headers of every layer that links nothing (nlohmann-json is headers; plus threads)
-#   lab::taxonomy   + yaml-cpp, libxml2 (if found) lab::sdg   + cpp-httplib, OpenSSL, cmark-gfm
+#   lab::taxonomy   + yaml-cpp, libxml2 (if found) lab::sdg   + cpp-httplib, OpenSSL, cmark-gfm, PCRE2 (if found)
 #   lab::native     flags for this machine's CPU   lab::dev   warnings and sanitizers, for the project's own code only
 include(CMakeFindDependencyMacro)
 include_guard(GLOBAL)
@@ -25,6 +25,7 @@ find_package(PkgConfig QUIET)
 if(PkgConfig_FOUND)
   pkg_check_modules(LAB_HTTPLIB QUIET IMPORTED_TARGET GLOBAL cpp-httplib)
   pkg_check_modules(LAB_CMARK QUIET IMPORTED_TARGET GLOBAL libcmark-gfm)
+  pkg_check_modules(LAB_PCRE2 QUIET IMPORTED_TARGET GLOBAL libpcre2-8)
 endif()
 
 if(yaml-cpp_FOUND)
@@ -41,6 +42,10 @@ if(yaml-cpp_FOUND AND LAB_HTTPLIB_FOUND AND OpenSSL_FOUND AND LAB_CMARK_FOUND)
   add_library(lab::sdg ALIAS lab_sdg)
   target_link_libraries(lab_sdg INTERFACE lab_taxonomy PkgConfig::LAB_HTTPLIB PkgConfig::LAB_CMARK OpenSSL::SSL OpenSSL::Crypto)
   target_compile_definitions(lab_sdg INTERFACE CPPHTTPLIB_OPENSSL_SUPPORT)
+  if(LAB_PCRE2_FOUND)  # optional: patterns in pipeline files
+    target_link_libraries(lab_sdg INTERFACE PkgConfig::LAB_PCRE2)
+    target_compile_definitions(lab_sdg INTERFACE LAB_PCRE2)
+  endif()
 endif()
 
 # No contraction: a*b+c must round the same in every translation unit, or "same seed, same bytes" breaks.

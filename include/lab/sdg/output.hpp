@@ -156,10 +156,11 @@ namespace detail {
 
 }  // namespace detail
 
-/// Writes all files into `folder`, which is made where it is missing. @return the manifest
+/// Writes all files into `folder`, which is made where it is missing. `more` becomes part of the manifest.
+/// @return the manifest
 inline json write_run(const std::filesystem::path& folder, const run_result& run, const pipeline_options& options,
-                      const std::filesystem::path& taxonomy,
-                      const std::map<std::string, overlap_report>& overlap = {}) {
+                      const std::filesystem::path& taxonomy, const std::map<std::string, overlap_report>& overlap = {},
+                      const json& more = json::object()) {
     std::filesystem::create_directories(folder);
     std::map<std::string, std::string> files{
         {"samples", {}}, {"knowledge", {}}, {"foundational", {}}, {"compositional", {}}, {"rejected", {}}};
@@ -226,6 +227,7 @@ inline json write_run(const std::filesystem::path& folder, const run_result& run
     if (auto converted = detail::converted_inputs(run); !converted.empty())
         manifest["converted"] = std::move(converted);
     if (const auto changed = options.wordings.changed(); !changed.empty()) manifest["prompts_changed"] = changed;
+    manifest.update(more);
     write_file_atomically(folder / "manifest.json", formats::to_text(manifest, 2) + "\n");
     return manifest;
 }

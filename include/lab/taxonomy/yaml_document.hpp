@@ -61,7 +61,7 @@ public:
     builder(std::string_view text, const limits& bounds) : text_(text), bounds_(bounds) {}
 
     void OnDocumentStart(const YAML::Mark& mark) override {
-        if (documents_++ > 0) throw syntax_error(at(mark), "a second document begins here (a qna.yaml holds one)");
+        if (documents_++ > 0) throw syntax_error(at(mark), "a second document begins here (the file holds one)");
     }
     void OnDocumentEnd() override {}
     void OnAnchor(const YAML::Mark& mark, const std::string& anchor_name) override {

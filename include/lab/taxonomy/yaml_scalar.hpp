@@ -233,6 +233,13 @@ inline double float_value(std::string_view text) {
 
 }  // namespace detail
 
+/// Value of a scalar that is a number, whole or not.
+[[nodiscard]] inline double real_value(std::string_view text) {
+    if (const auto whole = detail::is_integer(text) ? detail::integer_value(text) : std::nullopt)
+        return static_cast<double>(*whole);
+    return detail::float_value(text);
+}
+
 /// The scalar `text` read as a value of the given type; `fault` is set where it cannot be one.
 [[nodiscard]] inline scalar read_as(type kind, std::string_view text) {
     scalar out{kind, {}, {}, {}};
