@@ -2,6 +2,7 @@
 #include <iostream>
 #include <string_view>
 
+#include "blocks.hpp"
 #include "common/generation_report.hpp"
 #include "common/progress.hpp"
 #include "common/stop.hpp"
@@ -59,6 +60,7 @@ taxonomy::tree load(const generate_options& o) {
 }
 
 int generate(const generate_options& o) {
+    if (!o.pipeline_file.empty()) return apps::generate_by_pipelines(o, teacher_of(o));
     const auto tree = load(o);
     if (!o.json)
         for (const auto& p : tree.problems) std::cerr << taxonomy::to_text(p) << '\n';
@@ -123,6 +125,8 @@ int main(int argc, char** argv) {
         if (argc > 1 && std::string_view(argv[1]) == "diff") return apps::diff_command(argc - 1, argv + 1);
         if (argc > 1 && std::string_view(argv[1]) == "report") return apps::report_command(argc - 1, argv + 1);
         if (argc > 1 && std::string_view(argv[1]) == "prompts") return apps::write_prompts(argc - 1, argv + 1);
+        if (argc > 1 && std::string_view(argv[1]) == "blocks")
+            return apps::blocks_command(argc - 1, argv + 1, teacher_of);
         auto options = apps::parse_generate_options(argc, argv);
         if (options && !options->avoid.empty()) options->pipeline.avoid = sdg::read_sets_to_avoid(options->avoid);
         return !options ? 0 : options->check ? check(*options) : generate(*options);

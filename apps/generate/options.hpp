@@ -20,6 +20,9 @@ struct generate_options {
     std::vector<std::filesystem::path> avoid;
     std::string teacher, model, format, key_variable, certificate_authority;
     sdg::pipeline_options pipeline;
+    std::filesystem::path pipeline_file;  // InstructLab's kind; the four below are its
+    std::string prompt_form, model_family;
+    std::size_t scale = 30, max_num_tokens = 4096;
     std::size_t threads = 0, concurrency = 4;
     unsigned retries = 6;
     double timeout = 300;
@@ -35,6 +38,8 @@ Examples:
   lab-generate --taxonomy taxonomy/ --teacher smollm2.gguf --out data/
   lab-generate --taxonomy taxonomy/ --teacher http://localhost:8080/v1 --out data/ --samples-per-leaf 100
   lab-generate --taxonomy taxonomy/ --teacher smollm2.gguf --out data/ --avoid mmlu/ --avoid mt_bench/question.jsonl
+  lab-generate --taxonomy taxonomy/ --teacher smollm2.gguf --out data/ --pipeline sdg/pipelines/simple
+  lab-generate blocks --help
   OPENAI_API_KEY=... lab-generate --taxonomy taxonomy/ --teacher https://host/v1 --model NAME --out data/
   lab-generate --taxonomy taxonomy/ --teacher https://host/v1 --out data/ --questions auto --views original,facts
   lab-generate --taxonomy taxonomy/ --teacher smollm2.gguf --out data/ --prompts my-prompts/
@@ -98,6 +103,11 @@ inline int write_prompts(int argc, char** argv) {
                        text("original"))("examples", "seeds shown to a teacher that writes", count("3"))(
         "prompts", "folder with wordings that replace the built-in ones ('lab-generate prompts --out DIR' writes them)",
         text());
+    spec.add_options("Pipeline files")("pipeline", "generate by InstructLab's pipelines: a folder, or one file",
+                                       text())("scale", "what their `n: scaled` means", count("30"))(
+        "max-num-tokens", "answers of their blocks called gen_knowledge are no longer; 4096: as they say",
+        count("4096"))("prompt-form", "chat: in the teacher's own chat format; family: as InstructLab wraps it",
+                       text("chat"))("model-family", "with --prompt-form family: before that of the blocks", text());
     spec.add_options("Checks")("chunk-tokens", "largest piece of a document", count("200"))(
         "chunk-overlap", "tokens repeated between pieces", count("20"))(
         "near-duplicate", "ROUGE-L at which two samples are the same", real("0.9"))(
@@ -162,6 +172,15 @@ inline int write_prompts(int argc, char** argv) {
     for (const auto& [name, value] :
          {std::pair{"near-duplicate", &p.near_duplicate}, {"least-auc", &p.least_auc}, {"timeout", &o.timeout}})
         *value = args[name].as<double>();
+    o.pipeline_file = args["pipeline"].as<std::string>();
+    o.prompt_form = args["prompt-form"].as<std::string>();
+    o.model_family = args["model-family"].as<std::string>();
+    o.scale = args["scale"].as<std::size_t>();
+    o.max_num_tokens = args["max-num-tokens"].as<std::size_t>();
+    if (!o.pipeline_file.empty()) {  // InstructLab's chunks, where nothing else is said
+        if (args.count("chunk-tokens") == 0) p.chunks.max_tokens = 500;
+        if (args.count("chunk-overlap") == 0) p.chunks.overlap_tokens = 0;
+    }
     p.seeds_as_samples = args.count("no-seeds") == 0;
     p.safety_judge = args.count("safety-judge") != 0;
     p.knowledge.thorough = args.count("thorough") != 0;
