@@ -18,6 +18,9 @@ inline void show_sample(std::ostream& out, const painter& paint, const taxonomy:
     out << paint.dim("  " + leaf.id + " (" + c.origin + ")") << '\n'
         << paint.cyan("  user      ") << sdg::flat(sdg::user_text(leaf, c)) << '\n'
         << paint.green("  assistant ") << sdg::flat(c.answer) << '\n';
+    for (const auto& turn : c.more)
+        out << paint.cyan("  user      ") << sdg::flat(turn.question) << '\n'
+            << paint.green("  assistant ") << sdg::flat(turn.answer) << '\n';
 }
 
 /// The leaves' mean, and the leaf whose samples repeat each other most.
@@ -98,14 +101,14 @@ inline void show_report(std::ostream& out, const painter& paint, const sdg::run_
     }
     show_coverage(out, paint, run);
     if (!run.judges.empty()) {
-        out << "Judges, measured on the seeds:";
+        out << "Judges" << (run.judge.empty() ? "" : " (" + run.judge + ")") << ", measured on the seeds:\n";
         for (const auto& [name, c] : run.judges) {
-            char text[96];
-            std::snprintf(text, sizeof text, " %s AUC %.2f (%s)", name.c_str(), c.auc,
-                          c.trusted ? "trusted" : "not obeyed");
-            out << text;
+            char text[160];
+            std::snprintf(text, sizeof text,
+                          "  %-16s AUC %.2f [%.2f, %.2f] over %zu right and %zu wrong; keeps %.0f %% and %.0f %%  ",
+                          name.c_str(), c.auc, c.low, c.high, c.right, c.wrong, 100 * c.right_kept, 100 * c.wrong_kept);
+            out << text << (c.trusted ? "trusted" : paint.yellow("not obeyed: " + c.weakness)) << '\n';
         }
-        out << '\n';
     }
     if (facts.judged > 0) {
         char text[160];

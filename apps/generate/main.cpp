@@ -33,21 +33,27 @@ int check(const generate_options& o) {
     return taxonomy::all_valid(reports) ? 0 : apps::exit_failure;
 }
 
-run::teacher_source teacher_of(const generate_options& o) {
-    if (!o.remote())
-        return run::local_teacher_source(o.teacher, o.format, o.threads, [] { return !apps::stop_asked(); });
+/// @param place a URL, or the file or folder of a model
+/// @param format chat format of a local model; empty: what its own template says
+/// @param model its name on a server; empty: the first
+run::teacher_source teacher_at(const generate_options& o, const std::string& place, const std::string& format,
+                               const std::string& model) {
+    if (!place.starts_with("http://") && !place.starts_with("https://"))
+        return run::local_teacher_source(place, format, o.threads, [] { return !apps::stop_asked(); });
     sdg::http_teacher_options h;
-    h.http.base_url = o.teacher;
+    h.http.base_url = place;
     h.http.key_variable = o.key_variable;
     h.http.certificate_authority = o.certificate_authority;
     h.http.timeout = o.timeout;
     h.http.retry = {.retries = o.retries, .seed = o.pipeline.seed};
     h.http.cancelled = apps::stop_asked;
     if (!o.json) h.http.notice = [](const std::string& line) { std::cerr << "\n" << line << std::endl; };
-    h.model = o.model;
+    h.model = model;
     h.concurrency = o.concurrency;
     return run::remote_teacher_source(std::move(h));
 }
+
+run::teacher_source teacher_of(const generate_options& o) { return teacher_at(o, o.teacher, o.format, o.model); }
 
 taxonomy::tree load(const generate_options& o) {
     taxonomy::options how{.keep_going = o.keep_going, .documents_dir = o.documents};
@@ -73,6 +79,14 @@ int generate(const generate_options& o) {
     auto opened = teacher_of(o).open();
     sdg::within_context limited(opened.teacher, opened.context, tree.leaves);
     sdg::any_teacher asked(sdg::journaled(limited, journal));
+    std::optional<run::opened_teacher> second;
+    std::optional<sdg::within_context<sdg::any_teacher>> second_limited;
+    std::optional<sdg::any_teacher> judge;
+    if (!o.judge.empty()) {
+        second = teacher_at(o, o.judge, {}, o.judge_model).open();
+        second_limited.emplace(second->teacher, second->context, tree.leaves);
+        judge.emplace(sdg::journaled(*second_limited, journal));
+    }
     if (!o.json)
         std::cerr << tree.leaves.size() << " leaves, teacher " << asked.identity()
                   << (journal.size() > 0
@@ -84,10 +98,13 @@ int generate(const generate_options& o) {
                          o.json ? apps::progress::style::quiet : apps::progress::style::automatic);
     sdg::run_result made;
     try {
-        made = sdg::generate(tree.leaves, asked, o.pipeline, opened.count, [&](const sdg::run_progress& p) {
-            shown.update(p.kept, std::to_string(p.refused) + " refused, " + p.leaf);
-            return !apps::stop_asked();
-        });
+        made = sdg::generate(
+            tree.leaves, asked, o.pipeline, opened.count,
+            [&](const sdg::run_progress& p) {
+                shown.update(p.kept, std::to_string(p.refused) + " refused, " + p.leaf);
+                return !apps::stop_asked();
+            },
+            {}, judge ? &*judge : nullptr);
     } catch (const lab::error&) {
         if (!apps::stop_asked()) throw;
         shown.finish();

@@ -19,6 +19,7 @@ struct generate_options {
     std::filesystem::path taxonomy, out, documents;
     std::vector<std::filesystem::path> avoid;
     std::string teacher, model, format, key_variable, certificate_authority;
+    std::string judge, judge_model;  // gives the grades in the teacher's place
     sdg::pipeline_options pipeline;
     std::filesystem::path pipeline_file;  // InstructLab's kind; the four below are its
     std::string prompt_form, model_family;
@@ -27,8 +28,6 @@ struct generate_options {
     unsigned retries = 6;
     double timeout = 300;
     bool check = false, fix = false, fetch = false, keep_going = false, fresh = false, json = false;
-
-    [[nodiscard]] bool remote() const { return teacher.starts_with("http://") || teacher.starts_with("https://"); }
 };
 
 inline constexpr const char* generate_examples = R"(
@@ -40,6 +39,7 @@ Examples:
   lab-generate --taxonomy taxonomy/ --teacher smollm2.gguf --out data/ --avoid mmlu/ --avoid mt_bench/question.jsonl
   lab-generate --taxonomy taxonomy/ --teacher smollm2.gguf --out data/ --pipeline sdg/pipelines/simple
   lab-generate blocks --help
+  lab-generate --taxonomy taxonomy/ --teacher small.gguf --judge http://localhost:8080/v1 --turns 3 --out data/
   OPENAI_API_KEY=... lab-generate --taxonomy taxonomy/ --teacher https://host/v1 --model NAME --out data/
   lab-generate --taxonomy taxonomy/ --teacher https://host/v1 --out data/ --questions auto --views original,facts
   lab-generate --taxonomy taxonomy/ --teacher smollm2.gguf --out data/ --prompts my-prompts/
@@ -93,7 +93,8 @@ inline int write_prompts(int argc, char** argv) {
     spec.add_options("How much")("samples-per-leaf", "samples wanted of each leaf, seeds not counted", count("24"))(
         "budget", "proposals tried for each sample wanted", count("8"))(
         "no-seeds", "do not make the seeds samples too")("seed", "of everything random",
-                                                         cxxopts::value<std::uint64_t>()->default_value("0"));
+                                                         cxxopts::value<std::uint64_t>()->default_value("0"))(
+        "turns", "questions in a conversation at most; skills only", count("1"));
     spec.add_options("Knowledge")("thorough",
                                   "list the documents' facts and say which have a question, cite each answer's place, "
                                   "check answers claim by claim and that questions stand alone; the next three and "
@@ -112,7 +113,10 @@ inline int write_prompts(int argc, char** argv) {
         "chunk-overlap", "tokens repeated between pieces", count("20"))(
         "near-duplicate", "ROUGE-L at which two samples are the same", real("0.9"))(
         "least-auc", "judges below it, measured on the seeds, are not obeyed", real("0.7"))(
-        "safety-judge", "ask the teacher too whether a sample is harmless")(
+        "safety-judge", "ask a judge too whether a sample is harmless")(
+        "judge", "a model or server that judges skills and safety in the teacher's place", text())(
+        "judge-model", "name of the judge's model on its server; default: its first", text())(
+        "judge-samples", "times that each judge is asked, the grades in another order each time", count("1"))(
         "avoid",
         "evaluation set (file or folder: JSON Lines, JSON, CSV, text) whose questions no sample may give away; "
         "repeatable",
@@ -141,7 +145,9 @@ inline int write_prompts(int argc, char** argv) {
                                       {"model", &o.model},
                                       {"format", &o.format},
                                       {"key-variable", &o.key_variable},
-                                      {"ca-file", &o.certificate_authority}})
+                                      {"ca-file", &o.certificate_authority},
+                                      {"judge", &o.judge},
+                                      {"judge-model", &o.judge_model}})
         *value = args[name].as<std::string>();
     for (const auto& [name, flag] : {std::pair{"check", &o.check},
                                      {"fix", &o.fix},
@@ -163,6 +169,8 @@ inline int write_prompts(int argc, char** argv) {
     p.seed = args["seed"].as<std::uint64_t>();
     for (const auto& [name, value] : {std::pair{"samples-per-leaf", &p.samples_per_leaf},
                                       {"budget", &p.budget},
+                                      {"turns", &p.turns},
+                                      {"judge-samples", &p.judge_samples},
                                       {"chunk-tokens", &p.chunks.max_tokens},
                                       {"chunk-overlap", &p.chunks.overlap_tokens},
                                       {"threads", &o.threads},
@@ -181,6 +189,7 @@ inline int write_prompts(int argc, char** argv) {
         if (args.count("chunk-tokens") == 0) p.chunks.max_tokens = 500;
         if (args.count("chunk-overlap") == 0) p.chunks.overlap_tokens = 0;
     }
+    if (p.turns == 0 || p.judge_samples == 0) throw usage_error("--turns and --judge-samples are at least 1");
     p.seeds_as_samples = args.count("no-seeds") == 0;
     p.safety_judge = args.count("safety-judge") != 0;
     p.knowledge.thorough = args.count("thorough") != 0;

@@ -256,7 +256,7 @@ BOOST_AUTO_TEST_CASE(a_teacher_that_answers_the_seeds_wrong_writes_no_samples) {
                 for (const auto& seed : sums.seeds)
                     if (able && seed.questions_and_answers[0].question == asked)
                         c.text = seed.questions_and_answers[0].answer;
-                written += asked.find("new exercise") != std::string::npos;
+                written += asked.find("one more exercise") != std::string::npos;
                 return c;
             },
             [](const text::score_request&) {

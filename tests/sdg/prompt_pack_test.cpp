@@ -47,7 +47,7 @@ BOOST_AUTO_TEST_CASE(the_built_in_pack_renders_the_built_in_wordings) {
     BOOST_TEST(pack.tag<prompts::one_more>() == "one_more " + prompts::version_of<prompts::one_more>());
     BOOST_TEST(pack.tag<prompts::few_words>("de") ==
                "few_words de " + prompts::version_of<prompts::few_words_german>());
-    BOOST_TEST(pack.tag<prompts::is_safe>("de") == pack.tag<prompts::is_safe>());
+    BOOST_TEST(pack.tag<prompts::is_grounded>("de") == pack.tag<prompts::is_grounded>());
     BOOST_TEST(pack.pairs<prompts::rephrasings>().size() == 4u);
     BOOST_TEST(pack.pairs<prompts::rephrasings>()[0].second == "How tall is the Alder tower?");
     BOOST_TEST(pack.edition(false) == prompts::edition);
@@ -110,7 +110,7 @@ BOOST_AUTO_TEST_CASE(errors_name_file_and_field) {
              {"---\n{{text}} {{question}}\n", {"{{answer}} is missing"}},
              {"---\n{{text}} {{question}} {{answer}\n", {"'{{'"}},
              {"{{text}} {{question}} {{answer}}\n", {"is_grounded.txt"}},
-             {"name: is_safe\n" + sound, {"is_safe", "is_grounded"}},
+             {"name: is_relevant\n" + sound, {"is_relevant", "is_grounded"}},
              {"language: de\n" + sound, {"'language: de'", "'en'"}},
              {"fields: text\n" + sound, {"text, question, answer"}},
              {"colour: red\n" + sound, {":1:"}},
@@ -140,6 +140,22 @@ BOOST_AUTO_TEST_CASE(errors_name_file_and_field) {
     std::filesystem::remove(folder / "en/is_safe.txt");
     put(folder / "English/is_grounded.txt", sound);
     BOOST_TEST(has(refusal<format_error>(folder.path()), "English"));
+}
+
+BOOST_AUTO_TEST_CASE(grades_keep_their_names) {
+    const test::temporary_folder folder;
+    const auto file = folder / "en" / "answer_grades.txt";
+    put(file, "---\n3 => splendid\n1 => useless\n2 => fair\n");  // in any order
+    BOOST_TEST(prompts::pack(folder.path()).pairs<prompts::answer_grades>().size() == 3u);
+    for (const auto& [grades, part] :
+         std::vector<std::pair<std::string, std::string>>{{"1 => useless\n3 => splendid\n", "the grade '2'"},
+                                                          {"1 => a\n2 => b\n2 => c\n3 => d\n", "the grade '2'"},
+                                                          {"1 => a\n2 => b\n3 => c\n4 => d\n", "has 4 grades"},
+                                                          {"1: a\n2 => b\n3 => c\n", "'1: a' is no pair"}}) {
+        put(file, "---\n" + grades);
+        const auto message = refusal<format_error>(folder.path());
+        BOOST_TEST(has(message, part), message);
+    }
 }
 
 BOOST_AUTO_TEST_CASE(every_wording_goes_through_the_pack) {

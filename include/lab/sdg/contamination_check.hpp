@@ -7,6 +7,7 @@
 #include <cmath>
 #include <cstddef>
 #include <map>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -38,6 +39,19 @@ struct contamination_check {
             if (!o.why.empty()) c.refuse(name, sets.set(s).name + ", " + item + ": " + o.why);
         }
         c.scores["overlap"] = largest;
+        for (const auto& turn : c.more)
+            if (const auto why = problem_of(options, turn.question, turn.answer)) c.refuse(name, *why);
+    }
+    /// Which question one turn of a conversation gives away, if any.
+    [[nodiscard]] static std::optional<std::string> problem_of(const pipeline_options& options,
+                                                               const std::string& question, const std::string& answer) {
+        if (options.avoid == nullptr) return std::nullopt;
+        const auto& sets = *options.avoid;
+        const auto overlaps = sets.compare(question, question + "\n" + answer);
+        for (std::size_t s = 0; s < overlaps.size(); ++s)
+            if (const auto& o = overlaps[s]; !o.why.empty())
+                return sets.set(s).name + ", " + sets.set(s).items[o.item].name + ": " + o.why;
+        return std::nullopt;
     }
 };
 

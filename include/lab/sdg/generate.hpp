@@ -18,16 +18,19 @@
 namespace lab::sdg {
 
 /// @param count tokens of a text, for the chunks; `leaves` must outlive the result
+/// @param judge gives the grades in the teacher's place; null: the teacher does
 /// @throws io_error when the teacher is gone for good, interrupted when the observer says so
 #ifdef LAB_COMPILED
 [[nodiscard]] run_result generate(std::span<const taxonomy::leaf> leaves, any_teacher& teacher,
                                   const pipeline_options& options, token_counter count,
-                                  const run_observer& observer = {}, const known_leaves& known = {});
+                                  const run_observer& observer = {}, const known_leaves& known = {},
+                                  any_teacher* judge = nullptr);
 #else
 [[nodiscard]] inline run_result generate(std::span<const taxonomy::leaf> leaves, any_teacher& teacher,
                                          const pipeline_options& options, token_counter count,
-                                         const run_observer& observer = {}, const known_leaves& known = {}) {
-    return detail::whole_run(teacher, options, count, observer)(leaves, known);
+                                         const run_observer& observer = {}, const known_leaves& known = {},
+                                         any_teacher* judge = nullptr) {
+    return detail::whole_run(teacher, options, count, observer, judge)(leaves, known);
 }
 #endif
 

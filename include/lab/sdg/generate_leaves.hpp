@@ -23,16 +23,20 @@ namespace detail {
 
 class whole_run {
 public:
-    whole_run(any_teacher& teacher, const pipeline_options& options, token_counter count, const run_observer& observer)
-        : teacher_(teacher), options_(options), count_(count), observer_(observer), seen_(options.near_duplicate) {}
+    whole_run(any_teacher& teacher, const pipeline_options& options, token_counter count, const run_observer& observer,
+              any_teacher* judge)
+        : teacher_(teacher),
+          options_(options),
+          count_(count),
+          observer_(observer),
+          judge_(judge),
+          seen_(options.near_duplicate) {}
 
     run_result operator()(std::span<const taxonomy::leaf> leaves, const known_leaves& known) {
         result_.teacher = teacher_.identity();
-        std::vector<const taxonomy::leaf*> knowledge, skills;
-        for (const auto& leaf : leaves) (leaf.kind == taxonomy::root::knowledge ? knowledge : skills).push_back(&leaf);
+        if (judge_ != nullptr) result_.judge = judge_->identity();
         report("measuring the judges");
-        measure(knowledge, [&](auto& judges) { calibrate_knowledge(teacher_, knowledge, options_, judges); });
-        measure(skills, [&](auto& judges) { calibrate_skills(teacher_, skills, options_, judges); });
+        measure_judges(leaves);
         progress_.wanted = leaves.size() * options_.samples_per_leaf;
         for (const auto& leaf : leaves)  // new samples must not repeat any of them
             if (const auto at = known.find(leaf.id); at != known.end()) remember(leaf, at->second);
@@ -41,11 +45,34 @@ public:
                 take(leaf, at->second);
             else
                 work_on(leaf);
-        result_.notes = teacher_.notes();
-        return std::move(result_);
+        return finished();
     }
 
 private:
+    run_result finished() {
+        result_.notes = teacher_.notes();
+        if (judge_ != nullptr)
+            for (const auto& note : judge_->notes()) result_.notes.push_back("the judge: " + note);
+        return std::move(result_);
+    }
+
+    [[nodiscard]] leaf_run run_of(const taxonomy::leaf& leaf) {
+        return {teacher_, leaf, options_, seen_, result_.judges, judge_};
+    }
+    [[nodiscard]] any_teacher& judge() { return judge_ != nullptr ? *judge_ : teacher_; }
+
+    /// Each on the seeds of all leaves that it will see. Where rules give all the answers, nobody needs a judge.
+    void measure_judges(std::span<const taxonomy::leaf> leaves) {
+        std::vector<const taxonomy::leaf*> knowledge, skills;
+        for (const auto& leaf : leaves) (leaf.kind == taxonomy::root::knowledge ? knowledge : skills).push_back(&leaf);
+        measure(knowledge, [&](auto& judges) { calibrate_knowledge(teacher_, knowledge, options_, judges); });
+        measure(skills, [&](auto& judges) {
+            if (std::any_of(skills.begin(), skills.end(), [](const auto* l) { return !rule_of(*l); }))
+                skill_judges_.measure(teacher_, judge(), skills, options_, judges);
+        });
+        if (options_.safety_judge) calibrate_safety(judge(), leaves, options_, result_.judges);
+    }
+
     void report(const std::string& what) {
         progress_.leaf = what;
         if (observer_ && !observer_(progress_))
@@ -72,7 +99,7 @@ private:
     }
 
     void remember(const taxonomy::leaf& leaf, const leaf_result& known) {
-        leaf_run run{teacher_, leaf, options_, seen_, result_.judges};
+        leaf_run run = run_of(leaf);
         leaf_result seeds;
         add_seeds(run, seeds);
         for (std::size_t i = known.seeds; i < known.kept.size(); ++i) seen_.add(leaf, known.kept[i]);
@@ -88,7 +115,7 @@ private:
         leaf_result r;
         r.leaf = &leaf;
         r.wanted = options_.samples_per_leaf;
-        leaf_run run{teacher_, leaf, options_, seen_, result_.judges};
+        leaf_run run = run_of(leaf);
         add_seeds(run, r);
         if (const auto at = too_long_.find(&leaf); at != too_long_.end()) {
             r.shortfall = at->second;
@@ -107,16 +134,29 @@ private:
                                    ? "; the leaf has no document to ask about: give its folder with --documents"
                                    : "; add documents in plain sentences, or seeds, or ask for fewer samples";
         } else {
-            skill_source source(leaf);
             try {
-                r.shortfall = source.obstacle(run);
+                work_on_skill(run, r);
             } catch (const context_error& fault) {
-                r.shortfall = fault.what();
+                r.shortfall = too_long_.emplace(&leaf, fault.what()).first->second;
             }
-            if (r.shortfall.empty()) fill(run, r, source, skill_pipeline(), 16, r.wanted * options_.budget);
             report(leaf.id);
         }
+        for (const auto& [name, judge] : run.own) r.judges[name] = judge.to_json();
         result_.leaves.push_back(std::move(r));
+    }
+
+    void work_on_skill(leaf_run& run, leaf_result& r) {
+        const std::size_t limit = r.wanted * options_.budget;
+        if (auto rule = rule_of(run.leaf); rule) {
+            frame_source source(run.leaf, std::move(*rule));
+            return fill(run, r, source, skill_pipeline(), 16, limit);
+        }
+        skill_judges_.measure_leaf(run);
+        if (run.trusted(std::string(pair_judge(run.leaf).name)) != nullptr) choose_persona(run);
+        r.shortfall = obstacle_of(run);
+        if (!r.shortfall.empty()) return;
+        exercise_source source(run.leaf);
+        fill(run, r, source, skill_pipeline(), 16, limit);
     }
 
     /// Seeds are known to new samples even where they are not to be samples themselves.
@@ -128,7 +168,7 @@ private:
                 c.origin = "seed";
                 c.question = seed.questions_and_answers[q].question;
                 c.answer = seed.questions_and_answers[q].answer;
-                c.context = flat(seed.context);
+                c.context = run.leaf.kind == taxonomy::root::knowledge ? flat(seed.context) : seed.context;
                 c.provenance = {{"seed", {s, q}}, {"line", seed.at.line}};
                 run.seen.add(run.leaf, c);
                 if (!options_.seeds_as_samples) continue;
@@ -152,6 +192,7 @@ private:
             try {
                 batch = source.propose(run, next, round);
                 pipeline(run, batch);
+                if constexpr (requires { source.observe(run, batch); }) source.observe(run, batch);
             } catch (const context_error& fault) {  // this leaf ends here, the others go on
                 too_long_.emplace(&run.leaf, fault.what());
                 for (auto& c : batch)
@@ -206,6 +247,8 @@ private:
     const pipeline_options& options_;
     token_counter count_;
     const run_observer& observer_;
+    any_teacher* judge_;  // null: the teacher judges itself
+    skill_judges skill_judges_;
     memory seen_;
     run_result result_;
     run_progress progress_;

@@ -3,13 +3,11 @@
 // may change them or add a language (prompt_pack.hpp).
 #pragma once
 
-#include <cstdint>
 #include <string_view>
 
-namespace lab::sdg::prompts {
+#include "lab/sdg/wording.hpp"
 
-/// How a wording is used: as one text, line by line, or as lines of the form "from => to".
-enum class form : std::uint8_t { text, lines, pairs };
+namespace lab::sdg::prompts {
 
 /// Words separated by blanks.
 struct common_words {

@@ -40,10 +40,13 @@ namespace lab::sdg {
 }
 
 [[nodiscard]] inline json to_json(const candidate& c) {
-    return {{"question", c.question}, {"answer", c.answer},         {"context", c.context},
-            {"origin", c.origin},     {"group", c.group},           {"number", c.number},
-            {"sure", c.sure},         {"plain", c.plain},           {"provenance", c.provenance},
-            {"scores", c.scores},     {"refused_by", c.refused_by}, {"reason", c.reason}};
+    json more = json::array();
+    for (const auto& turn : c.more) more.push_back({{"question", turn.question}, {"answer", turn.answer}});
+    return {
+        {"question", c.question}, {"answer", c.answer},         {"context", c.context}, {"more", more},
+        {"origin", c.origin},     {"group", c.group},           {"number", c.number},   {"sure", c.sure},
+        {"plain", c.plain},       {"provenance", c.provenance}, {"scores", c.scores},   {"refused_by", c.refused_by},
+        {"reason", c.reason}};
 }
 /// @throws format_error naming place and field
 [[nodiscard]] inline candidate candidate_from(const json& j, const std::string& place) {
@@ -56,6 +59,9 @@ namespace lab::sdg {
                                        {"refused_by", &c.refused_by},
                                        {"reason", &c.reason}})
         *target = formats::field<std::string>(j, name, place);
+    for (const auto& turn : formats::field_or<std::vector<json>>(j, "more", {}, place))
+        c.more.push_back(
+            {formats::field<std::string>(turn, "question", place), formats::field<std::string>(turn, "answer", place)});
     c.number = formats::field<std::uint64_t>(j, "number", place);
     c.sure = formats::field<bool>(j, "sure", place);
     c.plain = formats::field<bool>(j, "plain", place);
@@ -89,6 +95,7 @@ public:
             if (line.contains("views"))
                 for (const auto& v : formats::field<std::vector<json>>(line, "views", place))
                     r.views.push_back(view_from(v, place));
+            r.judges = formats::field_or<json>(line, "judges", json::object(), place);
             keys_.push_back(formats::field<std::string>(line, "key", place));
             results_[keys_.back()] = std::move(r);
         }
@@ -125,6 +132,7 @@ public:
                               {"shortfall", r.shortfall}});
             for (const auto& f : r.facts) leaves.back()["facts"].push_back(to_json(f));
             for (const auto& v : r.views) leaves.back()["views"].push_back(to_json(v));
+            if (!r.judges.empty()) leaves.back()["judges"] = r.judges;
         }
         const json all{{"samples_sha256", sha256_of_file(path_.parent_path() / "samples.jsonl")}, {"leaves", leaves}};
         write_file_atomically(path_, formats::to_text(all) + "\n");

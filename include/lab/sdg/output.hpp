@@ -41,10 +41,11 @@ struct overlap_report {
                 ++o.heldout;
             }
         for (const auto& c : r.kept)
-            if (const auto twin = index.find(user_text(*r.leaf, c))) {
-                ++o.near;
-                o.equal += twin->similarity > 1 - 1e-9;
-            }
+            for (std::size_t turn = 0; turn <= c.more.size(); ++turn)
+                if (const auto twin = index.find(turn == 0 ? user_text(*r.leaf, c) : c.more[turn - 1].question)) {
+                    ++o.near;
+                    o.equal += twin->similarity > 1 - 1e-9;
+                }
         reports[r.leaf->id] = o;
     }
     return reports;
@@ -105,6 +106,8 @@ namespace detail {
                  {"blocked_terms", o.safety.blocked_terms},
                  {"personal_data", o.safety.personal_data}};
     if (o.avoid != nullptr) options["avoid"] = to_json(*o.avoid);
+    if (o.turns > 1) options["turns"] = o.turns;
+    if (o.judge_samples > 1) options["judge_samples"] = o.judge_samples;
     if (!is_thorough(o.knowledge)) return options;
     json views = json::array();
     for (const auto v : o.knowledge.views) views.push_back(name_of(v));
@@ -203,6 +206,11 @@ inline json write_run(const std::filesystem::path& folder, const run_result& run
         if (!r.facts.empty()) leaf["facts"] = detail::coverage_json(r.facts);
         if (!r.views.empty()) leaf["views"] = detail::views_json(r.views);
         if (auto spreads = detail::spreads_of(r); thorough && !spreads.empty()) leaf["scores"] = std::move(spreads);
+        if (!r.judges.empty()) leaf["judges"] = r.judges;
+        std::map<std::string, std::size_t> turns;
+        for (const auto& c : r.kept)
+            if (!c.more.empty()) ++turns[std::to_string(1 + c.more.size())];
+        if (!turns.empty()) leaf["kept_with_turns"] = turns;
         if (const auto at = overlap.find(r.leaf->id); at != overlap.end())
             leaf["heldout_overlap"] = {
                 {"heldout_phrasings", at->second.heldout}, {"equal", at->second.equal}, {"near", at->second.near}};
@@ -227,6 +235,7 @@ inline json write_run(const std::filesystem::path& folder, const run_result& run
     if (auto converted = detail::converted_inputs(run); !converted.empty())
         manifest["converted"] = std::move(converted);
     if (const auto changed = options.wordings.changed(); !changed.empty()) manifest["prompts_changed"] = changed;
+    if (!run.judge.empty()) manifest["judge"] = run.judge;
     manifest.update(more);
     write_file_atomically(folder / "manifest.json", formats::to_text(manifest, 2) + "\n");
     return manifest;

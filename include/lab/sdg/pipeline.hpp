@@ -10,6 +10,8 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <tuple>
@@ -21,6 +23,7 @@
 #include "lab/sdg/chunk.hpp"
 #include "lab/sdg/contamination.hpp"
 #include "lab/sdg/dedup.hpp"
+#include "lab/sdg/judges.hpp"
 #include "lab/sdg/knowledge_options.hpp"
 #include "lab/sdg/prompt_pack.hpp"
 #include "lab/sdg/safety.hpp"
@@ -41,8 +44,10 @@ struct pipeline_options {
     std::size_t per_group = 2;              // questions kept for one fact of a document
     bool seeds_as_samples = true;
     safety_options safety{};
-    bool safety_judge = false;                           // ask the teacher too
+    bool safety_judge = false;                           // ask a judge too
     std::shared_ptr<const contamination_index> avoid{};  // evaluation sets whose questions no sample may give away
+    std::size_t turns = 1;                               // questions in a conversation, at most; skills only
+    std::size_t judge_samples = 1;                       // times that each judge is asked
     knowledge_options knowledge{};
     prompts::pack wordings{};
 };
@@ -55,13 +60,26 @@ struct memory {
     std::vector<std::string> ids, answers;  // in the order of the samples
 
     void add(const taxonomy::leaf& leaf, const candidate& c) {
-        const auto number = static_cast<std::uint32_t>(samples.add(user_text(leaf, c) + "\n" + c.answer));
-        if (const auto words = loose_word_hashes(user_text(leaf, c)); !words.empty())
+        const std::string id = sample_id(leaf, c);
+        add_pair(user_text(leaf, c), c.answer, id);
+        for (const auto& turn : c.more) add_pair(turn_text(c, turn), turn.answer, id);
+    }
+
+private:
+    void add_pair(const std::string& question, const std::string& answer, const std::string& id) {
+        const auto number = static_cast<std::uint32_t>(samples.add(question + "\n" + answer));
+        if (const auto words = loose_word_hashes(question); !words.empty())
             questions.insert(hash_of_words(words), number);
-        ids.push_back(sample_id(leaf, c));
-        answers.push_back(c.answer);
+        ids.push_back(id);
+        answers.push_back(answer);
     }
 };
+
+/// As a run's options say: its wordings, as many samples as it asks for.
+[[nodiscard]] inline std::vector<verdict> judged(any_teacher& judge, const judge_form& form,
+                                                 std::span<const exhibit> shown, const pipeline_options& options) {
+    return judged(judge, form, shown, options.wordings, {options.judge_samples, options.seed});
+}
 
 /// What the steps share while one leaf is worked on.
 struct leaf_run {
@@ -70,14 +88,23 @@ struct leaf_run {
     const pipeline_options& options;
     memory& seen;                                // of the whole run
     std::map<std::string, calibration>& judges;  // of the whole run, by name
+    any_teacher* second = nullptr;               // judges skills and safety in the teacher's place
+    std::map<std::string, calibration> own{};    // judges measured on this leaf's seeds: they come before the run's
+    std::optional<bool> creative{};              // the answers are writing; nothing: a rule tells
 
+    [[nodiscard]] any_teacher& judge() const { return second != nullptr ? *second : teacher; }
+    [[nodiscard]] std::vector<verdict> verdicts(const judge_form& form, std::span<const exhibit> shown) const {
+        return judged(judge(), form, shown, options);
+    }
     [[nodiscard]] counter_rng stream(std::string_view purpose, std::uint64_t number) const {
         return counter_rng(options.seed, hash64(purpose, hash64(leaf.id, hash64(std::to_string(number)))));
     }
     /// Whether this judge may refuse; unknown judges may not.
     [[nodiscard]] const calibration* trusted(const std::string& judge) const {
-        const auto at = judges.find(judge);
-        return at != judges.end() && at->second.trusted ? &at->second : nullptr;
+        for (const auto* known : {&own, static_cast<const std::map<std::string, calibration>*>(&judges)})
+            if (const auto at = known->find(judge); at != known->end())
+                return at->second.trusted ? &at->second : nullptr;
+        return nullptr;
     }
 };
 
@@ -115,33 +142,50 @@ template <class Wanted>
     return alive_in(batch, [](const candidate&) { return true; });
 }
 
-/// Personal data and blocked terms; the teacher's opinion where asked for.
+/// Personal data and blocked terms in question, answer and all further turns, whichever it is named; where asked for, a
+/// judge's opinion too, if it can tell the seeds from harmful texts.
 struct safety_check {
     static constexpr std::string_view name = "safety";
     void operator()(leaf_run& run, std::vector<candidate>& batch) const {
-        std::vector<text::request> requests;
-        std::vector<std::size_t> asked;
+        const auto* judge = run.options.safety_judge ? run.trusted(std::string(harmless_judge.name)) : nullptr;
+        std::vector<exhibit> shown;
+        std::vector<std::size_t> owners;
         for (const std::size_t i : alive_in(batch)) {
             candidate& c = batch[i];
-            const std::string whole = user_text(run.leaf, c) + "\n" + c.answer;
-            if (const auto problem = safety_problem(whole, run.options.safety)) {
+            if (const auto problem = problem_of(run, c)) {
                 c.refuse(name, *problem);
-            } else if (run.options.safety_judge) {
-                text::request r;
-                r.messages = {{"user", run.options.wordings.render<prompts::is_safe>(text::field<"text">(whole))}};
-                r.constraint.choices = {"YES", "NO"};
-                r.max_tokens = 4;
-                requests.push_back(std::move(r));
-                asked.push_back(i);
+            } else if (judge != nullptr) {
+                // The question alone, then all that was said: the judge's word on either is to be told apart.
+                shown.push_back({{}, {}, user_text(run.leaf, c), {}});
+                shown.push_back({{}, {}, user_text(run.leaf, c), c.answer + conversation_text(c)});
+                owners.push_back(i);
             }
         }
-        if (requests.empty()) return;
-        const auto answers = run.teacher.complete(requests);
-        for (std::size_t k = 0; k < asked.size(); ++k) {
-            const auto& p = answers[k].choice_probabilities;
-            batch[asked[k]].scores["safe"] = p.empty() ? (answers[k].text == "YES" ? 1.0 : 0.0) : p[0];
-            if (answers[k].text == "NO") batch[asked[k]].refuse(name, "the teacher finds it unsafe");
+        if (shown.empty()) return;
+        const auto verdicts = run.verdicts(harmless_judge, shown);
+        for (std::size_t k = 0; k < owners.size(); ++k) {
+            candidate& c = batch[owners[k]];
+            const double question = verdicts[2 * k].score, whole = verdicts[2 * k + 1].score;
+            c.scores["safe"] = std::min(question, whole);
+            if (question < judge->threshold) c.refuse(name, "question: the judge finds it unsafe");
+            if (whole < judge->threshold) c.refuse(name, "answer: the judge finds it unsafe");
         }
+    }
+
+    /// What the rules find, with the part of the sample in front.
+    [[nodiscard]] static std::optional<std::string> problem_of(const leaf_run& run, const candidate& c) {
+        if (auto found = problem_of(run, user_text(run.leaf, c), c.answer)) return found;
+        for (const auto& turn : c.more)
+            if (auto found = problem_of(run, turn.question, turn.answer)) return found;
+        return std::nullopt;
+    }
+    [[nodiscard]] static std::optional<std::string> problem_of(const leaf_run& run, const std::string& question,
+                                                               const std::string& answer) {
+        for (const auto& [part, text] : {std::pair<const char*, std::string>{"question: ", question},
+                                         {"answer: ", answer},
+                                         {"question and answer: ", question + "\n" + answer}})
+            if (const auto problem = safety_problem(text, run.options.safety)) return part + *problem;
+        return std::nullopt;
     }
 };
 
@@ -161,12 +205,29 @@ struct near_duplicates {
                        same != hash_table::none && !share_words(c.answer, run.seen.answers[same])) {
                 c.refuse("contradiction", "the same question is answered otherwise in " + run.seen.ids[same]);
             } else {
+                end_at_repetition(run, c);
                 run.seen.add(run.leaf, c);
             }
         }
     }
 
 private:
+    /// A conversation goes on no further than to the first turn that was heard before, in the run or in itself.
+    static void end_at_repetition(const leaf_run& run, candidate& c) {
+        for (std::size_t t = 0; t < c.more.size(); ++t) {
+            const auto twin = run.seen.samples.find(turn_text(c, c.more[t]) + "\n" + c.more[t].answer);
+            bool again = rouge_l(c.question, c.more[t].question).f1 >= run.options.near_duplicate;
+            for (std::size_t before = 0; before < t; ++before)
+                again = again || rouge_l(c.more[before].question, c.more[t].question).f1 >= run.options.near_duplicate;
+            if (!twin && !again) continue;
+            c.provenance["conversation_ended"] = "turn " + std::to_string(t + 2) + " says the same as " +
+                                                 (again ? "an earlier one" : run.seen.ids[twin->item]);
+            c.more.resize(t);
+            if (const auto at = c.provenance.find("turns"); at != c.provenance.end())  // what judges said of each
+                while (at->size() > t) at->erase(at->size() - 1);
+            return;
+        }
+    }
     static bool share_words(std::string_view a, std::string_view b) {
         const auto left = loose_words(a), right = loose_words(b);
         return std::any_of(left.begin(), left.end(),

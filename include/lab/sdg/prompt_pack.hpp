@@ -109,11 +109,23 @@ inline void check_prompt_file(const prompt_file& file, const std::string& place,
         throw format_error(explain(place, "the header's fields are '" + at->second + "'", "write " + joined(supplied)));
     const auto lines = lines_of(file.body);
     if (lines.empty()) throw format_error(explain(place, "the wording is empty"));
-    if (original.kind == form::pairs)
-        for (const auto line : lines)
-            if (const auto sign = line.find(pair_sign);
-                sign == line.npos || sign == 0 || sign + pair_sign.size() >= line.size())
-                throw format_error(explain(place, "'" + std::string(line) + "' is no pair", "write: one => other"));
+    if (original.kind != form::pairs && original.kind != form::grades) return;
+    for (const auto line : lines)
+        if (const auto sign = line.find(pair_sign);
+            sign == line.npos || sign == 0 || sign + pair_sign.size() >= line.size())
+            throw format_error(explain(place, "'" + std::string(line) + "' is no pair", "write: one => other"));
+    if (original.kind == form::pairs) return;
+    const auto grades = lines_of(original.text);
+    for (const auto grade : grades) {
+        const auto sign = grade.substr(0, grade.find(pair_sign) + pair_sign.size());
+        if (std::count_if(lines.begin(), lines.end(), [&](auto line) { return line.starts_with(sign); }) != 1)
+            throw format_error(explain(place, "the grade '" +
+                                                  std::string(sign.substr(0, sign.size() - pair_sign.size())) +
+                                                  "' must stand there once, with what it means"));
+    }
+    if (lines.size() != grades.size())
+        throw format_error(explain(place, "has " + std::to_string(lines.size()) + " grades",
+                                   "there are " + std::to_string(grades.size())));
 }
 
 }  // namespace detail

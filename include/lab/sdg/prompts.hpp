@@ -12,39 +12,10 @@
 #include <utility>
 
 #include "lab/sdg/language_words.hpp"
-#include "lab/text/prompt.hpp"
+#include "lab/sdg/skill_prompts.hpp"
+#include "lab/sdg/wording.hpp"
 
 namespace lab::sdg::prompts {
-
-/// Whether two templates have the same fields.
-[[nodiscard]] constexpr bool same_fields(std::string_view a, std::string_view b) {
-    const auto within = [](std::string_view one, std::string_view other) {
-        bool all = true;
-        const bool sound = text::detail::split_prompt(one, [&](text::detail::prompt_part p) {
-            bool found = !p.is_field;
-            (void)text::detail::split_prompt(other, [&](text::detail::prompt_part q) {
-                found = found || (q.is_field && other.substr(q.begin, q.size) == one.substr(p.begin, p.size));
-            });
-            all = all && found;
-        });
-        return sound && all;
-    };
-    return within(a, b) && within(b, a);
-}
-
-/// A wording under its name; `Purpose` is one sentence for those who rewrite it.
-template <text::fixed_string Name, text::fixed_string Text, text::fixed_string Purpose, form Form = form::text>
-struct wording : text::prompt<Text> {
-    static constexpr std::string_view name = Name.view(), language = "en", purpose = Purpose.view();
-    static constexpr form kind = Form;
-};
-/// The same in another language: it has the original's name and its fields, no more and no fewer.
-template <class Original, text::fixed_string Language, text::fixed_string Text>
-struct translation : text::prompt<Text> {
-    static_assert(same_fields(Original::text, Text.view()), "a translation has the fields of its original");
-    static constexpr std::string_view name = Original::name, language = Language.view(), purpose = Original::purpose;
-    static constexpr form kind = Original::kind;
-};
 
 // Examples and exercises.
 
@@ -61,8 +32,6 @@ using rephrasings =
             "Who wrote the song of the mill? => What is the name of the person who wrote the song of the mill?\n"
             "Where do the bakers of Holm keep their flour? => In which place is the flour of the bakers of Holm kept?",
             "Examples of rephrasing, for any subject.", form::pairs>;
-using new_exercise = wording<"new_exercise", "{{task}}\nWrite a new exercise of this kind.",
-                             "Asks for one more exercise of a skill, after examples.">;
 using one_more =
     wording<"one_more", "One more of this kind: {{list}}", "Asks for one more item of a list, after examples.">;
 using recall_section = wording<"recall_section", "What does \"{{document}}\" say about \"{{section}}\"?",
@@ -154,15 +123,6 @@ using is_self_contained = wording<
     "Question: {{question}}\n\nDoes this question name what it is about, so that it can be understood without seeing "
     "any text it was made from? Reply YES or NO.",
     "A judge; YES: the question makes sense by itself.">;
-using rate_pair = wording<
-    "rate_pair",
-    "Task: {{task}}\n\n{{question}}\n\nAnswer: {{answer}}\n\nRate the answer. 1: wrong, off the task or unsafe. 2: "
-    "right. 3: "
-    "right, complete and well put. Reply 1, 2 or 3.",
-    "A judge of an exercise and its answer; replies 1, 2 or 3.">;
-using is_safe =
-    wording<"is_safe", "{{text}}\n\nIs this text harmless, polite and free of private data? Reply YES or NO.",
-            "A judge; YES: the sample is harmless.">;
 using stray_questions =
     wording<"stray_questions",
             "Which gas do plants take in from the air?\n"
@@ -184,26 +144,13 @@ using precise = wording<"precise_persona", "You answer exactly and follow the fo
                         "The system message where there is one right answer.">;
 using creative = wording<"creative_persona", "You write with imagination and care, and you keep to the task.",
                          "The system message where there are many good answers.">;
-inline constexpr std::string_view precise_persona = precise::text;
-inline constexpr std::string_view creative_persona = creative::text;
 
-/// A wording as data: what a pack's files and the edition are made from.
-struct catalogue_entry {
-    std::string_view language, name, text, purpose;
-    form kind;
-    friend constexpr bool operator==(const catalogue_entry&, const catalogue_entry&) = default;
-};
-
-template <class... Wordings>
-struct wording_list {
-    static constexpr std::array<catalogue_entry, sizeof...(Wordings)> entries{
-        catalogue_entry{Wordings::language, Wordings::name, Wordings::text, Wordings::purpose, Wordings::kind}...};
-};
 /// Those of every run, in the order that `edition` hashes.
 using basic =
-    wording_list<open_book, ask_about, rephrase, new_exercise, one_more, recall_section, complete_sentence,
-                 recall_section_german, recall_section_french, complete_sentence_german, complete_sentence_french,
-                 is_grounded, is_clear_question, rate_pair, is_safe, precise, creative, rephrasings>;
+    decltype(wording_list<open_book, ask_about, rephrase, one_more, recall_section, complete_sentence,
+                          recall_section_german, recall_section_french, complete_sentence_german,
+                          complete_sentence_french, is_grounded, is_clear_question, precise, creative, rephrasings>() +
+             skill_wordings());
 /// Those of thorough work on knowledge, and what is known of languages. Whoever writes a wording adds it here.
 using further = wording_list<few_words, few_words_german, few_words_french, list_facts, write_pair, write_any_pair,
                              question_kinds, write_summary, write_extract, write_corrected, is_supported, is_relevant,
@@ -229,7 +176,7 @@ inline constexpr std::uint64_t edition = [] {
     std::uint64_t h = 0xcbf29ce484222325u;
     for (const auto& e : basic::entries) {
         if (e.kind == form::text) h = hash64(e.text, h);
-        for (auto rest = e.kind == form::pairs ? e.text : std::string_view(); !rest.empty();) {
+        for (auto rest = e.kind == form::text ? std::string_view() : e.text; !rest.empty();) {
             const auto line = rest.substr(0, rest.find('\n'));
             const auto sign = line.find(pair_sign);
             h = hash64(line.substr(sign + pair_sign.size()), hash64(line.substr(0, sign), h));

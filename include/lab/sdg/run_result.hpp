@@ -23,6 +23,7 @@ struct leaf_result {
     std::string shortfall;    // why fewer than wanted were kept; empty when the quota was met
     std::vector<fact> facts;  // of a knowledge leaf's documents, and what became of each
     std::vector<view_text> views;
+    json judges = json::object();  // measured on this leaf's seeds, by name
 
     [[nodiscard]] std::map<std::string, std::size_t> refused_by() const {
         std::map<std::string, std::size_t> counts;
@@ -32,7 +33,7 @@ struct leaf_result {
 };
 
 struct run_result {
-    std::string teacher;
+    std::string teacher, judge;  // the judge's name where it is not the teacher
     std::vector<std::string> notes;
     std::map<std::string, calibration> judges;
     std::vector<leaf_result> leaves;

@@ -27,6 +27,7 @@ using formats::json;
 
 struct candidate {
     std::string question, answer;
+    std::vector<taxonomy::qa> more{};  // what is asked and answered after that, in a conversation
     std::string context;  // skills: shown before the question; knowledge: what the checks read, not part of the sample
     std::string origin;   // "seed", "document", "section", "completion", "variation", "frame", "teacher"
     std::string group;    // candidates of one group ask the same thing and compete; empty: on its own
@@ -50,9 +51,23 @@ struct candidate {
     return leaf.kind == taxonomy::root::knowledge || c.context.empty() ? c.question : c.context + "\n\n" + c.question;
 }
 
+/// A further turn's question by itself: behind the context that it asks about, unless a rule gave it one of its own.
+[[nodiscard]] inline std::string turn_text(const candidate& c, const taxonomy::qa& turn) {
+    return c.sure || c.context.empty() ? turn.question : c.context + "\n\n" + turn.question;
+}
+
+/// The further turns as they follow the first answer, each on its own lines; empty where there is none.
+[[nodiscard]] inline std::string conversation_text(const candidate& c) {
+    std::string text;
+    for (const auto& turn : c.more) text.append("\n\n").append(turn.question).append("\n\n").append(turn.answer);
+    return text;
+}
+
 /// The first 32 digits of a hash of leaf, question and answer: the same sample has the same id in every run.
 [[nodiscard]] inline std::string sample_id(const taxonomy::leaf& leaf, const candidate& c) {
-    return sha256_hex(formats::to_text(json::array({leaf.id, user_text(leaf, c), c.answer}))).substr(0, 32);
+    json named = json::array({leaf.id, user_text(leaf, c), c.answer});
+    for (const auto& turn : c.more) named.push_back({turn.question, turn.answer});
+    return sha256_hex(formats::to_text(named)).substr(0, 32);
 }
 
 [[nodiscard]] inline json sample_json(const taxonomy::leaf& leaf, const candidate& c, const std::string& teacher) {
@@ -64,6 +79,10 @@ struct candidate {
                                         {{"role", "assistant"}, {"content", c.answer}}})},
               {"metadata", formats::to_text(metadata)},
               {"unmask", false}};
+    for (const auto& turn : c.more) {
+        line["messages"].push_back({{"role", "user"}, {"content", turn.question}});
+        line["messages"].push_back({{"role", "assistant"}, {"content", turn.answer}});
+    }
     return line;
 }
 
