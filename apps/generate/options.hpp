@@ -28,6 +28,8 @@ struct generate_options {
     unsigned retries = 6;
     double timeout = 300;
     bool check = false, fix = false, fetch = false, keep_going = false, fresh = false, json = false;
+
+    [[nodiscard]] bool remote() const { return teacher.starts_with("http://") || teacher.starts_with("https://"); }
 };
 
 inline constexpr const char* generate_examples = R"(
@@ -94,7 +96,11 @@ inline int write_prompts(int argc, char** argv) {
         "budget", "proposals tried for each sample wanted", count("8"))(
         "no-seeds", "do not make the seeds samples too")("seed", "of everything random",
                                                          cxxopts::value<std::uint64_t>()->default_value("0"))(
-        "turns", "questions in a conversation at most; skills only", count("1"));
+        "turns", "questions in a conversation at most; skills only", count("1"))(
+        "method",
+        "what skill exercises are written after: lab (the leaf's seeds), evolve (the seeds made harder step by "
+        "step), self-instruct (seeds of all leaves; knowledge too)",
+        text("lab"));
     spec.add_options("Knowledge")("thorough",
                                   "list the documents' facts and say which have a question, cite each answer's place, "
                                   "check answers claim by claim and that questions stand alone; the next three and "
@@ -189,6 +195,11 @@ inline int write_prompts(int argc, char** argv) {
         if (args.count("chunk-tokens") == 0) p.chunks.max_tokens = 500;
         if (args.count("chunk-overlap") == 0) p.chunks.overlap_tokens = 0;
     }
+    const auto method = args["method"].as<std::string>();
+    bool known = false;
+    for (const auto m : {sdg::sampling_method::lab, sdg::sampling_method::evolve, sdg::sampling_method::self_instruct})
+        if (name_of(m) == method) p.method = m, known = true;
+    if (!known) throw usage_error("--method is lab, evolve or self-instruct, not '" + method + "'");
     if (p.turns == 0 || p.judge_samples == 0) throw usage_error("--turns and --judge-samples are at least 1");
     p.seeds_as_samples = args.count("no-seeds") == 0;
     p.safety_judge = args.count("safety-judge") != 0;

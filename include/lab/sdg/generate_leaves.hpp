@@ -12,9 +12,11 @@
 
 #include "lab/sdg/contamination_check.hpp"
 #include "lab/sdg/context_check.hpp"
+#include "lab/sdg/evolve.hpp"
 #include "lab/sdg/knowledge.hpp"
 #include "lab/sdg/knowledge_calibration.hpp"
 #include "lab/sdg/run_result.hpp"
+#include "lab/sdg/self_instruct.hpp"
 #include "lab/sdg/skills.hpp"
 
 namespace lab::sdg {
@@ -38,6 +40,10 @@ public:
         report("measuring the judges");
         measure_judges(leaves);
         progress_.wanted = leaves.size() * options_.samples_per_leaf;
+        if (options_.method == sampling_method::self_instruct) {
+            draw_from_all(leaves);
+            return finished();
+        }
         for (const auto& leaf : leaves)  // new samples must not repeat any of them
             if (const auto at = known.find(leaf.id); at != known.end()) remember(leaf, at->second);
         for (const auto& leaf : leaves)
@@ -65,10 +71,13 @@ private:
     void measure_judges(std::span<const taxonomy::leaf> leaves) {
         std::vector<const taxonomy::leaf*> knowledge, skills;
         for (const auto& leaf : leaves) (leaf.kind == taxonomy::root::knowledge ? knowledge : skills).push_back(&leaf);
-        measure(knowledge, [&](auto& judges) { calibrate_knowledge(teacher_, knowledge, options_, judges); });
+        if (options_.method != sampling_method::self_instruct)
+            measure(knowledge, [&](auto& judges) { calibrate_knowledge(teacher_, knowledge, options_, judges); });
         measure(skills, [&](auto& judges) {
-            if (std::any_of(skills.begin(), skills.end(), [](const auto* l) { return !rule_of(*l); }))
+            if (options_.method != sampling_method::lab ||
+                std::any_of(skills.begin(), skills.end(), [](const auto* l) { return !rule_of(*l); }))
                 skill_judges_.measure(teacher_, judge(), skills, options_, judges);
+            if (options_.method == sampling_method::evolve) calibrate_evolution(judge(), skills, options_, judges);
         });
         if (options_.safety_judge) calibrate_safety(judge(), leaves, options_, result_.judges);
     }
@@ -147,7 +156,7 @@ private:
 
     void work_on_skill(leaf_run& run, leaf_result& r) {
         const std::size_t limit = r.wanted * options_.budget;
-        if (auto rule = rule_of(run.leaf); rule) {
+        if (auto rule = rule_of(run.leaf); rule && options_.method == sampling_method::lab) {
             frame_source source(run.leaf, std::move(*rule));
             return fill(run, r, source, skill_pipeline(), 16, limit);
         }
@@ -155,8 +164,54 @@ private:
         if (run.trusted(std::string(pair_judge(run.leaf).name)) != nullptr) choose_persona(run);
         r.shortfall = obstacle_of(run);
         if (!r.shortfall.empty()) return;
-        exercise_source source(run.leaf);
-        fill(run, r, source, skill_pipeline(), 16, limit);
+        if (options_.method == sampling_method::evolve) {
+            evolve_source source(run.leaf);
+            fill(run, r, source, evolve_pipeline(), 16, limit);
+        } else {
+            exercise_source source(run.leaf);
+            fill(run, r, source, skill_pipeline(), 16, limit);
+        }
+    }
+
+    /// The baseline: no leaf has a quota of its own, the run as a whole has.
+    void draw_from_all(std::span<const taxonomy::leaf> leaves) {
+        for (const auto& leaf : leaves) {
+            leaf_result r;
+            r.leaf = &leaf;
+            r.wanted = options_.samples_per_leaf;
+            leaf_run run = run_of(leaf);
+            add_seeds(run, r);
+            result_.leaves.push_back(std::move(r));
+        }
+        self_instruct_source source(leaves, options_.seed, options_.wordings);
+        const auto pipeline = self_instruct_pipeline();
+        const std::size_t wanted = progress_.wanted, limit = wanted * options_.budget, round = 16;
+        for (std::uint64_t next = 0; next < limit && progress_.kept < wanted; next += round) {
+            auto drawn = source.propose(teacher_, next, round);
+            std::map<std::size_t, std::vector<std::size_t>> by_leaf;
+            for (std::size_t i = 0; i < drawn.size(); ++i) by_leaf[drawn[i].leaf].push_back(i);
+            for (const auto& [l, members] : by_leaf) {
+                leaf_run run = run_of(leaves[l]);
+                std::vector<candidate> batch;
+                for (const std::size_t i : members) batch.push_back(std::move(drawn[i].sample));
+                pipeline(run, batch);
+                for (std::size_t k = 0; k < members.size(); ++k) drawn[members[k]].sample = std::move(batch[k]);
+            }
+            source.observe(drawn);
+            for (auto& d : drawn) {
+                auto& r = result_.leaves[d.leaf];
+                ++r.proposed;
+                if (progress_.kept == wanted)
+                    d.sample.refuse("quota", "the quota of " + std::to_string(wanted) + " was met");
+                ++(d.sample.alive() ? progress_.kept : progress_.refused);
+                (d.sample.alive() ? r.kept : r.refused).push_back(std::move(d.sample));
+            }
+            report("all leaves at once");
+        }
+        for (auto& r : result_.leaves)
+            if (const std::size_t made = r.kept.size() - r.seeds; made < r.wanted)
+                r.shortfall = "self-instruct draws from all leaves at once: " + std::to_string(r.proposed) +
+                              " proposals were most like this one, " + std::to_string(made) + " of them were kept";
     }
 
     /// Seeds are known to new samples even where they are not to be samples themselves.

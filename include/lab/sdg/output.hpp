@@ -106,6 +106,7 @@ namespace detail {
                  {"blocked_terms", o.safety.blocked_terms},
                  {"personal_data", o.safety.personal_data}};
     if (o.avoid != nullptr) options["avoid"] = to_json(*o.avoid);
+    if (o.method != sampling_method::lab) options["method"] = name_of(o.method);
     if (o.turns > 1) options["turns"] = o.turns;
     if (o.judge_samples > 1) options["judge_samples"] = o.judge_samples;
     if (!is_thorough(o.knowledge)) return options;

@@ -33,6 +33,14 @@
 
 namespace lab::sdg {
 
+/// What new skill exercises are written after: the leaf's own seeds, what became of them by evolving (arXiv
+/// 2304.12244), or seeds drawn from all leaves (arXiv 2212.10560). The latter two are baselines to compare with.
+enum class sampling_method : std::uint8_t { lab, evolve, self_instruct };
+
+[[nodiscard]] constexpr std::string_view name_of(sampling_method m) noexcept {
+    return m == sampling_method::lab ? "lab" : m == sampling_method::evolve ? "evolve" : "self-instruct";
+}
+
 struct pipeline_options {
     std::uint64_t seed = 0;
     std::size_t samples_per_leaf = 24;  // wanted, seeds not counted
@@ -46,8 +54,9 @@ struct pipeline_options {
     safety_options safety{};
     bool safety_judge = false;                           // ask a judge too
     std::shared_ptr<const contamination_index> avoid{};  // evaluation sets whose questions no sample may give away
-    std::size_t turns = 1;                               // questions in a conversation, at most; skills only
-    std::size_t judge_samples = 1;                       // times that each judge is asked
+    sampling_method method = sampling_method::lab;
+    std::size_t turns = 1;          // questions in a conversation, at most; skills only
+    std::size_t judge_samples = 1;  // times that each judge is asked
     knowledge_options knowledge{};
     prompts::pack wordings{};
 };

@@ -151,7 +151,8 @@ struct question_check {
         for (const auto& seed : leaf.seeds)
             longest = std::max(longest, loose_words(seed.questions_and_answers[0].question).size());
         if (words < 2) return "fewer than two words";
-        if (words > 3 * longest + 10) return "much longer than any seed";
+        const std::size_t evolved = 20 * c.provenance.value("generation", std::size_t{0});  // words more each time
+        if (words > 3 * longest + 10 + evolved) return "much longer than any seed";
         if (leaf.grounded && c.context.empty()) return "has no context, the seeds have one";
         return {};
     }

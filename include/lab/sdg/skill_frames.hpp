@@ -22,8 +22,9 @@ namespace lab::sdg {
 class warmth {
 public:
     void observe(const std::vector<candidate>& batch) {
-        const auto again =
-            std::count_if(batch.begin(), batch.end(), [](const candidate& c) { return c.refused_by == "duplicate"; });
+        const auto again = std::count_if(batch.begin(), batch.end(), [](const candidate& c) {
+            return c.refused_by == "duplicate" || c.refused_by == "novelty";
+        });
         const auto all = static_cast<std::ptrdiff_t>(batch.size());
         if (2 * again >= all && all > 0) {
             step_ = std::min<std::size_t>(step_ + 1, 4);
