@@ -161,7 +161,8 @@ BOOST_AUTO_TEST_CASE(grades_keep_their_names) {
 BOOST_AUTO_TEST_CASE(every_wording_goes_through_the_pack) {
     // One that is rendered by itself could not be replaced, and nobody would notice.
     for (const auto& entry :
-         std::filesystem::directory_iterator(std::filesystem::path(LAB_SOURCE_DIR) / "include/lab/sdg")) {
+         std::filesystem::recursive_directory_iterator(std::filesystem::path(LAB_SOURCE_DIR) / "include/lab/sdg")) {
+        if (!entry.is_regular_file()) continue;
         const std::string header = read_file(entry.path());
         for (auto at = header.find("prompts::"); at != header.npos; at = header.find("prompts::", at + 1)) {
             auto end = at + 9;
