@@ -359,7 +359,8 @@ BOOST_AUTO_TEST_CASE(a_long_answer_is_as_good_as_its_weakest_claim) {
         c.text = yes ? "YES" : "NO";
         return c;
     }));
-    s.judges["says_grounded"] = {.threshold = 0.5, .trusted = true};
+    auto& judge = s.judges["says_grounded"];
+    judge.threshold = 0.5, judge.trusted = true;
     std::vector<sdg::candidate> batch(2);
     for (auto& c : batch) {
         c.origin = "document";
