@@ -284,8 +284,10 @@ int blocks_command(int argc, char** argv, TeacherOf teacher_of) {
 }
 
 /// `lab-generate --pipeline`: the taxonomy's leaves as rows, samples as in every other run.
-inline int generate_by_pipelines(const generate_options& o, const run::teacher_source& source) {
+template <class TeacherOf>
+int generate_by_pipelines(const generate_options& o, TeacherOf teacher_of) {
     const auto pipelines = blocks::read_pipelines(o.pipeline_file);
+    const run::teacher_source source = teacher_of(o);
     const auto tree = taxonomy::load(o.taxonomy, {.keep_going = o.keep_going, .documents_dir = o.documents});
     if (!o.json) {
         for (const auto& p : tree.problems) std::cerr << taxonomy::to_text(p) << '\n';

@@ -66,7 +66,7 @@ taxonomy::tree load(const generate_options& o) {
 }
 
 int generate(const generate_options& o) {
-    if (!o.pipeline_file.empty()) return apps::generate_by_pipelines(o, teacher_of(o));
+    if (!o.pipeline_file.empty()) return apps::generate_by_pipelines(o, teacher_of);
     const auto tree = load(o);
     if (!o.json)
         for (const auto& p : tree.problems) std::cerr << taxonomy::to_text(p) << '\n';

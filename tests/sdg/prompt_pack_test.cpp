@@ -132,12 +132,12 @@ BOOST_AUTO_TEST_CASE(errors_name_file_and_field) {
     put(folder / "en/is_grunded.txt", sound);
     BOOST_TEST(has(refusal<format_error>(folder.path()), "is_grunded.txt"));
     std::filesystem::remove(folder / "en/is_grunded.txt");
-    std::filesystem::create_directories(folder / "en/is_safe.txt");
-    BOOST_TEST(has(refusal<io_error>(folder.path()), "is_safe.txt"));
-    std::filesystem::remove(folder / "en/is_safe.txt");
-    put(folder / "en/is_safe.txt", "---\n{{text}}" + std::string(std::size_t{1} << 20, ' ') + "\n");
+    std::filesystem::create_directories(folder / "en/is_relevant.txt");
+    BOOST_TEST(has(refusal<io_error>(folder.path()), "is_relevant.txt"));
+    std::filesystem::remove(folder / "en/is_relevant.txt");
+    put(folder / "en/is_relevant.txt", "---\n{{text}}" + std::string(std::size_t{1} << 20, ' ') + "\n");
     BOOST_TEST(has(refusal<format_error>(folder.path()), "1 MiB"));
-    std::filesystem::remove(folder / "en/is_safe.txt");
+    std::filesystem::remove(folder / "en/is_relevant.txt");
     put(folder / "English/is_grounded.txt", sound);
     BOOST_TEST(has(refusal<format_error>(folder.path()), "English"));
 }
