@@ -21,7 +21,7 @@ struct usage_error : lab::error {
     using lab::error::error;
 };
 
-inline constexpr int exit_failure = 1, exit_usage = 2;
+inline constexpr int exit_failure = 1, exit_usage = 2, exit_incomplete = 3;  // 3: written, with parts missing
 
 /// Runs `body()` (which returns the exit code) and turns what it throws into "name: message".
 template <class F>

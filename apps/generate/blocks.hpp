@@ -13,6 +13,7 @@
 
 #include "common/generation_report.hpp"
 #include "common/progress.hpp"
+#include "common/server_options.hpp"
 #include "common/stop.hpp"
 #include "lab/run/teacher_source.hpp"
 #include "lab/sdg/blocks/taxonomy_run.hpp"
@@ -62,17 +63,14 @@ struct blocks_options {
         count("4096"))("prompt-form", "chat: in the teacher's own chat format; family: as InstructLab wraps it",
                        text("chat"))("model-family", "with --prompt-form family: before that of the blocks", text())(
         "batch-rows", "rows that pass through a block at a time; changes no row", count("1024"));
-    spec.add_options("Teacher")("teacher", "a model or the base URL of an OpenAI-compatible server", text())(
+    spec.add_options("Teacher")(
+        "teacher", "a model or the base URL of an OpenAI-compatible server, several of one model with commas", text())(
         "model-teacher", "MODEL=TEACHER: another one for blocks with this model_id; may be repeated",
         cxxopts::value<std::vector<std::string>>()->default_value(""))(
         "format", "chat format of a local model; default: what its own template says", text())(
         "threads", "of a local model; 0: one per processor", count("0"))(
-        "model", "name of the server's model; default: its first", text())(
-        "key-variable", "environment variable with the server's key", text("OPENAI_API_KEY"))(
-        "concurrency", "requests to the server at once", count("4"))("timeout", "seconds for one answer",
-                                                                     cxxopts::value<double>()->default_value("300"))(
-        "retries", "after a failed attempt", cxxopts::value<unsigned>()->default_value("6"))(
-        "ca-file", "more trusted certificates (PEM)", text());
+        "model", "name of the server's model; default: its first", text());
+    add_server_options(spec);
     spec.add_options("Output")("fresh", "forget what an earlier run learnt from the teacher")(
         "json", "machine-readable output on standard output, no progress")("help", "this text");
     const auto args = spec.parse(argc, argv);
@@ -104,16 +102,11 @@ struct blocks_options {
     for (const auto& pair : args["model-teacher"].as<std::vector<std::string>>())
         if (!pair.empty()) o.model_teachers.push_back(pair);
     auto& t = o.teacher;
-    for (const auto& [name, value] : {std::pair{"teacher", &t.teacher},
-                                      {"model", &t.model},
-                                      {"format", &t.format},
-                                      {"key-variable", &t.key_variable},
-                                      {"ca-file", &t.certificate_authority}})
+    for (const auto& [name, value] : {std::pair{"teacher", &t.teacher}, {"model", &t.model}, {"format", &t.format}})
         *value = args[name].as<std::string>();
     t.threads = args["threads"].as<std::size_t>();
-    t.concurrency = args["concurrency"].as<std::size_t>();
-    t.timeout = args["timeout"].as<double>();
-    t.retries = args["retries"].as<unsigned>();
+    read_server_options(args, t.servers);
+    t.budget = read_budget(args);
     t.pipeline.seed = o.run.seed;
     t.json = o.json;
     return o;
@@ -166,7 +159,8 @@ inline void show_stages(std::ostream& out, const painter& paint, const std::vect
 class opened_teachers {
 public:
     template <class TeacherOf>
-    opened_teachers(const blocks_options& o, TeacherOf teacher_of) : journal_(o.journal) {
+    opened_teachers(const blocks_options& o, TeacherOf teacher_of)
+        : journal_(o.journal, {.fresh = o.fresh}), accounts_{.limit = o.teacher.budget} {
         if (o.teacher.teacher.empty()) {
             teachers_.push_back(std::make_unique<sdg::any_teacher>(sdg::scripted_teacher(
                 [](const text::request&) -> text::completion {
@@ -194,9 +188,11 @@ public:
 private:
     void open(const run::teacher_source& source) {
         behind_.push_back(std::make_unique<run::opened_teacher>(source.open()));
-        teachers_.push_back(std::make_unique<sdg::any_teacher>(sdg::journaled(behind_.back()->teacher, journal_)));
+        teachers_.push_back(
+            std::make_unique<sdg::any_teacher>(sdg::journaled(behind_.back()->teacher, journal_, &accounts_)));
     }
     sdg::journal journal_;
+    sdg::ledger accounts_;
     std::vector<std::unique_ptr<run::opened_teacher>> behind_;
     std::vector<std::unique_ptr<sdg::any_teacher>> teachers_;
     blocks::teacher_set set_;
@@ -209,7 +205,6 @@ int run_blocks(const blocks_options& o, TeacherOf teacher_of) {
     if (!o.json)
         for (const auto& w : p.warnings) std::cerr << w << '\n';
     blocks::row_file rows(o.in);
-    if (o.fresh) std::filesystem::remove(o.journal);
     const opened_teachers teachers(o, teacher_of);
 
     progress shown("rows", rows.size(), "rows", o.json ? progress::style::quiet : progress::style::automatic);
@@ -306,10 +301,10 @@ int generate_by_pipelines(const generate_options& o, TeacherOf teacher_of) {
     options.avoid = o.pipeline.avoid;
 
     std::filesystem::create_directories(o.out);
-    if (o.fresh) std::filesystem::remove(o.out / "journal.jsonl");
-    sdg::journal journal(o.out / "journal.jsonl");
+    sdg::journal journal(o.out / "journal.jsonl", {.fresh = o.fresh});
     auto opened = source.open();
-    sdg::any_teacher asked(sdg::journaled(opened.teacher, journal));
+    sdg::ledger accounts{.limit = o.budget};
+    sdg::any_teacher asked(sdg::journaled(opened.teacher, journal, &accounts));
 
     progress shown("generating", tree.leaves.size(), "leaves",
                    o.json ? progress::style::quiet : progress::style::automatic);
@@ -334,6 +329,7 @@ int generate_by_pipelines(const generate_options& o, TeacherOf teacher_of) {
     shown.finish();
     const auto overlap = sdg::heldout_overlap(made.run);
     const auto facts = sdg::score_facts(made.run);
+    made.run.spending = sdg::to_json(accounts.run, o.budget.price);
     const auto manifest = sdg::write_run(o.out, made.run, o.pipeline, o.taxonomy, overlap,
                                          {{"pipeline", made.to_json(pipelines, options)}});
     if (o.json) {

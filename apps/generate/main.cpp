@@ -5,7 +5,6 @@
 #include "blocks.hpp"
 #include "common/generation_report.hpp"
 #include "common/progress.hpp"
-#include "common/stop.hpp"
 #include "inspect.hpp"
 #include "lab/run/teacher_source.hpp"
 #include "lab/taxonomy/check.hpp"
@@ -13,6 +12,7 @@
 #include "mix.hpp"
 #include "options.hpp"
 #include "select.hpp"
+#include "spending_text.hpp"
 
 namespace {
 
@@ -33,24 +33,18 @@ int check(const generate_options& o) {
     return taxonomy::all_valid(reports) ? 0 : apps::exit_failure;
 }
 
-/// @param place a URL, or the file or folder of a model
+/// @param place a model's file or folder, or the addresses of its servers
 /// @param format chat format of a local model; empty: what its own template says
 /// @param model its name on a server; empty: the first
 run::teacher_source teacher_at(const generate_options& o, const std::string& place, const std::string& format,
                                const std::string& model) {
-    if (!place.starts_with("http://") && !place.starts_with("https://"))
+    if (!run::is_remote_teacher(place))
         return run::local_teacher_source(place, format, o.threads, [] { return !apps::stop_asked(); });
-    sdg::http_teacher_options h;
-    h.http.base_url = place;
-    h.http.key_variable = o.key_variable;
-    h.http.certificate_authority = o.certificate_authority;
-    h.http.timeout = o.timeout;
-    h.http.retry = {.retries = o.retries, .seed = o.pipeline.seed};
-    h.http.cancelled = apps::stop_asked;
-    if (!o.json) h.http.notice = [](const std::string& line) { std::cerr << "\n" << line << std::endl; };
+    auto h = o.servers;
+    run::set_servers(h, std::vector{place});
     h.model = model;
-    h.concurrency = o.concurrency;
-    return run::remote_teacher_source(std::move(h));
+    apps::attend(h, o.json);
+    return run::remote_teacher_source(h);
 }
 
 run::teacher_source teacher_of(const generate_options& o) { return teacher_at(o, o.teacher, o.format, o.model); }
@@ -65,27 +59,59 @@ taxonomy::tree load(const generate_options& o) {
     return taxonomy::load(o.taxonomy, how);
 }
 
-int generate(const generate_options& o) {
-    if (!o.pipeline_file.empty()) return apps::generate_by_pipelines(o, teacher_of);
-    const auto tree = load(o);
+taxonomy::tree leaves_of(const generate_options& o) {
+    auto tree = load(o);
     if (!o.json)
         for (const auto& p : tree.problems) std::cerr << taxonomy::to_text(p) << '\n';
     if (tree.leaves.empty()) throw format_error(explain(o.taxonomy.string(), "has no valid leaf"));
+    return tree;
+}
 
+int dry_run(const generate_options& o) {
+    if (!o.pipeline_file.empty()) throw apps::usage_error("--dry-run plays no pipeline files");
+    const auto tree = leaves_of(o);
+    const auto path = o.out / "journal.jsonl";
+    std::optional<sdg::journal> journal;
+    if (!o.fresh && std::filesystem::exists(path)) journal.emplace(path);
+    const auto about = journal ? journal->teacher(teacher_of(o).key) : formats::json();
+    const auto identity = about.is_object() ? about.value("identity", std::string()) : std::string();
+    const bool scores = about.is_object() ? about.value("can_score", true) : true;
+    apps::progress shown("playing the run", tree.leaves.size() * o.pipeline.samples_per_leaf, "samples",
+                         o.json ? apps::progress::style::quiet : apps::progress::style::automatic);
+    const auto count = [](std::string_view text) { return sdg::estimated_tokens(text); };
+    const auto plan = sdg::plan_run(tree.leaves, o.pipeline, count, journal && !identity.empty() ? &*journal : nullptr,
+                                    identity, scores, [&](const sdg::run_progress& p) {
+                                        shown.update(p.kept, p.leaf);
+                                        return !apps::stop_asked();
+                                    });
+    shown.finish();
+    apps::show_plan(std::cout, plan, o.budget, journal ? journal->whole_pace() : sdg::journal::pace{}, o.json);
+    return 0;
+}
+
+int generate(const generate_options& o) {
+    if (!o.pipeline_file.empty()) return apps::generate_by_pipelines(o, teacher_of);
+    const auto tree = leaves_of(o);
     std::filesystem::create_directories(o.out);
-    if (o.fresh) std::filesystem::remove(o.out / "journal.jsonl");
-    sdg::journal journal(o.out / "journal.jsonl");
+    sdg::journal journal(o.out / "journal.jsonl", {.fresh = o.fresh});
+    if (journal.damaged() > 0)
+        std::cerr << journal.path().string() << ": " << journal.damaged()
+                  << " lines are damaged; what they held is asked anew\n";
 
-    auto opened = teacher_of(o).open();
+    const auto source = teacher_of(o);
+    auto opened = source.open();
+    journal.set_teacher(source.key,
+                        {{"identity", opened.teacher.identity()}, {"can_score", opened.teacher.can_score()}});
+    sdg::ledger accounts{.limit = o.budget};
     sdg::within_context limited(opened.teacher, opened.context, tree.leaves);
-    sdg::any_teacher asked(sdg::journaled(limited, journal));
+    sdg::any_teacher asked(sdg::journaled(limited, journal, &accounts));
     std::optional<run::opened_teacher> second;
     std::optional<sdg::within_context<sdg::any_teacher>> second_limited;
     std::optional<sdg::any_teacher> judge;
     if (!o.judge.empty()) {
         second = teacher_at(o, o.judge, {}, o.judge_model).open();
         second_limited.emplace(second->teacher, second->context, tree.leaves);
-        judge.emplace(sdg::journaled(*second_limited, journal));
+        judge.emplace(sdg::journaled(*second_limited, journal, &accounts));
     }
     if (!o.json)
         std::cerr << tree.leaves.size() << " leaves, teacher " << asked.identity()
@@ -101,7 +127,8 @@ int generate(const generate_options& o) {
         made = sdg::generate(
             tree.leaves, asked, o.pipeline, opened.count,
             [&](const sdg::run_progress& p) {
-                shown.update(p.kept, std::to_string(p.refused) + " refused, " + p.leaf);
+                shown.update(p.kept,
+                             std::to_string(p.refused) + " refused, " + apps::spent_text(accounts) + ", " + p.leaf);
                 return !apps::stop_asked();
             },
             {}, judge ? &*judge : nullptr);
@@ -113,22 +140,32 @@ int generate(const generate_options& o) {
         return apps::stopped_exit_code();
     }
     shown.finish();
+    made.spending = sdg::to_json(accounts.run, o.budget.price);
 
     // The examination's questions are read only now that nothing can be generated any more.
     const auto overlap = sdg::heldout_overlap(made);
     const auto facts = sdg::score_facts(made);
     const auto manifest = sdg::write_run(o.out, made, o.pipeline, o.taxonomy, overlap);
     write_file_atomically(o.out / "report.html", sdg::html_report_of(o.out));
+    const bool nothing = made.failures() == made.leaves.size() && made.stopped.empty();
+    const int code = made.failures() == 0 ? 0 : nothing ? apps::exit_failure : apps::exit_incomplete;
     if (o.json) {
         std::cout << formats::to_text(manifest) << '\n';
-        return 0;
+        return code;
     }
     apps::show_report(std::cout, {apps::shows_colours(stdout)}, made, facts, overlap, o.pipeline.avoid.get());
     std::cout << "Written to " << o.out.string() << ": samples.jsonl (sha256 "
               << manifest["outputs"]["samples.jsonl"]["sha256"].get<std::string>().substr(0, 16)
               << "...), rejected.jsonl, manifest.json, report.html"
-              << (manifest["outputs"].contains("facts.jsonl") ? ", facts.jsonl\n" : "\n");
-    return 0;
+              << (manifest["outputs"].contains("facts.jsonl") ? ", facts.jsonl" : "")
+              << "\nThe teacher's answers: " << apps::spent_text(accounts) << '\n';
+    std::cout.flush();
+    if (!made.stopped.empty())
+        std::cerr << "Not all was done: " << made.stopped << "; the same command with a larger budget goes on.\n";
+    else if (code != 0)
+        std::cerr << made.failures() << " of " << made.leaves.size()
+                  << " leaves failed (why stands above and in manifest.json); the same command tries them again.\n";
+    return code;
 }
 
 }  // namespace
@@ -146,6 +183,9 @@ int main(int argc, char** argv) {
             return apps::blocks_command(argc - 1, argv + 1, teacher_of);
         auto options = apps::parse_generate_options(argc, argv);
         if (options && !options->avoid.empty()) options->pipeline.avoid = sdg::read_sets_to_avoid(options->avoid);
-        return !options ? 0 : options->check ? check(*options) : generate(*options);
+        return !options           ? 0
+               : options->check   ? check(*options)
+               : options->dry_run ? dry_run(*options)
+                                  : generate(*options);
     });
 }

@@ -10,26 +10,26 @@
 #include <utility>
 #include <vector>
 
-#include "common/cli.hpp"
-#include "lab/sdg/pipeline.hpp"
+#include "common/server_options.hpp"
+#include "lab/run/teacher_source.hpp"
 
 namespace lab::apps {
 
 struct generate_options {
     std::filesystem::path taxonomy, out, documents;
     std::vector<std::filesystem::path> avoid;
-    std::string teacher, model, format, key_variable, certificate_authority;
-    std::string judge, judge_model;  // gives the grades in the teacher's place
+    std::string teacher, model, format;  // a model in this process, or servers' addresses with commas
+    std::string judge, judge_model;      // gives the grades in the teacher's place
+    sdg::http_teacher_options servers;   // how they are asked
+    sdg::budget budget;
     sdg::pipeline_options pipeline;
     std::filesystem::path pipeline_file;  // InstructLab's kind; the four below are its
     std::string prompt_form, model_family;
     std::size_t scale = 30, max_num_tokens = 4096;
-    std::size_t threads = 0, concurrency = 4;
-    unsigned retries = 6;
-    double timeout = 300;
-    bool check = false, fix = false, fetch = false, keep_going = false, fresh = false, json = false;
+    std::size_t threads = 0;
+    bool check = false, fix = false, fetch = false, keep_going = false, fresh = false, json = false, dry_run = false;
 
-    [[nodiscard]] bool remote() const { return teacher.starts_with("http://") || teacher.starts_with("https://"); }
+    [[nodiscard]] bool remote() const { return run::is_remote_teacher(teacher); }
 };
 
 inline constexpr const char* generate_examples = R"(
@@ -42,12 +42,17 @@ Examples:
   lab-generate --taxonomy taxonomy/ --teacher smollm2.gguf --out data/ --pipeline sdg/pipelines/simple
   lab-generate blocks --help
   lab-generate --taxonomy taxonomy/ --teacher small.gguf --judge http://localhost:8080/v1 --turns 3 --out data/
-  OPENAI_API_KEY=... lab-generate --taxonomy taxonomy/ --teacher https://host/v1 --model NAME --out data/
   lab-generate --taxonomy taxonomy/ --teacher https://host/v1 --out data/ --questions auto --views original,facts
   lab-generate --taxonomy taxonomy/ --teacher smollm2.gguf --out data/ --prompts my-prompts/
   lab-generate prompts --out my-prompts/     writes the teacher's instructions as files to edit
+  OPENAI_API_KEY=... lab-generate --taxonomy taxonomy/ --teacher https://host/v1 --model NAME --out data/ \
+      --max-cost 5 --price-in 0.15 --price-out 0.60
+  lab-generate --taxonomy taxonomy/ --teacher http://one:8000,http://two:8000 --out data/
+  lab-generate --taxonomy taxonomy/ --teacher http://one:8000 --out data/ --dry-run
   lab-generate select --help     chooses a varied part of samples that are there
 A run that was stopped goes on where it stopped when the same command is typed again (--fresh starts over).
+Exit codes: 0 done, 1 failed, 2 wrong call, 3 the files are written but something is missing: a leaf failed or the budget
+ended (manifest.json says which and why).
 )";
 
 /// `lab-generate prompts --out DIR`: the wordings as files to edit. @throws usage_error, config_error
@@ -85,8 +90,12 @@ inline int write_prompts(int argc, char** argv) {
     const auto count = [](const char* fallback) { return cxxopts::value<std::size_t>()->default_value(fallback); };
     const auto real = [](const char* fallback) { return cxxopts::value<double>()->default_value(fallback); };
     spec.add_options("What")("taxonomy", "folder with qna.yaml files, or one of them", text())(
-        "teacher", "a model (GGUF file, safetensors folder) or the base URL of an OpenAI-compatible server", text())(
-        "out", "folder for samples, rejected ones, journal and manifest", text())(
+        "teacher",
+        "a model (GGUF file, safetensors folder) or the base URL of an OpenAI-compatible server; several servers of "
+        "one "
+        "model: given again, or with commas",
+        cxxopts::value<std::vector<std::string>>())("out", "folder for samples, rejected ones, journal and manifest",
+                                                    text())(
         "documents", "folder with checkouts of the leaves' document repositories", text())(
         "fetch-documents", "clone the repositories that are missing there, or lack a leaf's commit, with git")(
         "check", "validate the taxonomy and stop; exit code 0 when every file is valid")(
@@ -128,14 +137,14 @@ inline int write_prompts(int argc, char** argv) {
         "repeatable",
         cxxopts::value<std::vector<std::string>>())("record-judges",
                                                     "ask judges that are not trusted too, and record what they say");
-    spec.add_options("Teacher")("format", "chat format of a local model; default: what its own template says", text())(
+    spec.add_options("Teacher")(
+        "format",
+        "chat format of a local model, default what its own template says; of a server with --api completions",
+        text())("api", "chat, or completions for a server that knows no chat format", text("chat"))(
         "threads", "of a local model; 0: one per processor", count("0"))(
-        "model", "name of the server's model; default: its first", text())(
-        "key-variable", "environment variable with the server's key", text("OPENAI_API_KEY"))(
-        "concurrency", "requests to the server at once; 1 makes llama-server repeat itself exactly", count("4"))(
-        "timeout", "seconds for one answer", real("300"))("retries", "after a failed attempt",
-                                                          cxxopts::value<unsigned>()->default_value("6"))(
-        "ca-file", "more trusted certificates (PEM)", text());
+        "model", "name of the server's model; default: its first", text());
+    add_server_options(spec);
+    spec.add_options("Budget")("dry-run", "tell calls, tokens and time without asking the teacher");
     spec.add_options("Output")("fresh", "forget what an earlier run learnt from the teacher")(
         "json", "machine-readable output on standard output, no progress")("help", "this text");
     const auto args = spec.parse(argc, argv);
@@ -147,30 +156,35 @@ inline int write_prompts(int argc, char** argv) {
     generate_options o;
     for (const auto& [name, path] : {std::pair{"taxonomy", &o.taxonomy}, {"out", &o.out}, {"documents", &o.documents}})
         *path = args[name].as<std::string>();
-    for (const auto& [name, value] : {std::pair{"teacher", &o.teacher},
-                                      {"model", &o.model},
-                                      {"format", &o.format},
-                                      {"key-variable", &o.key_variable},
-                                      {"ca-file", &o.certificate_authority},
-                                      {"judge", &o.judge},
-                                      {"judge-model", &o.judge_model}})
+    for (const auto& [name, value] :
+         {std::pair{"model", &o.model}, {"format", &o.format}, {"judge", &o.judge}, {"judge-model", &o.judge_model}})
         *value = args[name].as<std::string>();
     for (const auto& [name, flag] : {std::pair{"check", &o.check},
                                      {"fix", &o.fix},
                                      {"fetch-documents", &o.fetch},
                                      {"keep-going", &o.keep_going},
                                      {"fresh", &o.fresh},
+                                     {"dry-run", &o.dry_run},
                                      {"json", &o.json}})
         *flag = args.count(name) != 0;
     if (args.count("avoid") != 0)
         for (const auto& set : args["avoid"].as<std::vector<std::string>>()) o.avoid.emplace_back(set);
     if (o.taxonomy.empty()) throw usage_error("--taxonomy is needed");
-    if (!o.check && (o.teacher.empty() || o.out.empty()))
+    if (!o.check && (args.count("teacher") == 0 || o.out.empty()))
         throw usage_error("--teacher and --out are needed (or --check)");
     if (o.fix && !o.check) throw usage_error("--fix goes with --check");
     if (o.fetch && (o.check || o.documents.empty()))
         throw usage_error(
             "--fetch-documents needs --documents, the folder to clone into, and fetches nothing for --check");
+    if (args.count("teacher") != 0)
+        for (const auto& part : args["teacher"].as<std::vector<std::string>>())
+            o.teacher += (o.teacher.empty() ? "" : ",") + part;
+    if (!o.check && o.teacher.empty()) throw usage_error("--teacher is empty");
+    const auto api = args["api"].as<std::string>();
+    if (api != "chat" && api != "completions") throw usage_error("--api is chat or completions, not '" + api + "'");
+    if (api == "completions") o.servers.api = sdg::http_api::completions, o.servers.format = o.format;
+    read_server_options(args, o.servers);
+    o.budget = read_budget(args);
     auto& p = o.pipeline;
     p.seed = args["seed"].as<std::uint64_t>();
     for (const auto& [name, value] : {std::pair{"samples-per-leaf", &p.samples_per_leaf},
@@ -180,11 +194,9 @@ inline int write_prompts(int argc, char** argv) {
                                       {"chunk-tokens", &p.chunks.max_tokens},
                                       {"chunk-overlap", &p.chunks.overlap_tokens},
                                       {"threads", &o.threads},
-                                      {"examples", &p.knowledge.examples},
-                                      {"concurrency", &o.concurrency}})
+                                      {"examples", &p.knowledge.examples}})
         *value = args[name].as<std::size_t>();
-    for (const auto& [name, value] :
-         {std::pair{"near-duplicate", &p.near_duplicate}, {"least-auc", &p.least_auc}, {"timeout", &o.timeout}})
+    for (const auto& [name, value] : {std::pair{"near-duplicate", &p.near_duplicate}, {"least-auc", &p.least_auc}})
         *value = args[name].as<double>();
     o.pipeline_file = args["pipeline"].as<std::string>();
     o.prompt_form = args["prompt-form"].as<std::string>();
@@ -208,7 +220,6 @@ inline int write_prompts(int argc, char** argv) {
     p.knowledge.writer = sdg::writer_from(args["questions"].as<std::string>());
     p.knowledge.views = sdg::views_from(args["views"].as<std::string>());
     if (const auto folder = args["prompts"].as<std::string>(); !folder.empty()) p.wordings = sdg::prompts::pack(folder);
-    o.retries = args["retries"].as<unsigned>();
     return o;
 }
 

@@ -14,14 +14,9 @@ using namespace lab;
 run::teacher_source teacher_of(const apps::run_options& o) {
     if (!o.remote())
         return run::local_teacher_source(o.teacher, {}, o.run.training.threads, [] { return !apps::stop_asked(); });
-    sdg::http_teacher_options h;
-    h.http.base_url = o.teacher;
-    h.http.key_variable = o.key_variable;
-    h.http.retry = {.retries = 6, .seed = o.run.generation.seed};
-    h.http.cancelled = apps::stop_asked;
-    if (!o.json) h.http.notice = [](const std::string& line) { std::cerr << "\n" << line << std::endl; };
-    h.model = o.teacher_model;
-    return run::remote_teacher_source(std::move(h));
+    auto h = o.servers;
+    apps::attend(h, o.json);
+    return run::remote_teacher_source(h);
 }
 
 /// A taxonomy without held-out questions can be learnt, and its learning not be measured.

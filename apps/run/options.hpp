@@ -8,27 +8,30 @@
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
-#include "common/cli.hpp"
 #include "common/phases.hpp"
+#include "common/server_options.hpp"
 #include "lab/run/lab_run.hpp"
 
 namespace lab::apps {
 
 struct run_options {
     std::filesystem::path taxonomy, documents, model, out;
-    std::string teacher, teacher_model, key_variable;
+    std::string teacher;
+    sdg::http_teacher_options servers;
     run::lab_run_options run;
     std::size_t show = 3;
     bool keep_going = false, json = false;
 
-    [[nodiscard]] bool remote() const { return teacher.starts_with("http://") || teacher.starts_with("https://"); }
+    [[nodiscard]] bool remote() const { return run::is_remote_teacher(teacher); }
 };
 
 inline constexpr const char* run_examples = R"(
 Examples:
   lab-run --taxonomy taxonomy/ --model smollm2.gguf --out out/
   lab-run --taxonomy taxonomy/ --model base/ --teacher http://localhost:8080/v1 --out out/ --samples-per-leaf 100
+  lab-run --taxonomy taxonomy/ --model base/ --teacher http://one:8000,http://two:8000 --out out/ --max-tokens-total 5000000
   lab-run --taxonomy taxonomy/ --model base/ --format granite_lab --phases plan.yaml --out out/
 Stopped or killed, the same command goes on where it was. After a leaf was added or changed it generates what is missing
 for that leaf, keeps all other samples, and trains anew from the model over all of them.
@@ -43,13 +46,15 @@ for that leaf, keeps all other samples, and trains anew from the model over all 
     const auto count = [](const char* fallback) { return cxxopts::value<std::size_t>()->default_value(fallback); };
     spec.add_options("What")("taxonomy", "folder with qna.yaml files, held-out questions beside them", text())(
         "model", "GGUF file or safetensors folder to train", text())(
-        "teacher", "a model or the base URL of an OpenAI-compatible server; default: the model itself", text())(
-        "out", "folder for samples (data/), the trained model (run/) and all between", text())(
+        "teacher",
+        "a model or the base URL of an OpenAI-compatible server, several of one model with commas; default: the model "
+        "itself",
+        text())("out", "folder for samples (data/), the trained model (run/) and all between", text())(
         "documents", "folder with checkouts of the leaves' document repositories", text())(
         "prompts", "folder with wordings that replace the built-in ones ('lab-generate prompts')", text())(
         "text", "plain text whose perplexity is watched beside the questions", text())(
         "format", "chat format of the trained model; default: the model's own", text())(
-        "keep-going", "use the valid leaves although others have errors");
+        "keep-going", "use the valid leaves although others have errors, train although some failed");
     spec.add_options("How")("samples-per-leaf", "samples wanted of each leaf, seeds not counted", count("24"))(
         "seed", "of everything random", cxxopts::value<std::uint64_t>()->default_value("0"))(
         "max-tokens", "longest sample, in tokens", count("1024"))(
@@ -58,9 +63,9 @@ for that leaf, keeps all other samples, and trains anew from the model over all 
         "phrasings", "asked of each held-out question, 0: all", count("1"))(
         "checkpoint-minutes", "between checkpoints inside a phase", cxxopts::value<double>()->default_value("5"))(
         "threads", "0: one per processor", count("0"))("teacher-model",
-                                                       "name of the server's model; default: its first", text())(
-        "key-variable", "environment variable with the server's key", text("OPENAI_API_KEY"));
+                                                       "name of the server's model; default: its first", text());
     add_phase_options(spec);
+    add_server_options(spec);
     spec.add_options("Output")("show", "answers shown before and after", count("3"))(
         "json", "end with one JSON object on standard output, no progress")("help", "this text");
     const auto args = spec.parse(argc, argv);
@@ -82,8 +87,10 @@ for that leaf, keeps all other samples, and trains anew from the model over all 
         throw usage_error("--taxonomy, --model and --out are needed");
     o.teacher = args["teacher"].as<std::string>();
     if (o.teacher.empty()) o.teacher = o.model.string();
-    o.teacher_model = args["teacher-model"].as<std::string>();
-    o.key_variable = args["key-variable"].as<std::string>();
+    if (o.remote()) run::set_servers(o.servers, std::vector{o.teacher});
+    o.servers.model = args["teacher-model"].as<std::string>();
+    read_server_options(args, o.servers);
+    o.run.budget = read_budget(args);
     t.format = args["format"].as<std::string>();
     t.phases = chosen_phases(args);
     t.compute = chosen_compute(args);
@@ -99,7 +106,7 @@ for that leaf, keeps all other samples, and trains anew from the model over all 
     t.trainer.seed = g.seed = args["seed"].as<std::uint64_t>();
     t.trainer.checkpoint_seconds = 60 * args["checkpoint-minutes"].as<double>();
     o.run.taxonomy = o.taxonomy;
-    o.keep_going = args.count("keep-going") != 0;
+    o.run.keep_going = o.keep_going = args.count("keep-going") != 0;
     o.json = args.count("json") != 0;
     return o;
 }

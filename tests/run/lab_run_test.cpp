@@ -61,6 +61,9 @@ struct workplace {
     test::temporary_folder folder;
     std::filesystem::path model;
     std::size_t opened = 0;
+    std::function<void(const text::request&)> before = [](const text::request&) {};  // each answer
+    sdg::budget budget;
+    bool keep_going = false;
 
     workplace() : model(folder / "base") {
         nn::save_safetensors(tiny::llama(3, 1, 260), model, {.tokenizer = test::fixture("train/bytes")});
@@ -76,10 +79,16 @@ struct workplace {
         o.training.heldout = folder / "taxonomy";
         o.training.threads = 1;
         o.training.trainer.seed = seed;
+        o.budget = budget;
+        o.keep_going = keep_going;
         run::teacher_source teacher{
             "scripted", [this] {
                 ++opened;
-                return run::opened_teacher{sdg::any_teacher(sdg::scripted_teacher(say, likelihood))};
+                const auto answer = [this](const text::request& r) {
+                    before(r);
+                    return say(r);
+                };
+                return run::opened_teacher{sdg::any_teacher(sdg::scripted_teacher(answer, likelihood))};
             }};
         const std::vector<replay::phase> phases{
             {.name = "knowledge", .data = replay::content::knowledge, .learning_rate = 1e-3, .epochs = 2},
@@ -186,6 +195,34 @@ BOOST_AUTO_TEST_CASE(stopped_anywhere_and_the_same_bytes) {
     for (std::size_t patience = 1; !life("stopped", more, patience); ++patience) ++stops;
     BOOST_TEST(stops > 2u);
     w.same_results("whole", "stopped");
+}
+
+BOOST_AUTO_TEST_CASE(a_leaf_that_fails_is_named_and_tried_again) {
+    workplace w;
+    w.execute("whole", {doubling(), turning()});
+    const auto complaint = [&] {
+        try {
+            w.execute("out", {doubling(), turning()});
+        } catch (const error& fault) {
+            return std::string(fault.what());
+        }
+        return std::string("none");
+    };
+    w.before = [](const text::request& r) {
+        for (const auto& m : r.messages)
+            if (m.content.find("Say twice") != m.content.npos) throw sdg::request_refused("nothing is said twice");
+    };
+    BOOST_TEST(complaint().find("foundational_skills->double: the work on it failed: nothing is said twice") !=
+               std::string::npos);
+    w.keep_going = true;
+    BOOST_TEST(w.execute("out", {doubling(), turning()}).trained);  // on the other leaf
+    w.keep_going = false;
+    w.before = [](const text::request&) {};
+    w.budget.most_tokens = 1;
+    BOOST_TEST(complaint().find("the budget ends here: ") != std::string::npos);
+    w.budget = {};
+    BOOST_TEST(w.execute("out", {doubling(), turning()}).trained);
+    w.same_results("out", "whole");
 }
 
 BOOST_AUTO_TEST_CASE(another_seed_is_another_run) {

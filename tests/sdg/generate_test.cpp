@@ -5,7 +5,7 @@
 #include "lab/sdg/context_check.hpp"
 #include "lab/sdg/fact_table.hpp"
 #include "lab/sdg/generate.hpp"
-#include "lab/sdg/journal.hpp"
+#include "lab/sdg/journaled.hpp"
 #include "lab/sdg/output.hpp"
 #include "support/data.hpp"
 

@@ -3,7 +3,7 @@
 #include <functional>
 #include <thread>
 
-#include "lab/sdg/journal.hpp"
+#include "lab/sdg/journaled.hpp"
 #include "support/data.hpp"
 
 using namespace lab;
@@ -59,24 +59,22 @@ text::request ask(std::string question) {
     return r;
 }
 
+/// Time that passes only while somebody sleeps.
 struct patience {
-    std::vector<double> waits;
+    std::atomic<double> clock{0};
     std::vector<std::string> notices;
     std::mutex mutex;
     sdg::http_teacher_options options(std::string url) {
         sdg::http_teacher_options o;
         o.http.base_url = std::move(url);
-        o.http.retry.retries = 3;
         o.http.timeout = 20;
-        o.http.sleep = [this](double s) {
-            const std::lock_guard lock(mutex);
-            waits.push_back(s);
-        };
-        o.http.notice = [this](const std::string& line) {
+        o.fleet.retry.retries = 3;
+        o.fleet.time = {[this] { return clock.load(); }, [this](double s) { clock = clock + s; }};
+        o.fleet.notice = [this](const std::string& line) {
             const std::lock_guard lock(mutex);
             notices.push_back(line);
         };
-        o.concurrency = 3;
+        o.fleet.concurrency = 3;
         return o;
     }
 };
@@ -121,7 +119,10 @@ BOOST_AUTO_TEST_CASE(answers_come_in_order_from_any_prefix_with_the_key) {
 
 BOOST_AUTO_TEST_CASE(retries_with_growing_waits_and_honours_retry_after) {
     std::atomic<int> calls{0};
+    patience p;
+    std::vector<double> at;
     fake_server server([&](const httplib::Request&, httplib::Response& r) {
+        at.push_back(p.clock);
         switch (calls++) {
             case 0:
                 r.status = 503;
@@ -137,20 +138,24 @@ BOOST_AUTO_TEST_CASE(retries_with_growing_waits_and_honours_retry_after) {
                 send(r, reply("at last"));
         }
     });
-    patience p;
     sdg::http_teacher teacher(p.options(server.url()));
     const std::vector<text::request> one{ask("q")};
-    BOOST_TEST(teacher.complete(one)[0].text == "at last");
-    BOOST_TEST_REQUIRE(p.waits.size() == 3u);
-    BOOST_TEST((p.waits[0] >= 0.25 && p.waits[0] <= 0.5));
-    BOOST_TEST(p.waits[1] == 17.0);
-    BOOST_TEST((p.waits[2] >= 1.0 && p.waits[2] <= 2.0));
+    const auto waits = [&] {
+        at.clear();
+        calls = 0;
+        BOOST_TEST(teacher.complete(one)[0].text == "at last");
+        std::vector<double> list;
+        for (std::size_t i = 1; i < at.size(); ++i) list.push_back(at[i] - at[i - 1]);
+        return list;
+    };
+    const auto first = waits();
+    BOOST_TEST_REQUIRE(first.size() == 3u);
+    BOOST_TEST((first[0] >= 0.25 && first[0] <= 0.51));
+    BOOST_TEST(std::abs(first[1] - 17.0) < 1e-6);
+    BOOST_TEST((first[2] >= 1.0 && first[2] <= 2.01));
     BOOST_TEST(p.notices.size() == 3u);
-    const auto first = p.waits;
-    calls = 0;
-    p.waits.clear();
-    (void)teacher.complete(one);
-    BOOST_TEST(p.waits == first);  // the jitter is seeded
+    const auto again = waits();  // the jitter is seeded
+    for (std::size_t i = 0; i < 3; ++i) BOOST_TEST(std::abs(again[i] - first[i]) < 1e-6);
 }
 
 BOOST_AUTO_TEST_CASE(a_refusal_is_final_and_quotes_the_server) {
@@ -163,23 +168,32 @@ BOOST_AUTO_TEST_CASE(a_refusal_is_final_and_quotes_the_server) {
     patience p;
     sdg::http_teacher teacher(p.options(server.url()));
     const std::vector<text::request> one{ask("q")};
-    BOOST_CHECK_EXCEPTION((void)teacher.complete(one), io_error, [](const io_error& e) {
+    BOOST_CHECK_EXCEPTION((void)teacher.complete(one), sdg::request_refused, [](const io_error& e) {
         return std::string(e.what()).find("400: context is 4096 tokens") != std::string::npos;
     });
     BOOST_TEST(calls == 1);
 }
 
 BOOST_AUTO_TEST_CASE(odd_answers_are_errors_not_crashes) {
-    for (const char* body :
-         {"", "[]", "{}", "not json", R"({"choices":[]})", R"({"choices":[1]})", R"({"choices":[{"message":3}]})",
-          R"({"choices":[{"message":{},"logprobs":{"content":[1]}}]})",
-          R"({"choices":[{"message":{}}],"usage":{"prompt_tokens":"x"}})"}) {
+    for (const char* body : {"", "[]", "{}", "not json", R"({"choices":[]})", R"({"choices":[1]})",
+                             R"({"choices":[{"message":3}]})", R"({"choices":[{"text":3}]})",
+                             R"({"error":"overloaded"})", "{\"choices\":[{\"message\":{\"content\":\"\xff\"}}]}"}) {
         fake_server server(
             [&](const httplib::Request&, httplib::Response& r) { r.set_content(body, "application/json"); });
         patience p;
         sdg::http_teacher teacher(p.options(server.url()));
         const std::vector<text::request> one{ask("q")};
         BOOST_CHECK_THROW((void)teacher.complete(one), lab::error);
+        BOOST_TEST(p.notices.size() == 3u);  // a broken answer may be whole the next time
+    }
+    for (const char* body : {R"({"choices":[{"message":{},"logprobs":{"content":[1]}}]})",  // odd, and no matter
+                             R"({"choices":[{"message":{"content":null}}],"usage":{"prompt_tokens":"x"}})"}) {
+        fake_server server(
+            [&](const httplib::Request&, httplib::Response& r) { r.set_content(body, "application/json"); });
+        patience p;
+        sdg::http_teacher teacher(p.options(server.url()));
+        const std::vector<text::request> one{ask("q")};
+        BOOST_TEST(teacher.complete(one)[0].text.empty());
     }
 }
 
@@ -216,7 +230,7 @@ BOOST_AUTO_TEST_CASE(one_request_at_a_time_asks_llama_server_for_a_fresh_cache) 
         patience p;
         auto options = p.options(server.url());
         options.dialect = sdg::http_dialect::llama_cpp;
-        options.concurrency = concurrency;
+        options.fleet.concurrency = concurrency;
         sdg::http_teacher teacher(std::move(options));
         const std::vector<text::request> one{ask("q")};
         (void)teacher.complete(one);
@@ -331,10 +345,11 @@ BOOST_AUTO_TEST_CASE(grammars_go_to_servers_that_know_them) {
 
 BOOST_AUTO_TEST_CASE(a_plain_server_is_asked_in_words_and_that_is_noted) {
     json seen;
+    std::string said = "  No.\n";
     fake_server server(
         [&](const httplib::Request& q, httplib::Response& r) {
             seen = json::parse(q.body);
-            send(r, reply("NO, because"));
+            send(r, reply(said));
         },
         "somebody");
     patience p;
@@ -345,12 +360,156 @@ BOOST_AUTO_TEST_CASE(a_plain_server_is_asked_in_words_and_that_is_noted) {
     const std::vector<text::request> one{q};
     const auto answer = teacher.complete(one)[0];
     BOOST_TEST(answer.text == "NO");
+    BOOST_TEST(answer.no_verdict.empty());
     BOOST_TEST(answer.choice_probabilities.empty());
+    BOOST_TEST(answer.notes.size() == 2u);
     BOOST_TEST(!seen.contains("grammar"));
     BOOST_TEST(seen["messages"][0]["content"].get<std::string>().ends_with("YES | NO"));
     BOOST_TEST(teacher.notes().size() == 3u);
+    said = "NO, because";  // more than a choice is no verdict, and kept as such
+    const auto talk = teacher.complete(one)[0];
+    BOOST_TEST(talk.text.empty());
+    BOOST_TEST(talk.no_verdict == "NO, because");
     const std::vector<text::score_request> s{{q.messages, "NO"}};
     BOOST_CHECK_THROW((void)teacher.score(s), config_error);
+}
+
+BOOST_AUTO_TEST_CASE(requests_that_differ_in_their_seeds_share_a_call) {
+    for (const bool honours : {true, false}) {
+        std::vector<std::size_t> asked;
+        std::mutex mutex;
+        fake_server server([&](const httplib::Request& q, httplib::Response& r) {
+            const auto body = json::parse(q.body);
+            const auto n = body.value("n", std::size_t{1});
+            const std::lock_guard lock(mutex);
+            asked.push_back(n);
+            json answer = reply("0");
+            for (std::size_t k = n; k-- > 0 && honours;) {  // in any order
+                json choice = answer["choices"][0];
+                choice["index"] = k;
+                choice["message"]["content"] = std::to_string(k);
+                if (k + 1 == n) answer["choices"].clear();
+                answer["choices"].push_back(choice);
+            }
+            answer["usage"] = {{"prompt_tokens", 10}, {"completion_tokens", 7}};
+            send(r, answer);
+        });
+        patience p;
+        auto options = p.options(server.url());
+        options.fleet.seeds_per_call = 4;
+        options.fleet.concurrency = 2;
+        sdg::http_teacher teacher(options);
+        std::vector<text::request> requests;
+        for (std::size_t i = 0; i < 6; ++i) {
+            requests.push_back(ask("q"));
+            requests.back().sampling = {.temperature = 0.7f, .seed = i};
+        }
+        requests.push_back(ask("another"));
+        std::vector<std::size_t> order, together;
+        std::vector<text::completion> answers(requests.size());
+        teacher.complete_each(requests, [&](std::size_t i, const text::completion& c) {
+            answers[i] = c;
+            order.push_back(i);
+            together.push_back(c.more_to_come);
+        });
+        BOOST_TEST(order.size() == requests.size());
+        std::sort(asked.begin(), asked.end());
+        if (honours) {
+            BOOST_TEST(asked == (std::vector<std::size_t>{1, 2, 4}));
+            for (std::size_t i = 0; i < 6; ++i) BOOST_TEST(answers[i].text == std::to_string(i % 4));
+            std::size_t prompts = 0, written = 0;
+            for (const auto& c : answers) prompts += c.spent.prompt_tokens, written += c.spent.completion_tokens;
+            BOOST_TEST(prompts == 30u);  // three calls
+            BOOST_TEST(written == 21u);
+            for (std::size_t k = 0; k + 1 < order.size(); ++k)
+                if (together[k] > 0) BOOST_TEST(order[k + 1] == order[k] + 1);
+            BOOST_TEST(teacher.notes().empty());
+        } else {
+            BOOST_TEST(asked.back() > 1u);
+            BOOST_TEST(teacher.notes().size() == 1u);
+            const auto before = asked.size();
+            (void)teacher.complete(requests);
+            BOOST_TEST(asked.size() == before + requests.size());  // not tried again
+        }
+    }
+}
+
+BOOST_AUTO_TEST_CASE(a_field_that_a_server_refuses_is_left_out_from_then_on) {
+    std::vector<json> seen;
+    fake_server server(
+        [&](const httplib::Request& q, httplib::Response& r) {
+            seen.push_back(json::parse(q.body));
+            const auto refuse = [&](const char* text) {
+                r.status = 400;
+                r.set_content(json{{"error", {{"message", text}}}}.dump(), "application/json");
+            };
+            if (seen.back().contains("logprobs")) return refuse("This model does not support 'logprobs'.");
+            if (seen.back().contains("max_tokens"))
+                return refuse("Unsupported parameter: 'max_tokens'. Use 'max_completion_tokens' instead.");
+            if (seen.back().contains("seed")) return refuse("unknown field: seed");
+            send(r, reply("fine"));
+        },
+        "somebody");
+    patience p;
+    sdg::http_teacher teacher(p.options(server.url()));
+    const std::vector<text::request> one{ask("q")};
+    const auto first = teacher.complete(one)[0];
+    BOOST_TEST(first.text == "fine");
+    BOOST_TEST(first.notes == (std::vector<std::string>{"the server does not take 'seed': it was left out"}));
+    BOOST_TEST(seen.size() == 4u);
+    BOOST_TEST(teacher.complete(one)[0].notes == first.notes);  // the same notes, whichever answer comes first
+    BOOST_TEST(seen.size() == 5u);
+    BOOST_TEST(seen.back()["max_completion_tokens"] == one[0].max_tokens);
+}
+
+BOOST_AUTO_TEST_CASE(completions_render_the_chat_and_score_by_an_echo) {
+    const std::string prompt = "<|im_start|>user\nWhy?<|im_end|>\n<|im_start|>assistant\n";
+    json seen;
+    httplib::Server raw;
+    raw.Get("/v1/models", [](const httplib::Request&, httplib::Response& r) {
+        send(r, {{"data", {{{"id", "base"}, {"owned_by", "somebody"}}}}});
+    });
+    raw.Post("/v1/completions", [&](const httplib::Request& q, httplib::Response& r) {
+        seen = json::parse(q.body);
+        if (!seen.value("echo", false))
+            return send(r, {{"choices", {{{"text", " So."}, {"finish_reason", "length"}}}},
+                            {"usage", {{"prompt_tokens", 9}, {"completion_tokens", 3}}}});
+        const auto text = seen["prompt"].get<std::string>();
+        json tokens{"<s>"}, chances{nullptr};  // a token of its own in front, then pairs of letters
+        for (std::size_t at = 0; at < text.size(); at += 2)
+            tokens.push_back(text.substr(at, 2)), chances.push_back(-0.5);
+        send(r, {{"choices", {{{"text", text}, {"logprobs", {{"tokens", tokens}, {"token_logprobs", chances}}}}}}});
+    });
+    const int port = raw.bind_to_any_port("127.0.0.1");
+    std::thread listening([&] { raw.listen_after_bind(); });
+    while (!raw.is_running()) std::this_thread::yield();
+    {
+        patience p;
+        auto options = p.options("http://127.0.0.1:" + std::to_string(port));
+        options.api = sdg::http_api::completions;
+        BOOST_CHECK_THROW(sdg::http_teacher{options}, config_error);  // which format?
+        options.format = "chatml";
+        sdg::http_teacher teacher(options);
+        BOOST_TEST(teacher.can_score());
+        BOOST_TEST(teacher.identity() == "http:base completions format=chatml");
+        auto q = ask("Why?");
+        q.assistant_prefix = "Well,";
+        const std::vector<text::request> one{q};
+        const auto answer = teacher.complete(one)[0];
+        BOOST_TEST(answer.text == " So.");
+        BOOST_TEST((answer.finish == text::finish_reason::length));
+        BOOST_TEST(answer.spent.prompt_tokens == 9u);
+        BOOST_TEST(seen["prompt"] == prompt + "Well,");
+        BOOST_TEST(seen["stop"] == json{"<|im_end|>"});
+        const std::vector<text::score_request> s{{q.messages, "So it is"}};
+        const auto score = teacher.score(s)[0];  // 18 letters with the end: nine pairs
+        BOOST_TEST(score.tokens == 9u);
+        BOOST_TEST(score.log_probability == -4.5);
+        const std::vector<text::request> sly{ask("<|im_end|>")};
+        BOOST_CHECK_THROW((void)teacher.complete(sly), sdg::request_refused);
+    }
+    raw.stop();
+    listening.join();
 }
 
 BOOST_AUTO_TEST_CASE(a_server_that_dies_loses_nothing_and_a_rerun_goes_on) {
@@ -400,7 +559,8 @@ BOOST_AUTO_TEST_CASE(nobody_there_is_a_clear_error) {
     BOOST_CHECK_EXCEPTION(sdg::http_teacher(p.options(url)), io_error, [](const io_error& e) {
         return std::string(e.what()).find("no server listens there") != std::string::npos;
     });
-    BOOST_TEST(p.waits.size() == 3u);
+    BOOST_TEST(p.notices.size() == 3u);
+    BOOST_TEST(p.clock > 1.5);
 }
 
 BOOST_AUTO_TEST_SUITE_END()

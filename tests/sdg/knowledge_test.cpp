@@ -3,7 +3,7 @@
 
 #include <set>
 
-#include "lab/sdg/journal.hpp"
+#include "lab/sdg/journaled.hpp"
 #include "lab/sdg/leaf_store.hpp"
 #include "lab/sdg/output.hpp"
 #include "support/data.hpp"

@@ -25,6 +25,8 @@ struct lab_run_options {
     sdg::pipeline_options generation{};
     train_run_options training{};      // model, data, out, phases and resumption are the run's own
     std::filesystem::path taxonomy{};  // where the tree was read: manifests name files below it
+    sdg::budget budget{};              // of one generation's answers; when it ends, leaves fail
+    bool keep_going = false;           // train without the samples of leaves that failed
 };
 
 /// What generation made, for a report.
@@ -190,8 +192,9 @@ private:
         if (on.generating) on.generating(tree_.leaves.size() - known.size(), tree_.leaves.size());
         sdg::journal journal(folder / "journal.jsonl");
         auto opened = teacher_.open();
+        sdg::ledger accounts{.limit = options_.budget};
         sdg::within_context limited(opened.teacher, opened.context, tree_.leaves);
-        sdg::any_teacher asked(sdg::journaled(limited, journal));
+        sdg::any_teacher asked(sdg::journaled(limited, journal, &accounts));
         try {
             const auto run = sdg::generate(
                 tree_.leaves, asked, options_.generation, opened.count,
@@ -205,6 +208,11 @@ private:
             sdg::write_run(folder, run, options_.generation, options_.taxonomy, overlap);
             store.save(run, keys);
             if (on.generated) on.generated({run, sdg::score_facts(run), std::move(overlap)});
+            if (!options_.keep_going)
+                for (const auto& r : run.leaves)
+                    if (!r.failure.empty())
+                        throw error(explain(r.leaf->id, "the work on it failed: " + r.failure,
+                                            "the samples of the others are kept; the same command tries it again"));
         } catch (const error&) {
             if (!stopped(on)) throw;
             return false;

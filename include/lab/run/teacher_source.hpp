@@ -2,15 +2,18 @@
 // teachers apart without opening them, so that a run with nothing left to generate loads no model.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <filesystem>
 #include <functional>
 #include <map>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "lab/core/sha256.hpp"
 #include "lab/infer/teacher.hpp"
@@ -18,7 +21,7 @@
 #include "lab/sdg/context_check.hpp"
 #include "lab/sdg/generate.hpp"
 #include "lab/sdg/http_teacher.hpp"
-#include "lab/sdg/journal.hpp"
+#include "lab/sdg/journaled.hpp"
 #include "lab/text/choose_format.hpp"
 #include "lab/tokenizer/load.hpp"
 
@@ -85,10 +88,38 @@ struct teacher_source {
             }};
 }
 
-/// A server that speaks OpenAI's API.
+/// A server that speaks OpenAI's API, or several that serve the same model: the key names the first, so that servers
+/// may be added and taken away.
 [[nodiscard]] inline teacher_source remote_teacher_source(const sdg::http_teacher_options& options) {
     return {"http:" + options.http.base_url + " " + options.model,
             [=] { return opened_teacher{sdg::any_teacher(sdg::http_teacher(options))}; }};
+}
+
+/// Whether what a user names as teacher is an address, or several with commas between them.
+[[nodiscard]] inline bool is_remote_teacher(std::string_view named) {
+    return named.starts_with("http://") || named.starts_with("https://");
+}
+
+/// The addresses in "url,url" become the servers of `options`. @throws config_error for an empty list, a path among
+/// addresses, the same address twice
+inline void set_servers(sdg::http_teacher_options& options, std::span<const std::string> named) {
+    std::vector<std::string> urls;
+    for (const auto& list : named)
+        for (std::size_t at = 0; at <= list.size();) {
+            const auto end = std::min(list.find(',', at), list.size());
+            std::string url = list.substr(at, end - at);
+            at = end + 1;
+            if (!is_remote_teacher(url))
+                throw config_error(
+                    explain(url.empty() ? "teacher" : url, "is not the address of a server",
+                            "several teachers are servers of one model; a model in this process stands alone"));
+            if (std::find(urls.begin(), urls.end(), url) != urls.end())
+                throw config_error(explain(url, "is named twice"));
+            urls.push_back(std::move(url));
+        }
+    if (urls.empty()) throw config_error("teacher: no address is given");
+    options.http.base_url = urls.front();
+    options.more_servers.assign(urls.begin() + 1, urls.end());
 }
 
 }  // namespace lab::run

@@ -1,7 +1,7 @@
 // The whole run over a taxonomy: seeds first, then each leaf's source and pipeline until its quota is met or its budget
-// is spent; a leaf that falls short says why and the others go on. What is kept is chosen for coverage: one sample of
-// every fact before a second of any. The result depends on taxonomy, options and the teacher's answers alone. Reads no
-// held-out question. With lab::generator linked (LAB_COMPILED) it is a declaration and costs nothing.
+// is spent; a leaf that falls short or fails says why and the others go on. What is kept is chosen for coverage: one
+// sample of every fact before a second of any. The result depends on taxonomy, options and the teacher's answers alone.
+// Reads no held-out question. With lab::generator linked (LAB_COMPILED) it is a declaration and costs nothing.
 #pragma once
 
 #include <algorithm>

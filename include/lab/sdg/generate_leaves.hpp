@@ -4,7 +4,9 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <exception>
 #include <map>
+#include <new>
 #include <span>
 #include <string>
 #include <utility>
@@ -18,6 +20,7 @@
 #include "lab/sdg/run_result.hpp"
 #include "lab/sdg/self_instruct.hpp"
 #include "lab/sdg/skills.hpp"
+#include "lab/sdg/spending.hpp"
 
 namespace lab::sdg {
 
@@ -56,7 +59,7 @@ public:
 
 private:
     run_result finished() {
-        result_.notes = teacher_.notes();
+        for (auto& note : teacher_.notes()) result_.notes.push_back(std::move(note));
         if (judge_ != nullptr)
             for (const auto& note : judge_->notes()) result_.notes.push_back("the judge: " + note);
         return std::move(result_);
@@ -72,14 +75,18 @@ private:
         std::vector<const taxonomy::leaf*> knowledge, skills;
         for (const auto& leaf : leaves) (leaf.kind == taxonomy::root::knowledge ? knowledge : skills).push_back(&leaf);
         if (options_.method != sampling_method::self_instruct)
-            measure(knowledge, [&](auto& judges) { calibrate_knowledge(teacher_, knowledge, options_, judges); });
-        measure(skills, [&](auto& judges) {
+            measure("knowledge", knowledge,
+                    [&](auto& judges) { calibrate_knowledge(teacher_, knowledge, options_, judges); });
+        measure("skills", skills, [&](auto& judges) {
             if (options_.method != sampling_method::lab ||
                 std::any_of(skills.begin(), skills.end(), [](const auto* l) { return !rule_of(*l); }))
                 skill_judges_.measure(teacher_, judge(), skills, options_, judges);
             if (options_.method == sampling_method::evolve) calibrate_evolution(judge(), skills, options_, judges);
         });
-        if (options_.safety_judge) calibrate_safety(judge(), leaves, options_, result_.judges);
+        std::vector<const taxonomy::leaf*> all;
+        if (options_.safety_judge)
+            for (const auto& leaf : leaves) all.push_back(&leaf);
+        measure("safety", all, [&](auto& judges) { calibrate_safety(judge(), leaves, options_, judges); });
     }
 
     void report(const std::string& what) {
@@ -88,10 +95,39 @@ private:
             throw interrupted("interrupted: run the same command again to go on where it stopped");
     }
 
+    /// To be called while an exception is handled: the cause, where it ends the work on one leaf or judge; what ends
+    /// the run (the teacher is gone, the disk is full, somebody asked to stop) is thrown on.
+    std::string cause_of_failure() {
+        try {
+            throw;
+        } catch (const request_refused& fault) {
+            return fault.what();
+        } catch (const budget_ended& fault) {
+            return result_.stopped = fault.what();
+        } catch (const format_error& fault) {
+            return fault.what();
+        } catch (const config_error& fault) {
+            return fault.what();
+        } catch (const shape_error& fault) {
+            return fault.what();
+        } catch (const error&) {
+            throw;
+        } catch (const std::bad_alloc&) {
+            throw;
+        } catch (const std::exception& fault) {
+            return fault.what();
+        }
+    }
+
     /// A leaf whose seeds do not fit the teacher's context is left out, and the others are measured.
     template <class Calibrate>
-    void measure(std::vector<const taxonomy::leaf*>& leaves, Calibrate calibrate) {
-        while (!leaves.empty()) {
+    void measure(const char* what, std::vector<const taxonomy::leaf*>& leaves, Calibrate calibrate) {
+        const auto give_up = [&] {
+            result_.notes.push_back(std::string("the judges of ") + what +
+                                    " could not be measured and are not obeyed: " + cause_of_failure());
+            result_.judges_measured = false;
+        };
+        while (!leaves.empty() && result_.stopped.empty()) {
             auto judges = result_.judges;
             try {
                 calibrate(judges);
@@ -100,9 +136,11 @@ private:
             } catch (const context_error& fault) {
                 const auto whose = std::find_if(leaves.begin(), leaves.end(),
                                                 [&](const taxonomy::leaf* l) { return l->id == fault.leaf; });
-                if (whose == leaves.end()) throw;
+                if (whose == leaves.end()) return give_up();
                 too_long_.emplace(*whose, fault.what());
                 leaves.erase(whose);
+            } catch (...) {
+                return give_up();
             }
         }
     }
@@ -128,30 +166,36 @@ private:
         add_seeds(run, r);
         if (const auto at = too_long_.find(&leaf); at != too_long_.end()) {
             r.shortfall = at->second;
-        } else if (leaf.kind == taxonomy::root::knowledge) {
-            report(leaf.id);
-            try {  // the source itself asks for views and facts
-                const knowledge_source source(run, count_);
-                fill(run, r, source, knowledge_pipeline(), 8, source.items() * options_.budget / 2);
-                r.facts = source.facts().settle(leaf, r.kept, r.refused);
-                r.views = source.views();
+        } else if (!result_.stopped.empty()) {
+            r.failure = "not begun: " + result_.stopped;
+        } else {
+            try {
+                make_samples(run, r);
             } catch (const context_error& fault) {
                 r.shortfall = too_long_.emplace(&leaf, fault.what()).first->second;
+            } catch (...) {
+                r.failure = cause_of_failure();
             }
+        }
+        for (const auto& [name, judge] : run.own) r.judges[name] = judge.to_json();
+        if (!r.failure.empty()) r.shortfall = r.failure;
+        result_.leaves.push_back(std::move(r));
+    }
+    void make_samples(leaf_run& run, leaf_result& r) {
+        const auto& leaf = run.leaf;
+        report(leaf.id);
+        if (leaf.kind == taxonomy::root::knowledge) {
+            const knowledge_source source(run, count_);  // it asks for views and facts
+            fill(run, r, source, knowledge_pipeline(), 8, source.items() * options_.budget / 2);
+            r.facts = source.facts().settle(leaf, r.kept, r.refused);
+            r.views = source.views();
             if (!r.shortfall.empty() && !too_long_.contains(&leaf))
                 r.shortfall += leaf.documents.empty()
                                    ? "; the leaf has no document to ask about: give its folder with --documents"
                                    : "; add documents in plain sentences, or seeds, or ask for fewer samples";
         } else {
-            try {
-                work_on_skill(run, r);
-            } catch (const context_error& fault) {
-                r.shortfall = too_long_.emplace(&leaf, fault.what()).first->second;
-            }
-            report(leaf.id);
+            work_on_skill(run, r);
         }
-        for (const auto& [name, judge] : run.own) r.judges[name] = judge.to_json();
-        result_.leaves.push_back(std::move(r));
     }
 
     void work_on_skill(leaf_run& run, leaf_result& r) {
@@ -187,17 +231,25 @@ private:
         const auto pipeline = self_instruct_pipeline();
         const std::size_t wanted = progress_.wanted, limit = wanted * options_.budget, round = 16;
         for (std::uint64_t next = 0; next < limit && progress_.kept < wanted; next += round) {
-            auto drawn = source.propose(teacher_, next, round);
-            std::map<std::size_t, std::vector<std::size_t>> by_leaf;
-            for (std::size_t i = 0; i < drawn.size(); ++i) by_leaf[drawn[i].leaf].push_back(i);
-            for (const auto& [l, members] : by_leaf) {
-                leaf_run run = run_of(leaves[l]);
-                std::vector<candidate> batch;
-                for (const std::size_t i : members) batch.push_back(std::move(drawn[i].sample));
-                pipeline(run, batch);
-                for (std::size_t k = 0; k < members.size(); ++k) drawn[members[k]].sample = std::move(batch[k]);
+            decltype(source.propose(teacher_, next, round)) drawn;
+            try {
+                if (!result_.stopped.empty()) throw budget_ended(result_.stopped);
+                drawn = source.propose(teacher_, next, round);
+                std::map<std::size_t, std::vector<std::size_t>> by_leaf;
+                for (std::size_t i = 0; i < drawn.size(); ++i) by_leaf[drawn[i].leaf].push_back(i);
+                for (const auto& [l, members] : by_leaf) {
+                    leaf_run run = run_of(leaves[l]);
+                    std::vector<candidate> batch;
+                    for (const std::size_t i : members) batch.push_back(std::move(drawn[i].sample));
+                    pipeline(run, batch);
+                    for (std::size_t k = 0; k < members.size(); ++k) drawn[members[k]].sample = std::move(batch[k]);
+                }
+                source.observe(drawn);
+            } catch (...) {  // the draws go over all leaves, and so does the failure
+                const auto cause = cause_of_failure();
+                for (auto& r : result_.leaves) r.failure = r.shortfall = cause;
+                return;
             }
-            source.observe(drawn);
             for (auto& d : drawn) {
                 auto& r = result_.leaves[d.leaf];
                 ++r.proposed;
@@ -241,7 +293,7 @@ private:
         std::map<std::string, std::size_t> groups;  // kept of each
         std::uint64_t next = 0;
         const std::size_t before_kept = progress_.kept, before_refused = progress_.refused;
-        while (next < limit && groups.size() < r.wanted && good.size() < 2 * r.wanted &&
+        while (next < limit && groups.size() < r.wanted && good.size() < 2 * r.wanted && r.failure.empty() &&
                !too_long_.contains(&run.leaf)) {
             std::vector<candidate> batch;
             try {
@@ -252,6 +304,10 @@ private:
                 too_long_.emplace(&run.leaf, fault.what());
                 for (auto& c : batch)
                     if (c.alive()) c.refuse("context", fault.what());
+            } catch (...) {  // what was good until then stays
+                r.failure = cause_of_failure();
+                for (auto& c : batch)
+                    if (c.alive()) c.refuse("failure", r.failure);
             }
             next += round;
             r.proposed += batch.size();
@@ -272,7 +328,7 @@ private:
         choose(r, good);
         progress_.kept = before_kept + r.kept.size() - r.seeds;
         progress_.refused = before_refused + r.refused.size();
-        if (r.kept.size() - r.seeds >= r.wanted) return;
+        if (r.kept.size() - r.seeds >= r.wanted || !r.failure.empty()) return;
         if (const auto at = too_long_.find(&run.leaf); at != too_long_.end()) return void(r.shortfall = at->second);
         r.shortfall = limit == 0 ? "nothing could be made from this leaf"
                                  : "all " + std::to_string(next) + " items of the budget are used up (" +

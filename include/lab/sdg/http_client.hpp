@@ -1,44 +1,37 @@
-// JSON over HTTP with patience: base URL with any path prefix, bearer key, timeout, retries with exponential back-off
-// and seeded jitter, Retry-After in seconds honoured. Time is injected, so that tests do not sleep. Needs cpp-httplib
-// built with OpenSSL (Debian's is a library: link lab::sdg).
+// JSON over HTTP, one attempt at a time: base URL with any path prefix, bearer key, a deadline for the whole call, a
+// limit for the answer's size, no redirects. What goes wrong becomes a server_fault (by kind, with Retry-After) or a
+// request_refused. Needs cpp-httplib built with OpenSSL (Debian's is a library: link lab::sdg).
 #pragma once
 
 #include <httplib.h>
+#include <pthread.h>
 #include <algorithm>
-#include <charconv>
-#include <cmath>
+#include <csignal>
 #include <cstdint>
+#include <ctime>
 #include <functional>
 #include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
-#include <thread>
 #include <utility>
 
 #include "lab/core/error.hpp"
-#include "lab/core/rng.hpp"
 #include "lab/formats/json.hpp"
+#include "lab/sdg/deadline_watch.hpp"
+#include "lab/sdg/endpoint.hpp"
+#include "lab/sdg/retry.hpp"
+#include "lab/sdg/teacher.hpp"
 
 namespace lab::sdg {
-
-struct retry_policy {
-    unsigned retries = 6;        // after the first attempt
-    double first_wait = 0.5;     // seconds; doubles with each retry
-    double longest_wait = 30.0;  // seconds; also bounds Retry-After times four
-    double jitter = 0.5;         // each wait is drawn from [1 - jitter, 1] times its nominal length
-    std::uint64_t seed = 0;
-};
 
 struct http_options {
     std::string base_url;                         // "http://host:port/v1", "https://host/any/prefix"; no path means /v1
     std::string key_variable = "OPENAI_API_KEY";  // environment variable that holds the bearer key; may be unset
-    double timeout = 300.0;                       // seconds for one answer
-    retry_policy retry;
-    std::string certificate_authority;               // file of extra trusted certificates (PEM); empty: the system's
-    std::function<void(double)> sleep;               // seconds; default sleeps the thread
-    std::function<bool()> cancelled;                 // asked between attempts; true ends with io_error
-    std::function<void(const std::string&)> notice;  // one line for each retry
+    double timeout = 300.0;                       // seconds for one answer, from connecting to its last byte
+    std::size_t longest_answer = 16u << 20;       // bytes
+    std::string certificate_authority;            // file of extra trusted certificates (PEM); empty: the system's
+    std::function<bool()> cancelled;              // true ends calls that are on their way
 };
 
 /// A URL in two parts: what a connection needs, and the path before every endpoint.
@@ -66,129 +59,210 @@ struct base_url {
     return {std::string(url.substr(0, path)), prefix};
 }
 
-/// One connection; use one for each thread.
-class http_client {
+namespace http_detail {
+
+/// Writing to a connection that the other side has closed is an error to handle, not a signal to die of.
+class no_broken_pipe {
 public:
-    http_client(const http_options& options, const std::string& key)
-        : options_(options),
-          url_(parse_base_url(options.base_url)),
-          client_(std::make_unique<httplib::Client>(url_.origin)) {
-        const auto whole = static_cast<time_t>(options.timeout);
-        client_->set_connection_timeout(std::min<time_t>(whole, 10), 0);
-        client_->set_read_timeout(whole, static_cast<time_t>((options.timeout - static_cast<double>(whole)) * 1e6));
-        client_->set_write_timeout(whole, 0);
-        client_->set_keep_alive(true);
-        client_->set_tcp_nodelay(true);
-        if (!options.certificate_authority.empty()) client_->set_ca_cert_path(options.certificate_authority.c_str());
-        if (!key.empty()) client_->set_bearer_token_auth(key);
+    no_broken_pipe() {
+        ::sigemptyset(&pipe_);
+        ::sigaddset(&pipe_, SIGPIPE);
+        sigset_t pending;
+        ::sigpending(&pending);
+        pending_before_ = ::sigismember(&pending, SIGPIPE) == 1;
+        ::pthread_sigmask(SIG_BLOCK, &pipe_, &before_);
     }
-    [[nodiscard]] formats::json get(const std::string& path) { return call(url_.prefix + path, nullptr, 0); }
-    /// `stream` numbers the request: it picks the jitter's random stream.
-    [[nodiscard]] formats::json post(const std::string& path, const formats::json& body, std::uint64_t stream) {
-        return call(url_.prefix + path, &body, stream);
-    }
-    /// The same beside the OpenAI endpoints: without the closing "/v1" of the base URL.
-    [[nodiscard]] formats::json post_native(const std::string& path, const formats::json& body, std::uint64_t stream) {
-        const bool versioned = url_.prefix.ends_with("/v1");
-        return call(url_.prefix.substr(0, url_.prefix.size() - (versioned ? 3 : 0)) + path, &body, stream);
+    no_broken_pipe(const no_broken_pipe&) = delete;
+    no_broken_pipe& operator=(const no_broken_pipe&) = delete;
+    ~no_broken_pipe() {
+        const timespec at_once{};
+        if (!pending_before_) ::sigtimedwait(&pipe_, nullptr, &at_once);
+        ::pthread_sigmask(SIG_SETMASK, &before_, nullptr);
     }
 
 private:
-    struct fault {
-        std::string what;
-        bool may_pass = false;  // worth another try
-        std::optional<double> wait;
-    };
+    sigset_t pipe_{}, before_{};
+    bool pending_before_ = false;
+};
 
-    formats::json call(const std::string& path, const formats::json* body, std::uint64_t stream) {
+/// The server's own words: {"error": {"message": ...}}, {"error": ...}, {"message": ...} or the start of the body.
+[[nodiscard]] inline std::string message_in(const std::string& body) {
+    const auto value = formats::json::parse(body, nullptr, false);
+    const auto* at = &value;
+    if (at->is_object() && at->contains("error")) at = &(*at)["error"];
+    if (at->is_object() && at->contains("message")) at = &(*at)["message"];
+    return formats::escape(at->is_string() ? at->get<std::string>() : body, 300);
+}
+
+}  // namespace http_detail
+
+/// One connection, for one thread at a time.
+class http_client {
+public:
+    http_client(const http_options& options, const std::string& key, deadline_watch& watch)
+        : options_(options), key_(key), watch_(watch), url_(parse_base_url(options.base_url)) {}
+
+    [[nodiscard]] formats::json get(const std::string& path, double seconds) {
+        return call(url_.prefix + path, nullptr, seconds);
+    }
+    [[nodiscard]] formats::json post(const std::string& path, const formats::json& body) {
+        return call(url_.prefix + path, &body, options_.timeout);
+    }
+    /// The same beside the OpenAI endpoints: without the closing "/v1" of the base URL.
+    [[nodiscard]] formats::json post_native(const std::string& path, const formats::json& body) {
+        const bool versioned = url_.prefix.ends_with("/v1");
+        return call(url_.prefix.substr(0, url_.prefix.size() - (versioned ? 3 : 0)) + path, &body, options_.timeout);
+    }
+
+private:
+    using kind = server_fault::kind;
+
+    void connect() {
+        client_ = std::make_unique<httplib::Client>(url_.origin);
+        const auto whole = std::max<time_t>(1, static_cast<time_t>(options_.timeout));
+        client_->set_connection_timeout(std::min<time_t>(whole, 10), 0);
+        client_->set_read_timeout(whole + 1, 0);  // the deadline comes first
+        client_->set_write_timeout(whole + 1, 0);
+        client_->set_keep_alive(true);
+        client_->set_tcp_nodelay(true);
+        client_->set_follow_location(false);
+        if (!options_.certificate_authority.empty()) client_->set_ca_cert_path(options_.certificate_authority.c_str());
+        if (!key_.empty()) client_->set_bearer_token_auth(key_);
+        used_ = false;
+    }
+
+    formats::json call(const std::string& path, const formats::json* body, double seconds) {
         const std::string place = url_.origin + path;
-        const std::string text = body == nullptr ? std::string() : formats::to_text(*body);
-        counter_rng rng(options_.retry.seed, stream);
-        for (unsigned attempt = 0;; ++attempt) {
-            if (options_.cancelled && options_.cancelled()) throw io_error(explain(place, "cancelled"));
-            const auto result = body == nullptr ? client_->Get(path) : client_->Post(path, text, "application/json");
-            if (result && result->status == 200) return json_in(*result, place);
-            const fault problem = result ? refused(*result) : unreachable(result.error());
-            if (!problem.may_pass) throw io_error(explain(place, problem.what));
-            if (attempt >= options_.retry.retries)
-                throw io_error(
-                    explain(place, problem.what + "; gave up after " + std::to_string(attempt + 1) + " attempts",
-                            "see that the server runs, then run the same command again: what is done is kept"));
-            const double nominal =
-                std::min(options_.retry.longest_wait, options_.retry.first_wait * std::exp2(attempt));
-            double wait = nominal * (1.0 - options_.retry.jitter * rng.uniform());
-            if (problem.wait) wait = std::min(*problem.wait, 4 * options_.retry.longest_wait);
-            if (options_.notice)
-                options_.notice(place + ": " + problem.what + "; retry " + std::to_string(attempt + 1) + " of " +
-                                std::to_string(options_.retry.retries) + " in " + std::to_string(wait).substr(0, 4) +
-                                " s");
-            sleep(wait);
+        httplib::Request request;
+        request.method = body == nullptr ? "GET" : "POST";
+        request.path = path;
+        if (body != nullptr) {
+            request.body = formats::to_text(*body);
+            request.set_header("Content-Type", "application/json");
+        }
+        std::string answer;
+        bool began = false, too_long = false;
+        request.response_handler = [&](const httplib::Response& r) {
+            began = true;
+            const auto length = r.get_header_value<std::uint64_t>("Content-Length");
+            return !(too_long = length > options_.longest_answer);
+        };
+        request.content_receiver = [&](const char* data, std::size_t size, std::uint64_t, std::uint64_t) {
+            too_long = too_long || size > options_.longest_answer - answer.size();
+            if (!too_long) answer.append(data, size);
+            return !too_long;
+        };
+        const http_detail::no_broken_pipe quiet;
+        for (bool again = true;; again = false) {
+            if (!client_) connect();
+            const bool idle = std::exchange(used_, true);
+            httplib::Result result{nullptr, httplib::Error::Unknown};
+            bool stopped = false;
+            {
+                const deadline_watch::guard in_time(watch_, seconds, [c = client_.get()] { c->stop(); });
+                result = client_->send(request);
+                stopped = in_time.stopped();
+            }
+            if (result && !too_long) return read(*result, answer, place);
+            client_.reset();
+            // A connection that lay idle may have been closed by the server meanwhile: that is no failure.
+            const bool closed = result.error() == httplib::Error::Read || result.error() == httplib::Error::Write;
+            if (again && idle && closed && !began && !stopped) continue;
+            if (too_long)
+                throw server_fault(explain(place, "the answer is longer than " +
+                                                      std::to_string(options_.longest_answer >> 20) + " MiB"),
+                                   kind::broken);
+            throw without_answer(place, result.error(), began, stopped, seconds);
         }
     }
 
-    void sleep(double seconds) const {
-        if (options_.sleep) return options_.sleep(seconds);
-        using clock = std::chrono::steady_clock;
-        const std::chrono::duration<double> nap(0.1);  // short, so that cancelling does not have to wait
-        const auto end = clock::now() + std::chrono::duration<double>(seconds);
-        for (auto now = clock::now(); now < end; now = clock::now()) {
-            if (options_.cancelled && options_.cancelled()) return;
-            std::this_thread::sleep_for(std::min<std::chrono::duration<double>>(end - now, nap));
-        }
+    server_fault without_answer(const std::string& place, httplib::Error error, bool began, bool stopped,
+                                double seconds) const {
+        using httplib::Error;
+        if (stopped && options_.cancelled && options_.cancelled())
+            return {explain(place, "cancelled"), kind::unreachable};
+        if (stopped)
+            return {explain(place, "no whole answer within the time-out of " +
+                                       formats::to_text(formats::json(seconds)) + " s"),
+                    kind::broken};
+        if (began) return {explain(place, "the answer broke off"), kind::broken};
+        if (error == Error::SSLServerVerification || error == Error::SSLLoadingCerts)
+            return {explain(place, "no answer (" + httplib::to_string(error) + ")"), kind::final};
+        if (error == Error::Connection || error == Error::ConnectionTimeout)
+            return {explain(place, "no server listens there, or it refuses to talk"), kind::unreachable};
+        if (error == Error::Read)
+            return {explain(place, "the connection broke before an answer began"), kind::unreachable};
+        return {explain(place, "no answer (" + httplib::to_string(error) + ")"), kind::unreachable};
     }
 
-    fault unreachable(httplib::Error error) const {
-        const bool certificate =
-            error == httplib::Error::SSLServerVerification || error == httplib::Error::SSLLoadingCerts;
-        std::string what = "no answer (" + httplib::to_string(error) + ")";
-        if (error == httplib::Error::Connection) what = "no server listens there, or it refuses to talk";
-        if (error == httplib::Error::Read)
-            what = "the answer broke off or did not come within the timeout of " +
-                   formats::to_text(formats::json(options_.timeout)) + " s";
-        return {what, !certificate, std::nullopt};
-    }
-
-    /// @throws io_error for a page that is no JSON: the address is likely that of something else
-    static formats::json json_in(const httplib::Response& response, const std::string& place) {
+    /// @throws what the answer means where it is not the JSON that was asked for
+    [[nodiscard]] formats::json read(const httplib::Response& response, const std::string& body,
+                                     const std::string& place) const {
+        if (response.status != 200) refuse(response.status, http_detail::message_in(body), response, place);
+        const std::string type = response.get_header_value("Content-Type");
+        formats::json value;
         try {
-            return formats::parse_json(response.body, place);
+            value = formats::parse_json(body, place);
         } catch (const format_error&) {
-            const std::string type = response.get_header_value("Content-Type");
-            throw io_error(explain(place,
-                                   "the answer is no JSON (" + (type.empty() ? "no type" : type) +
-                                       "): " + formats::escape(response.body, 80),
-                                   "see that the address is an OpenAI-compatible server's; it usually ends in /v1"));
+            const bool page = type.find("html") != type.npos || body.starts_with('<');
+            const bool stream = type.find("event-stream") != type.npos;
+            throw server_fault(
+                explain(place,
+                        "the answer is no JSON (" + (type.empty() ? "no type" : formats::escape(type, 60)) +
+                            "): " + formats::escape(body, 80),
+                        page ? "see that the address is an OpenAI-compatible server's; it usually ends in /v1" : ""),
+                page || stream ? kind::final : kind::broken);
         }
+        // Some gateways hide their errors behind a 200.
+        if (value.is_object() && value.contains("error") && !value["error"].is_null() && !value.contains("choices")) {
+            const auto& e = value["error"];
+            const bool coded = e.is_object() && e.contains("code") && e["code"].is_number_integer();
+            refuse(coded ? e["code"].get<int>() : 500, http_detail::message_in(body), response, place);
+        }
+        return value;
     }
 
-    [[nodiscard]] fault refused(const httplib::Response& response) const {
-        const int status = response.status;
-        fault f{"HTTP status " + std::to_string(status), false, std::nullopt};
-        f.may_pass = status == 408 || status == 425 || status == 429 || status == 500 || status == 502 ||
-                     status == 503 || status == 504;
-        if (status == 401 || status == 403) f.what += " (no key, or a wrong one, in " + options_.key_variable + ")";
-        if (status == 404) f.what += " (the base URL usually ends in /v1)";
-        if (const std::string said = message_in(response.body); !said.empty()) f.what += ": " + said;
-        const std::string after = response.get_header_value("Retry-After");
-        double seconds = 0;
-        if (const auto [end, code] = std::from_chars(after.data(), after.data() + after.size(), seconds);
-            code == std::errc() && end == after.data() + after.size() && seconds >= 0)
-            f.wait = seconds;
-        return f;
-    }
-
-    /// The server's own words: {"error": {"message": ...}}, {"error": ...}, {"message": ...} or the start of the body.
-    static std::string message_in(const std::string& body) {
-        const auto value = formats::json::parse(body, nullptr, false);
-        const auto* at = &value;
-        if (at->is_object() && at->contains("error")) at = &(*at)["error"];
-        if (at->is_object() && at->contains("message")) at = &(*at)["message"];
-        return formats::escape(at->is_string() ? at->get<std::string>() : body, 300);
+    [[noreturn]] void refuse(int status, const std::string& said, const httplib::Response& response,
+                             const std::string& place) const {
+        std::string what = "HTTP status " + std::to_string(status);
+        if (status >= 300 && status < 400)
+            throw server_fault(explain(place,
+                                       what + ": it sends elsewhere, to " +
+                                           formats::escape(response.get_header_value("Location"), 200),
+                                       "give that address; a key is not carried to another"),
+                               kind::final);
+        if (status == 401 || status == 403) what += " (no key, or a wrong one, in " + options_.key_variable + ")";
+        if (status == 404) what += " (the base URL usually ends in /v1)";
+        if (!said.empty()) what += ": " + said;
+        switch (status) {
+            case 400:
+            case 413:
+            case 414:
+            case 422:
+            case 431:
+                throw request_refused(explain(place, what));
+            case 408:
+            case 409:
+            case 425:
+            case 429:
+            case 503:
+            case 529:
+                throw server_fault(
+                    explain(place, what), kind::busy,
+                    retry_after(response.get_header_value("Retry-After"), response.get_header_value("Date")));
+            default:
+                throw server_fault(
+                    explain(place, what), status >= 500 && status != 501 && status != 505 ? kind::broken : kind::final,
+                    retry_after(response.get_header_value("Retry-After"), response.get_header_value("Date")));
+        }
     }
 
     const http_options& options_;
+    const std::string& key_;
+    deadline_watch& watch_;
     base_url url_;
     std::unique_ptr<httplib::Client> client_;
+    bool used_ = false;
 };
 
 }  // namespace lab::sdg

@@ -114,11 +114,15 @@ public:
             if (const auto at = results_.find(keys[i]); at != results_.end()) found.emplace(leaves[i].id, at->second);
         return found;
     }
-    /// Replaces the store; to be called when the run's files are written.
+    /// Replaces the store; to be called when the run's files are written. Leaves that failed are not kept, nor are
+    /// those that were made after one of them or without their judges: when all goes well they may come out otherwise.
     void save(const run_result& run, std::span<const std::string> keys) const {
         json leaves = json::array();
+        bool undisturbed = run.judges_measured;
         for (std::size_t i = 0; i < run.leaves.size(); ++i) {
             const auto& r = run.leaves[i];
+            undisturbed = undisturbed && r.failure.empty();
+            if (!undisturbed && !results_.contains(keys[i])) continue;
             json kept = json::array(), refused = json::array();
             for (const auto& c : r.kept) kept.push_back(to_json(c));
             for (const auto& c : r.refused) refused.push_back(to_json(c));

@@ -200,6 +200,7 @@ inline json write_run(const std::filesystem::path& folder, const run_result& run
                   {"seeds", r.seeds},          {"proposed", r.proposed},
                   {"kept_by_origin", origins}, {"refused_by", r.refused_by()}};
         if (!r.shortfall.empty()) leaf["shortfall"] = r.shortfall;
+        if (!r.failure.empty()) leaf["failure"] = r.failure;
         leaf["diversity"] = to_json(diversity_of(r));
         if (options.avoid != nullptr)
             for (const auto& [set, tally] : contamination_of(r, *options.avoid))
@@ -233,6 +234,8 @@ inline json write_run(const std::filesystem::path& folder, const run_result& run
                   {"inputs", detail::inputs_of(run, taxonomy)},
                   {"outputs", outputs},
                   {"leaves", leaves}};
+    if (!run.stopped.empty()) manifest["stopped"] = run.stopped;
+    if (!run.spending.is_null()) manifest["teacher_answers"] = run.spending;
     if (auto converted = detail::converted_inputs(run); !converted.empty())
         manifest["converted"] = std::move(converted);
     if (const auto changed = options.wordings.changed(); !changed.empty()) manifest["prompts_changed"] = changed;

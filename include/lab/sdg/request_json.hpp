@@ -55,19 +55,31 @@ using formats::json;
 /// JSON has no infinities: an impossible answer's log-probability becomes a very low number.
 [[nodiscard]] inline double finite(double x) { return std::isfinite(x) ? x : -1e30; }
 
+namespace json_detail {
+inline void add_spent(json& value, const text::usage& spent) {
+    if (spent != text::usage{}) value["spent"] = {spent.prompt_tokens, spent.completion_tokens};
+}
+}  // namespace json_detail
+
 [[nodiscard]] inline json to_json(const text::completion& c) {
-    return {{"text", clean_utf8(c.text)},
-            {"finish", c.finish == text::finish_reason::stop     ? "stop"
-                       : c.finish == text::finish_reason::length ? "length"
-                                                                 : "cancelled"},
-            {"prompt_tokens", c.prompt_tokens},
-            {"completion_tokens", c.completion_tokens},
-            {"log_probability", finite(c.log_probability)},
-            {"choice_probabilities", c.choice_probabilities}};
+    json value{{"text", clean_utf8(c.text)},
+               {"finish", c.finish == text::finish_reason::stop     ? "stop"
+                          : c.finish == text::finish_reason::length ? "length"
+                                                                    : "cancelled"},
+               {"prompt_tokens", c.prompt_tokens},
+               {"completion_tokens", c.completion_tokens},
+               {"log_probability", finite(c.log_probability)},
+               {"choice_probabilities", c.choice_probabilities}};
+    if (!c.no_verdict.empty()) value["no_verdict"] = clean_utf8(c.no_verdict);
+    if (!c.notes.empty()) value["notes"] = c.notes;
+    json_detail::add_spent(value, c.spent);
+    return value;
 }
 
 [[nodiscard]] inline json to_json(const text::score& s) {
-    return {{"log_probability", finite(s.log_probability)}, {"tokens", s.tokens}};
+    json value{{"log_probability", finite(s.log_probability)}, {"tokens", s.tokens}};
+    json_detail::add_spent(value, s.spent);
+    return value;
 }
 
 namespace json_detail {
@@ -78,6 +90,12 @@ template <class Value>
     } catch (const json::exception& fault) {
         throw format_error(explain(name, fault.what()));
     }
+}
+[[nodiscard]] inline text::usage spent_in(const json& value) {
+    if (!value.contains("spent")) return {};
+    const auto both = member<std::vector<std::size_t>>(value, "spent");
+    if (both.size() != 2) throw format_error("spent: two counts are needed");
+    return {both[0], both[1]};
 }
 }  // namespace json_detail
 
@@ -94,11 +112,15 @@ template <class Value>
     c.completion_tokens = member<std::size_t>(value, "completion_tokens");
     c.log_probability = member<double>(value, "log_probability");
     c.choice_probabilities = member<std::vector<double>>(value, "choice_probabilities");
+    if (value.contains("no_verdict")) c.no_verdict = member<std::string>(value, "no_verdict");
+    if (value.contains("notes")) c.notes = member<std::vector<std::string>>(value, "notes");
+    c.spent = json_detail::spent_in(value);
     return c;
 }
 
 [[nodiscard]] inline text::score score_from_json(const json& value) {
-    return {json_detail::member<double>(value, "log_probability"), json_detail::member<std::size_t>(value, "tokens")};
+    return {json_detail::member<double>(value, "log_probability"), json_detail::member<std::size_t>(value, "tokens"),
+            json_detail::spent_in(value)};
 }
 
 }  // namespace lab::sdg

@@ -1,7 +1,8 @@
 // What a run makes of a taxonomy: for each leaf the samples that were kept and refused, its documents' facts, the views
-// that the teacher wrote, and why it fell short.
+// that the teacher wrote, and why it fell short or failed.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <functional>
 #include <map>
@@ -21,6 +22,7 @@ struct leaf_result {
     std::size_t seeds = 0;  // of the kept
     std::size_t wanted = 0, proposed = 0;
     std::string shortfall;    // why fewer than wanted were kept; empty when the quota was met
+    std::string failure;      // why the work on it broke off; empty when it came to its end
     std::vector<fact> facts;  // of a knowledge leaf's documents, and what became of each
     std::vector<view_text> views;
     json judges = json::object();  // measured on this leaf's seeds, by name
@@ -37,6 +39,14 @@ struct run_result {
     std::vector<std::string> notes;
     std::map<std::string, calibration> judges;
     std::vector<leaf_result> leaves;
+    std::string stopped;          // why the run ended before its last leaf; empty when it did not
+    bool judges_measured = true;  // false: leaves might come out otherwise another time
+    json spending = nullptr;      // what the teacher's answers cost, where somebody counted
+
+    [[nodiscard]] std::size_t failures() const {
+        return static_cast<std::size_t>(
+            std::count_if(leaves.begin(), leaves.end(), [](const auto& r) { return !r.failure.empty(); }));
+    }
 };
 
 struct run_progress {

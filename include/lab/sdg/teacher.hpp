@@ -19,10 +19,15 @@
 
 namespace lab::sdg {
 
+/// This request cannot be answered as it is (too long for the context, against the server's rules); others can.
+struct request_refused : io_error {
+    using io_error::io_error;
+};
+
 /// Answers come back in the order of the requests; the same request gives the same answer (as far as the engine behind
 /// it can promise that). `identity` names model and engine; it is part of the journal's keys, so it must not hold
 /// addresses.
-/// @throws io_error when the teacher cannot be reached.
+/// @throws request_refused, and the requests beside it are answered; io_error when the teacher cannot be reached.
 template <class T>
 concept teacher = requires(T& t, const T& c, std::span<const text::request> requests,
                            std::span<const text::score_request> scores) {

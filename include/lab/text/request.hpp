@@ -49,12 +49,22 @@ struct request {
 
 enum class finish_reason : std::uint8_t { stop, length, cancelled };
 
+/// What an answer cost, all calls for it together; zero where a teacher does not say.
+struct usage {
+    std::size_t prompt_tokens = 0, completion_tokens = 0;
+    friend bool operator==(const usage&, const usage&) = default;
+};
+
 struct completion {
     std::string text{};
     finish_reason finish = finish_reason::stop;
     std::size_t prompt_tokens = 0, completion_tokens = 0;
     double log_probability = 0.0;  // of the text's tokens under the unconstrained model, natural log; 0 if unknown
     std::vector<double> choice_probabilities{};  // for `choices`: probability of each, sums to 1; empty if unknown
+    std::string no_verdict{};  // for `choices`: what was said where it was none of them; then `text` is empty
+    std::vector<std::string> notes{};  // what could not be done as it was asked, one sentence each
+    usage spent{};
+    std::size_t more_to_come = 0;  // answers of the same call that follow at once: they are kept together or not at all
 };
 
 /// Ask how likely a given answer is: log p(answer | messages), natural log, summed over the answer's tokens.
@@ -65,6 +75,7 @@ struct score_request {
 struct score {
     double log_probability = 0.0;
     std::size_t tokens = 0;
+    usage spent{};
 };
 
 }  // namespace lab::text

@@ -3,7 +3,7 @@
 
 #include <fstream>
 
-#include "lab/sdg/journal.hpp"
+#include "lab/sdg/journaled.hpp"
 #include "support/data.hpp"
 
 using namespace lab;

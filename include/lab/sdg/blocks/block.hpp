@@ -119,20 +119,24 @@ public:
 private:
     void ask_part(std::span<const text::request> requests, any_teacher& teacher, std::span<reply> replies) {
         if (requests.empty()) return;
+        std::string why;
         try {
             teacher.complete_each(requests, [&](std::size_t i, const text::completion& c) { replies[i].answer = c; });
-        } catch (const config_error& fault) {
-            if (requests.size() == 1) {
-                replies[0].refused = fault.what();
-            } else {
-                const std::size_t half = requests.size() / 2;
-                ask_part(requests.first(half), teacher, replies.first(half));
-                ask_part(requests.subspan(half), teacher, replies.subspan(half));
-            }
+            asked_ += requests.size();
+            if (after_answers_) after_answers_(*this);
             return;
+        } catch (const config_error& fault) {
+            why = fault.what();
+        } catch (const request_refused& fault) {
+            why = fault.what();
         }
-        asked_ += requests.size();
-        if (after_answers_) after_answers_(*this);
+        if (requests.size() == 1) {
+            replies[0].refused = why;
+        } else {
+            const std::size_t half = requests.size() / 2;
+            ask_part(requests.first(half), teacher, replies.first(half));
+            ask_part(requests.subspan(half), teacher, replies.subspan(half));
+        }
     }
 
     teacher_set teachers_;
