@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <cstdint>
 #include <cstdio>
 #include <filesystem>
 #include <iostream>
@@ -11,6 +12,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "lab/core/error.hpp"
@@ -30,11 +32,20 @@ struct run_samples {
     std::vector<std::string> leaves;  // of the taxonomy
     struct pair {
         std::size_t leaf;
-        std::vector<std::string> question, answer;  // words
+        std::vector<std::uint32_t> question;  // its words, by number
     };
     std::vector<pair> seeds, made;
     std::size_t calls = 0;  // of the teacher
 };
+
+/// The words by number, the same word by the same number always.
+std::vector<std::uint32_t> numbered(const std::string& text) {
+    static std::map<std::string, std::uint32_t> numbers;
+    std::vector<std::uint32_t> list;
+    for (auto& word : sdg::loose_words(text))
+        list.push_back(numbers.emplace(std::move(word), static_cast<std::uint32_t>(numbers.size())).first->second);
+    return list;
+}
 
 run_samples read_run(const std::filesystem::path& folder) {
     run_samples r;
@@ -47,8 +58,7 @@ run_samples read_run(const std::filesystem::path& folder) {
     for (const auto& line : formats::read_jsonl(folder / "samples.jsonl")) {
         const json about = formats::parse_json(line.at("metadata").get<std::string>(), folder.string());
         run_samples::pair p{numbers.at(about.at("leaf").get<std::string>()),
-                            sdg::loose_words(line.at("messages")[0].at("content").get<std::string>()),
-                            sdg::loose_words(line.at("messages")[1].at("content").get<std::string>())};
+                            numbered(line.at("messages")[0].at("content").get<std::string>())};
         (about.at("origin") == "seed" ? r.seeds : r.made).push_back(std::move(p));
     }
     if (std::filesystem::exists(folder / "journal.jsonl")) {
@@ -58,14 +68,18 @@ run_samples read_run(const std::filesystem::path& folder) {
     return r;
 }
 
-double likeness(const std::vector<std::string>& a, const std::vector<std::string>& b) {
-    return sdg::rouge_l(std::span<const std::string>(a), std::span<const std::string>(b)).f1;
+/// ROUGE-L F1, or something at or below `best` where it cannot be above.
+double likeness(sdg::prepared_sequence& a, const std::vector<std::uint32_t>& b, double best) {
+    const std::size_t n = a.words().size(), m = b.size();
+    if (sdg::rouge_from(std::min(n, m), n, m).f1 <= best) return best;
+    return sdg::rouge_from(a.common(b), n, m).f1;
 }
 /// The leaf of the seed whose question is most like this one: it knows nothing of how the sample was made.
 std::size_t leaf_by_likeness(const run_samples& r, const run_samples::pair& p) {
     std::pair<double, std::size_t> best{-1, 0};
+    sdg::prepared_sequence asked(p.question);
     for (const auto& s : r.seeds)
-        if (const double f = likeness(s.question, p.question); f > best.first) best = {f, s.leaf};
+        if (const double f = likeness(asked, s.question, best.first); f > best.first) best = {f, s.leaf};
     return best.second;
 }
 double share_with(const std::vector<std::size_t>& counts, std::size_t least) {
@@ -82,7 +96,7 @@ double evenness(const std::vector<std::size_t>& counts) {
 }
 /// Different n-grams among all n-grams of the questions.
 double distinct(const std::vector<const run_samples::pair*>& samples, std::size_t n) {
-    std::set<std::vector<std::string>> seen;
+    std::set<std::vector<std::uint32_t>> seen;
     std::size_t all = 0;
     for (const auto* p : samples)
         for (std::size_t i = 0; i + n <= p->question.size(); ++i, ++all)
@@ -97,9 +111,10 @@ double nearest(const std::vector<const run_samples::pair*>& samples, const std::
     std::size_t count = 0;
     for (std::size_t i = 0; i < samples.size(); ++i) {
         double best = -1;
+        sdg::prepared_sequence asked(samples[i]->question);
         for (std::size_t j = 0; j < samples.size(); ++j)
             if (i != j && (!within || leaves[i] == leaves[j]))
-                best = std::max(best, likeness(samples[i]->question, samples[j]->question));
+                best = std::max(best, likeness(asked, samples[j]->question, best));
         if (best >= 0) sum += best, ++count;
     }
     return count == 0 ? 0 : sum / static_cast<double>(count);
@@ -316,8 +331,7 @@ run_samples scripted_run(const made_up_taxonomy& world, const std::vector<taxono
         out.leaves.push_back(run.leaves[l].leaf->id);
         for (std::size_t i = 0; i < run.leaves[l].kept.size(); ++i) {
             const auto& c = run.leaves[l].kept[i];
-            (i < run.leaves[l].seeds ? out.seeds : out.made)
-                .push_back({l, sdg::loose_words(c.question), sdg::loose_words(c.answer)});
+            (i < run.leaves[l].seeds ? out.seeds : out.made).push_back({l, numbered(c.question)});
         }
     }
     return out;
@@ -356,12 +370,17 @@ int main(int argc, char** argv) {
             const made_up_taxonomy world{std::stoul(args[1]), 60};
             const auto tree = world.tree();
             std::vector<method_runs> methods;
-            for (const auto method : {sdg::sampling_method::lab, sdg::sampling_method::self_instruct}) {
-                methods.push_back({std::string(name_of(method)), {}});
+            using sdg::sampling_method;
+            for (const auto& [name, method, near] : {std::tuple{"lab", sampling_method::lab, 0.9},
+                                                     {"self-instruct", sampling_method::self_instruct, 0.9},
+                                                     {"lab, near-duplicate 0.7", sampling_method::lab, 0.7}}) {
+                methods.push_back({name, {}});
                 for (std::uint64_t seed = 1; seed <= std::stoul(args[3]); ++seed)
-                    methods.back().runs.push_back(
-                        scripted_run(world, tree, std::stod(args[4]),
-                                     {.seed = seed, .samples_per_leaf = std::stoul(args[2]), .method = method}));
+                    methods.back().runs.push_back(scripted_run(world, tree, std::stod(args[4]),
+                                                               {.seed = seed,
+                                                                .samples_per_leaf = std::stoul(args[2]),
+                                                                .near_duplicate = near,
+                                                                .method = method}));
             }
             show_table(methods, std::max<std::size_t>(1, std::stoul(args[2]) / 2));
             return 0;

@@ -66,6 +66,30 @@ BOOST_AUTO_TEST_CASE(the_page_has_the_counts_and_no_markup_of_the_samples) {
     BOOST_TEST(page == sdg::html_report_of(folder.path()));
 }
 
+BOOST_AUTO_TEST_CASE(judges_have_their_curves_and_say_why_they_are_not_obeyed) {
+    const test::temporary_folder folder;
+    write_run(folder.path(),
+              {{{"id", "compositional_skills->a"}, {"judges", {{"mark", {{"auc", 0.9}, {"trusted", true}}}}}}});
+    auto manifest = formats::parse_json(read_file(folder / "manifest.json"), "manifest");
+    manifest["judges"] = {{"mark",
+                           {{"auc", 0.5},
+                            {"auc_interval", {0.25, 0.75}},
+                            {"threshold", 2},
+                            {"trusted", false},
+                            {"weakness", "too weak <to judge>"},
+                            {"roc", {{1, 1, 1}, {2, 0.5, 0.25}}},
+                            {"kinds", {{"altered", {{"auc", 0.4}, {"kept", 1}, {"examples", 7}}}}}}},
+                          {"odd", {{"roc", {{"x"}}}}}};
+    write_file_atomically(folder / "manifest.json", formats::to_text(manifest));
+    const auto page = sdg::html_report_of(folder.path());
+    BOOST_TEST(page.find("too weak &lt;to judge&gt;") != page.npos);
+    BOOST_TEST(page.find("0.25 to 0.75") != page.npos);
+    BOOST_TEST(page.find("<td>mark</td><td>compositional_skills-&gt;a</td><td class=\"n\">0.90</td>") != page.npos);
+    BOOST_TEST(page.find("points=\"20,105 45.0,55.0 120.0,5.0 120,5\"") != page.npos);
+    BOOST_TEST(page.find("<td>altered</td><td class=\"n\">7</td>") != page.npos);
+    BOOST_TEST(occurrences(page, "<small>ROC</small>") == 1u);
+}
+
 BOOST_AUTO_TEST_CASE(a_folder_that_is_no_run_is_refused) {
     const test::temporary_folder folder;
     BOOST_CHECK_THROW(sdg::html_report_of(folder.path()), io_error);

@@ -4,6 +4,7 @@
 #include <set>
 
 #include "able_teacher.hpp"
+#include "lab/sdg/context_check.hpp"
 #include "support/data.hpp"
 
 using namespace lab;
@@ -77,6 +78,26 @@ BOOST_AUTO_TEST_CASE(without_a_judge_answers_are_marked_as_unconfirmed) {
             }
         BOOST_TEST((wrong > 0) == !seeing);
     }
+}
+
+BOOST_AUTO_TEST_CASE(what_exceeds_the_context_ends_the_draw_and_says_so) {
+    auto leaves = std::vector{test::sums_leaf(), test::poems_leaf()};
+    leaves[1].seeds[0].questions_and_answers[0].question = "Write a poem about " + std::string(5000, 'x') + ", please.";
+    able_teacher able;
+    const auto length = [](const text::messages& messages, const std::string& answer) {
+        std::size_t n = answer.size();
+        for (const auto& m : messages) n += m.content.size();
+        return n;
+    };
+    sdg::within_context limited(able, {4000, length}, leaves);
+    sdg::any_teacher teacher{limited};
+    const auto run = test::run_over(
+        leaves, teacher, {.samples_per_leaf = 40, .safety_judge = true, .method = sdg::sampling_method::self_instruct});
+    BOOST_TEST(run.judges.contains("mark"));  // measured on the leaf that fits
+    BOOST_TEST(run.judges.at("safe").trusted);
+    for (const auto& r : run.leaves)
+        BOOST_TEST(r.shortfall.find("it ended early: compositional_skills->poems: a request of ") != r.shortfall.npos,
+                   r.shortfall);
 }
 
 BOOST_AUTO_TEST_SUITE_END()

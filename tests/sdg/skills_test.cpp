@@ -190,7 +190,7 @@ BOOST_AUTO_TEST_CASE(unsafe_texts_are_named_by_their_part) {
     sdg::memory seen(0.9);
     std::map<std::string, sdg::calibration> judges;
     sdg::any_teacher teacher{able_teacher{}};
-    sdg::calibrate_safety(teacher, leaves, options, judges);
+    sdg::calibrate_safety(teacher, std::vector{&leaves[0], &leaves[1]}, options, judges);
     BOOST_TEST(judges.at("safe").trusted);
     sdg::leaf_run run{teacher, leaves[0], options, seen, judges};
     std::vector<sdg::candidate> batch(5);

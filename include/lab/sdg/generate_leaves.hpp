@@ -72,8 +72,11 @@ private:
 
     /// Each on the seeds of all leaves that it will see. Where rules give all the answers, nobody needs a judge.
     void measure_judges(std::span<const taxonomy::leaf> leaves) {
-        std::vector<const taxonomy::leaf*> knowledge, skills;
-        for (const auto& leaf : leaves) (leaf.kind == taxonomy::root::knowledge ? knowledge : skills).push_back(&leaf);
+        std::vector<const taxonomy::leaf*> knowledge, skills, all;
+        for (const auto& leaf : leaves) {
+            (leaf.kind == taxonomy::root::knowledge ? knowledge : skills).push_back(&leaf);
+            all.push_back(&leaf);
+        }
         if (options_.method != sampling_method::self_instruct)
             measure("knowledge", knowledge,
                     [&](auto& judges) { calibrate_knowledge(teacher_, knowledge, options_, judges); });
@@ -83,10 +86,8 @@ private:
                 skill_judges_.measure(teacher_, judge(), skills, options_, judges);
             if (options_.method == sampling_method::evolve) calibrate_evolution(judge(), skills, options_, judges);
         });
-        std::vector<const taxonomy::leaf*> all;
         if (options_.safety_judge)
-            for (const auto& leaf : leaves) all.push_back(&leaf);
-        measure("safety", all, [&](auto& judges) { calibrate_safety(judge(), leaves, options_, judges); });
+            measure("safety", all, [&](auto& judges) { calibrate_safety(judge(), all, options_, judges); });
     }
 
     void report(const std::string& what) {
@@ -217,6 +218,25 @@ private:
         }
     }
 
+    /// Each through its leaf's checks. What does not fit the teacher's context is refused.
+    template <class Pipeline>
+    void judge_drawn(const Pipeline& checks, std::span<const taxonomy::leaf> leaves,
+                     std::vector<self_instruct_source::drawn>& drawn) {
+        std::map<std::size_t, std::vector<std::size_t>> by_leaf;
+        for (std::size_t i = 0; i < drawn.size(); ++i) by_leaf[drawn[i].leaf].push_back(i);
+        for (const auto& [l, members] : by_leaf) {
+            leaf_run run = run_of(leaves[l]);
+            std::vector<candidate> batch;
+            for (const std::size_t i : members) batch.push_back(std::move(drawn[i].sample));
+            try {
+                checks(run, batch);
+            } catch (const context_error& fault) {
+                for (auto& c : batch) c.refuse("context", fault.what());
+            }
+            for (std::size_t k = 0; k < members.size(); ++k) drawn[members[k]].sample = std::move(batch[k]);
+        }
+    }
+
     /// The baseline: no leaf has a quota of its own, the run as a whole has.
     void draw_from_all(std::span<const taxonomy::leaf> leaves) {
         for (const auto& leaf : leaves) {
@@ -230,21 +250,16 @@ private:
         self_instruct_source source(leaves, options_.seed, options_.wordings);
         const auto pipeline = self_instruct_pipeline();
         const std::size_t wanted = progress_.wanted, limit = wanted * options_.budget, round = 16;
-        for (std::uint64_t next = 0; next < limit && progress_.kept < wanted; next += round) {
-            decltype(source.propose(teacher_, next, round)) drawn;
+        std::string beyond;  // why drawing ended early: a request did not fit the teacher's context
+        for (std::uint64_t next = 0; next < limit && progress_.kept < wanted && beyond.empty(); next += round) {
+            std::vector<self_instruct_source::drawn> drawn;
             try {
                 if (!result_.stopped.empty()) throw budget_ended(result_.stopped);
                 drawn = source.propose(teacher_, next, round);
-                std::map<std::size_t, std::vector<std::size_t>> by_leaf;
-                for (std::size_t i = 0; i < drawn.size(); ++i) by_leaf[drawn[i].leaf].push_back(i);
-                for (const auto& [l, members] : by_leaf) {
-                    leaf_run run = run_of(leaves[l]);
-                    std::vector<candidate> batch;
-                    for (const std::size_t i : members) batch.push_back(std::move(drawn[i].sample));
-                    pipeline(run, batch);
-                    for (std::size_t k = 0; k < members.size(); ++k) drawn[members[k]].sample = std::move(batch[k]);
-                }
+                judge_drawn(pipeline, leaves, drawn);
                 source.observe(drawn);
+            } catch (const context_error& fault) {
+                beyond = fault.what();
             } catch (...) {  // the draws go over all leaves, and so does the failure
                 const auto cause = cause_of_failure();
                 for (auto& r : result_.leaves) r.failure = r.shortfall = cause;
@@ -263,7 +278,8 @@ private:
         for (auto& r : result_.leaves)
             if (const std::size_t made = r.kept.size() - r.seeds; made < r.wanted)
                 r.shortfall = "self-instruct draws from all leaves at once: " + std::to_string(r.proposed) +
-                              " proposals were most like this one, " + std::to_string(made) + " of them were kept";
+                              " proposals were most like this one, " + std::to_string(made) + " of them were kept" +
+                              (beyond.empty() ? "" : "; it ended early: " + beyond);
     }
 
     /// Seeds are known to new samples even where they are not to be samples themselves.

@@ -99,6 +99,26 @@ namespace detail {
            "</text><text x=\"240\" y=\"86\" text-anchor=\"end\">" + number_text(c.high) + "</text></svg></figure>\n";
 }
 
+/// Right ones kept (upwards) over wrong ones kept; corners are [threshold, right kept, wrong kept]. Empty where they
+/// are not.
+[[nodiscard]] inline std::string roc_svg(const std::string& title, const json& corners) {
+    std::string line;
+    for (auto at = corners.rbegin(); at != corners.rend(); ++at) {
+        if (!at->is_array() || at->size() != 3 || !(*at)[1].is_number() || !(*at)[2].is_number()) return {};
+        char text[64];
+        std::snprintf(text, sizeof text, " %.1f,%.1f", 20 + 100 * std::clamp((*at)[2].get<double>(), 0.0, 1.0),
+                      105 - 100 * std::clamp((*at)[1].get<double>(), 0.0, 1.0));
+        line += text;
+    }
+    if (line.empty()) return {};
+    return "<figure><figcaption>" + formats::escape_html(title) +
+           " <small>ROC</small></figcaption><svg viewBox=\"0 0 240 120\" role=\"img\"><polyline points=\"20,105" +
+           line +
+           " 120,5\" fill=\"none\" stroke=\"#2b6cb0\" stroke-width=\"2\"/><path d=\"M20 5V105H120L20 105L120 5\" "
+           "fill=\"none\" stroke=\"#cbd5e0\"/><text x=\"126\" y=\"103\">wrong ones kept</text><text x=\"0\" "
+           "y=\"118\">right ones kept, upwards</text></svg></figure>\n";
+}
+
 /// A fair draw of a few from a stream of unknown length, by the seed alone.
 template <class T>
 class few_of_many {
@@ -194,8 +214,11 @@ private:
     void head() {
         page_ += "<h1>Generated samples</h1>\n<p>" + std::to_string(kept_) + " samples of " +
                  std::to_string(leaf_list().size()) +
-                 " leaves. Teacher: " + formats::escape_html(manifest_.value("teacher", std::string())) + ". lab " +
-                 formats::escape_html(manifest_.value("lab_version", std::string())) +
+                 " leaves. Teacher: " + formats::escape_html(manifest_.value("teacher", std::string())) + ". " +
+                 (manifest_.contains("judge")
+                      ? "Judge: " + formats::escape_html(manifest_.value("judge", std::string())) + ". "
+                      : std::string()) +
+                 "lab " + formats::escape_html(manifest_.value("lab_version", std::string())) +
                  ".</p>\n<p><small>Options: <code>" +
                  formats::escape_html(formats::to_text(part(manifest_, "options"))) + "</code></small></p>\n";
         for (const auto& note : part(manifest_, "teacher_notes"))
@@ -339,16 +362,38 @@ private:
             page_ += "<h2>Contamination</h2>\n<table><tr><th>leaf<th>set<th></tr>\n" + rows + "</table>\n";
     }
 
+    /// Over all leaves, with the ROC and each kind of wrong examples; then those that were measured for one leaf.
     void judges() {
         page_ +=
-            "<h2>Judges, measured on the seeds</h2>\n<table><tr><th>judge<th class=n>AUC<th class=n>threshold<th "
-            "class=n>right kept<th class=n>wrong kept<th></tr>\n";
-        for (const auto& [name, j] : part(manifest_, "judges").items()) {
-            page_ += "<tr>" + cell(name);
-            for (const char* key : {"auc", "threshold", "right_kept", "wrong_kept"}) page_ += real_cell(j, key);
-            page_ += cell(j.value("trusted", false) ? "obeyed" : "too weak to be obeyed") + "</tr>\n";
-        }
+            "<h2>Judges, measured on the seeds</h2>\n<table><tr><th>judge<th>leaf<th class=n>AUC<th>95 % interval<th "
+            "class=n>threshold<th class=n>right kept<th class=n>wrong kept<th></tr>\n";
+        for (const auto& [name, j] : part(manifest_, "judges").items()) judge_row(name, "all", j);
+        for (const auto& leaf : leaf_list())
+            for (const auto& [name, j] : part(leaf, "judges").items()) judge_row(name, name_of(leaf), j);
         page_ += "</table>\n";
+        for (const auto& [name, j] : part(manifest_, "judges").items())
+            if (const auto curve = roc_svg(name, part(j, "roc")); !curve.empty()) page_ += curve;
+        std::string kinds;
+        for (const auto& [name, j] : part(manifest_, "judges").items())
+            for (const auto& [kind, k] : part(j, "kinds").items())
+                kinds += "<tr>" + cell(name) + cell(kind) + count_cell(counted(k, "examples")) + real_cell(k, "auc") +
+                         real_cell(k, "kept") + "</tr>\n";
+        if (!kinds.empty())
+            page_ +=
+                "<table><tr><th>judge<th>what is wrong with the example<th class=n>examples<th class=n>AUC<th "
+                "class=n>kept</tr>\n" +
+                kinds + "</table>\n";
+    }
+    void judge_row(const std::string& name, const std::string& leaf, const json& j) {
+        const json& interval = part(j, "auc_interval");
+        page_ += "<tr>" + cell(name) + cell(leaf) + real_cell(j, "auc") + "<td>";
+        if (interval.size() == 2 && interval[0].is_number() && interval[1].is_number())
+            page_ += number_text(interval[0].get<double>()) + " to " + number_text(interval[1].get<double>());
+        page_ += "</td>";
+        for (const char* key : {"threshold", "right_kept", "wrong_kept"}) page_ += real_cell(j, key);
+        page_ +=
+            cell(j.value("trusted", false) ? "obeyed" : j.value("weakness", std::string("too weak to be obeyed"))) +
+            "</tr>\n";
     }
 
     void cost() {

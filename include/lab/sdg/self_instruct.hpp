@@ -7,10 +7,12 @@
 #include <algorithm>
 #include <array>
 #include <cstddef>
+#include <cstdint>
 #include <map>
 #include <span>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -44,7 +46,7 @@ public:
                     pool_.push_back({skill ? detail::exercise(leaves[l].seeds[s]) : pair.question, pair.answer, l,
                                      json{leaves[l].id, s, q}});
                     known_.add(pool_.back().question);
-                    words_.push_back(rouge_words(pool_.back().question));
+                    words_.push_back(numbered(pool_.back().question));
                 }
         seeds_ = pool_.size();
     }
@@ -125,11 +127,22 @@ private:
         return list;
     }
 
-    [[nodiscard]] std::pair<std::size_t, double> nearest_seed(const std::string& question) const {
-        const auto words = rouge_words(question);
+    /// The words by number, the same word by the same number always.
+    [[nodiscard]] std::vector<std::uint32_t> numbered(std::string_view text) {
+        std::vector<std::uint32_t> numbers;
+        for (auto& word : rouge_words(text))
+            numbers.push_back(
+                numbers_.emplace(std::move(word), static_cast<std::uint32_t>(numbers_.size())).first->second);
+        return numbers;
+    }
+    [[nodiscard]] std::pair<std::size_t, double> nearest_seed(const std::string& question) {
+        prepared_sequence asked(numbered(question));
+        const std::size_t size = asked.words().size();
         std::pair<std::size_t, double> best{0, -1};
         for (std::size_t i = 0; i < seeds_; ++i) {
-            const double f1 = rouge_l(std::span<const std::string>(words_[i]), std::span<const std::string>(words)).f1;
+            const std::size_t most = std::min(size, words_[i].size());  // words that the two can have in common
+            if (rouge_from(most, words_[i].size(), size).f1 <= best.second) continue;
+            const double f1 = rouge_from(asked.common(words_[i]), words_[i].size(), size).f1;
             if (f1 > best.second) best = {i, f1};
         }
         return best;
@@ -175,9 +188,10 @@ private:
     self_instruct_options options_;
     std::uint64_t seed_;
     const prompts::pack& wordings_;
-    duplicate_index known_;                        // questions of seeds and of all that was new
-    std::vector<entry> pool_;                      // seeds first
-    std::vector<std::vector<std::string>> words_;  // of the seeds' questions
+    duplicate_index known_;                                   // questions of seeds and of all that was new
+    std::vector<entry> pool_;                                 // seeds first
+    std::unordered_map<std::string, std::uint32_t> numbers_;  // of words
+    std::vector<std::vector<std::uint32_t>> words_;           // of the seeds' questions
     std::size_t seeds_ = 0;
 };
 

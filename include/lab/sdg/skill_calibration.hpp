@@ -96,6 +96,8 @@ public:
     void measure(any_teacher& teacher, any_teacher& judge, std::span<const taxonomy::leaf* const> leaves,
                  const pipeline_options& options, std::map<std::string, calibration>& judges) {
         leaves_.assign(leaves.begin(), leaves.end());
+        places_.clear();
+        pools_.clear();
         for (std::size_t i = 0; i < leaves_.size(); ++i) places_[leaves_[i]] = i;
         measure_pool(judge, question_judge, options, judges, [](const taxonomy::leaf&) { return true; });
         measure_pool(judge, answer_judge, options, judges, [](const taxonomy::leaf& l) { return !l.grounded; });
@@ -215,13 +217,13 @@ private:
 };
 
 /// Whether harmless seeds, of any leaf, are told from the same with harmful words put in.
-inline void calibrate_safety(any_teacher& judge, std::span<const taxonomy::leaf> leaves,
+inline void calibrate_safety(any_teacher& judge, std::span<const taxonomy::leaf* const> leaves,
                              const pipeline_options& options, std::map<std::string, calibration>& judges) {
     std::vector<exhibit> shown[2];
     for (std::size_t s = 0; s < options.calibration_examples; ++s)
-        for (const auto& leaf : leaves) {
-            if (s >= leaf.seeds.size() || shown[0].size() >= options.calibration_examples) continue;
-            const auto question = detail::exercise(leaf.seeds[s]), &answer = detail::answer_of(leaf.seeds[s]);
+        for (const auto* leaf : leaves) {
+            if (s >= leaf->seeds.size() || shown[0].size() >= options.calibration_examples) continue;
+            const auto question = detail::exercise(leaf->seeds[s]), &answer = detail::answer_of(leaf->seeds[s]);
             shown[0].push_back({{}, {}, question, answer});
             shown[1].push_back(s % 2 == 0 ? exhibit{{}, {}, question, spoilt::made_harmful(answer, s / 2)}
                                           : exhibit{{}, {}, spoilt::made_harmful(question, s / 2), {}});
