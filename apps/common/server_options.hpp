@@ -11,7 +11,7 @@
 
 #include "common/cli.hpp"
 #include "common/stop.hpp"
-#include "lab/sdg/http_teacher.hpp"
+#include "lab/sdg/http_options.hpp"
 #include "lab/sdg/spending.hpp"
 
 namespace lab::apps {

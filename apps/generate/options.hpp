@@ -91,9 +91,8 @@ inline int write_prompts(int argc, char** argv) {
     const auto real = [](const char* fallback) { return cxxopts::value<double>()->default_value(fallback); };
     spec.add_options("What")("taxonomy", "folder with qna.yaml files, or one of them", text())(
         "teacher",
-        "a model (GGUF file, safetensors folder) or the base URL of an OpenAI-compatible server; several servers of "
-        "one "
-        "model: given again, or with commas",
+        "a model (GGUF file, safetensors folder) or the base URL of an OpenAI-compatible server; several of one model: "
+        "given again, or with commas",
         cxxopts::value<std::vector<std::string>>())("out", "folder for samples, rejected ones, journal and manifest",
                                                     text())(
         "documents", "folder with checkouts of the leaves' document repositories", text())(

@@ -1,14 +1,10 @@
 // A random two-layer llama over a tokenizer of single bytes: enough to test how generations are run, not what they say.
 #pragma once
 
-#include <memory>
 #include <string>
 
-#include "lab/core/rng.hpp"
-#include "lab/kernels/cpu.hpp"
-#include "lab/nn/arch.hpp"
-#include "lab/nn/erased_model.hpp"
 #include "lab/tokenizer/tokenizer.hpp"
+#include "support/small_llama.hpp"
 
 namespace lab::test {
 
@@ -43,21 +39,8 @@ inline tokenizer::tokenizer byte_tokenizer() {
 
 /// `seed`: of its weights.
 inline nn::any_model byte_model(std::size_t threads = 1, std::size_t context = 512, std::uint64_t seed = 3) {
-    using architecture = nn::arch::llama;
-    using backend = kernels::cpu<kernels::arch::native>;
-    nn::runtime_dims d{.dim = 32, .layers = 2, .heads = 4, .kv_heads = 2, .head_dim = 8, .hidden = 48, .vocab = 258};
-    auto storage = std::make_shared<nn::weight_storage<architecture>>();
-    storage->pool = std::make_shared<thread_pool>(threads);
-    storage->dense = nn::parameter_set<architecture, float>(d);
-    counter_rng rng(seed);
-    for (float& x : storage->dense.flat()) x = static_cast<float>(0.25 * rng.normal());
-    auto w = nn::as_model_weights<backend, architecture, float>(d, storage->dense.get());
-    nn::model_info info;
-    info.family = "llama";
-    info.dims = d;
-    info.context_length = context;
-    return nn::any_model(std::make_shared<nn::erased_model<architecture, backend>>(
-        info, std::move(w), backend(*storage->pool), backend(*storage->pool), storage, true));
+    return small_llama({.dim = 32, .layers = 2, .heads = 4, .kv_heads = 2, .head_dim = 8, .hidden = 48, .vocab = 258},
+                       4.0, context, threads, seed);
 }
 
 }  // namespace lab::test

@@ -10,9 +10,6 @@ lab_compile_fail(prompt_unknown text/compile_fail/prompt_unknown.cpp "unknown_fi
 lab_compile_fail(prompt_repeated text/compile_fail/prompt_repeated.cpp "repeated_field<.*(who|'w', 'h', 'o')")
 lab_compile_fail(prompt_malformed text/compile_fail/prompt_malformed.cpp "malformed_prompt<")
 
-# A third of the build time for templates is optimisation that a test has no use for.
-set_source_files_properties(text/choose_format_test.cpp text/jinja_test.cpp text/jinja_limits_test.cpp text/template_format_test.cpp PROPERTIES COMPILE_OPTIONS "-O1")
-
 # The loop of lab-chat, without terminal and model.
 find_package(cxxopts QUIET)
 if(cxxopts_FOUND)

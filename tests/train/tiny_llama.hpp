@@ -3,7 +3,6 @@
 
 #include <cmath>
 #include <cstdint>
-#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
@@ -18,29 +17,15 @@ namespace tiny {
 
 inline lab::nn::any_model llama(std::uint64_t seed = 3, std::size_t threads = 1, std::size_t vocab = 258) {
     constexpr std::size_t dim = 48;
-    using namespace lab;
-    using architecture = nn::arch::llama;
-    using backend = kernels::cpu<kernels::arch::native>;
-    nn::runtime_dims d{.dim = dim,
-                       .layers = 2,
-                       .heads = 4,
-                       .kv_heads = 2,
-                       .head_dim = dim / 4,
-                       .hidden = 2 * dim,
-                       .vocab = vocab,
-                       .tied = true};
-    auto storage = std::make_shared<nn::weight_storage<architecture>>();
-    storage->pool = std::make_shared<thread_pool>(threads);
-    storage->dense = nn::parameter_set<architecture, float>(d);
-    counter_rng rng(seed);
-    for (float& x : storage->dense.flat()) x = static_cast<float>(rng.normal() / std::sqrt(static_cast<double>(dim)));
-    auto w = nn::as_model_weights<backend, architecture, float>(d, storage->dense.get());
-    nn::model_info info;
-    info.family = "llama";
-    info.dims = d;
-    info.context_length = 2048;
-    return nn::any_model(std::make_shared<nn::erased_model<architecture, backend>>(
-        info, std::move(w), backend(*storage->pool), backend(*storage->pool), storage, true));
+    return lab::test::small_llama({.dim = dim,
+                                   .layers = 2,
+                                   .heads = 4,
+                                   .kv_heads = 2,
+                                   .head_dim = dim / 4,
+                                   .hidden = 2 * dim,
+                                   .vocab = vocab,
+                                   .tied = true},
+                                  std::sqrt(static_cast<double>(dim)), 2048, threads, seed);
 }
 static_assert(lab::train::Trainable<lab::nn::any_model>);
 

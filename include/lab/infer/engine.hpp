@@ -1,7 +1,7 @@
 // Runs many generations through one model: they join the batch and leave it at any step, prompts are prefilled in
 // chunks beside decoding, and a prefix that some sequence has computed already is shared instead of computed again.
 // The result of a generation does not depend on its company (docs/design/0002-one-ragged-batch.md). One thread drives
-// it; engine_service.hpp offers it to several.
+// it; engine_service.hpp offers it to several. With lab::compiled linked (LAB_COMPILED) the step is a declaration.
 #pragma once
 
 #include <algorithm>
@@ -109,18 +109,7 @@ public:
     /// One forward pass over whatever fits. False when no job is left. What a job's callbacks, sampler or constraint
     /// throw ends that job (generated::fault); what on_finished throws comes out of here.
     /// @throws config_error where the cache has no room for a single sequence.
-    bool step() {
-        for (auto* jobs : {&active_, &waiting_})
-            end_some(*jobs, [](active_generation& s) {
-                if (s.cancelled && !s.done()) s.cancel();
-                return s.done();
-            });
-        admit();
-        if (active_.empty()) return false;
-        forward();
-        end_some(active_, [](const active_generation& s) { return s.done(); });
-        return !places_.empty();
-    }
+    bool step();
 
     /// Runs all jobs, and what was submitted besides; results in the jobs' order. What `watch` leaves unfinished ends
     /// as finish_reason::cancelled.
@@ -211,6 +200,19 @@ private:
             s = next;
         }
     }
+    bool take_step() {
+        for (auto* jobs : {&active_, &waiting_})
+            end_some(*jobs, [](active_generation& s) {
+                if (s.cancelled && !s.done()) s.cancel();
+                return s.done();
+            });
+        admit();
+        if (active_.empty()) return false;
+        forward();
+        end_some(active_, [](const active_generation& s) { return s.done(); });
+        return !places_.empty();
+    }
+
     /// Fills the batch from the waiting jobs; one of higher priority takes the place of the last.
     void admit() {
         while (!waiting_.empty()) {
@@ -438,5 +440,9 @@ private:
     std::size_t to_decode_ = 0;                  // sequences that decode and are still to be fed
     bool may_guess_ = false;
 };
+
+#ifndef LAB_COMPILED
+inline bool engine::step() { return take_step(); }
+#endif
 
 }  // namespace lab::infer

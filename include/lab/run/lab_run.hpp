@@ -67,48 +67,7 @@ public:
 
     /// @throws io_error, format_error, config_error as the parts do
     [[nodiscard]] lab_run_result execute(const std::filesystem::path& student, const std::filesystem::path& out,
-                                         const lab_listener& on = {}) {
-        train_run_options t = options_.training;
-        t.model = student;
-        t.data = out / "data" / "samples.jsonl";
-        t.out = out / "run";
-        t.trainer.resume = true;
-        std::filesystem::create_directories(out / "data");
-        std::filesystem::create_directories(t.out);
-        lab_run_result result;
-        const std::string base = base_key(t);
-        const auto state = read_state(t.out);
-        if (state.value("base", "") != base) {
-            forget_training(t.out, true);
-            write_state(t.out, base, "");
-        }
-        if (!measure_untouched(t, on)) return result;
-        if (!generate(out / "data", on, result.generated)) return result;
-
-        const std::string key = training_key(t, base);
-        const std::string before = read_state(t.out).value("training", "");
-        if (before == key)
-            if (const auto manifest = finished(t.out)) {
-                result.finished = true;
-                result.manifest = *manifest;
-                if (std::filesystem::exists(t.out / "forgetting.json")) result.matrix = stored_matrix(t.out);
-                return result;
-            }
-        if (before != key) {
-            if (!before.empty() && on.notice)
-                on.notice(
-                    "the samples or the settings are not those of the earlier training: training anew from the "
-                    "base, over all samples");
-            forget_training(t.out, false);
-            write_state(t.out, base, key);
-        }
-        result.trained = true;
-        const auto trained = train_run(t, buffer_, on);
-        result.finished = trained.finished;
-        result.matrix = trained.matrix;
-        result.manifest = trained.manifest;
-        return result;
-    }
+                                         const lab_listener& on = {});
 
 private:
     using json = formats::json;
@@ -182,48 +141,101 @@ private:
         return true;
     }
 
-    [[nodiscard]] bool generate(const std::filesystem::path& folder, const lab_listener& on, bool& something) const {
-        const sdg::leaf_store store(folder);
-        std::vector<std::string> keys;
-        for (const auto& leaf : tree_.leaves) keys.push_back(sdg::leaf_key(leaf, options_.generation, teacher_.key));
-        if (store.complete(keys)) return true;
-        something = true;
-        const auto known = store.known(tree_.leaves, keys);
-        if (on.generating) on.generating(tree_.leaves.size() - known.size(), tree_.leaves.size());
-        sdg::journal journal(folder / "journal.jsonl");
-        auto opened = teacher_.open();
-        sdg::ledger accounts{.limit = options_.budget};
-        sdg::within_context limited(opened.teacher, opened.context, tree_.leaves);
-        sdg::any_teacher asked(sdg::journaled(limited, journal, &accounts));
-        try {
-            const auto run = sdg::generate(
-                tree_.leaves, asked, options_.generation, opened.count,
-                [&](const sdg::run_progress& p) {
-                    if (on.generation) on.generation(p);
-                    return !stopped(on);
-                },
-                known);
-            // The examination's questions are read only now that nothing can be generated any more.
-            auto overlap = sdg::heldout_overlap(run);
-            sdg::write_run(folder, run, options_.generation, options_.taxonomy, overlap);
-            store.save(run, keys);
-            if (on.generated) on.generated({run, sdg::score_facts(run), std::move(overlap)});
-            if (!options_.keep_going)
-                for (const auto& r : run.leaves)
-                    if (!r.failure.empty())
-                        throw error(explain(r.leaf->id, "the work on it failed: " + r.failure,
-                                            "the samples of the others are kept; the same command tries it again"));
-        } catch (const error&) {
-            if (!stopped(on)) throw;
-            return false;
-        }
-        return true;
-    }
+    /// @param something whether anything was missing @return false: `stop` was heard
+    [[nodiscard]] bool generate(const std::filesystem::path& folder, const lab_listener& on, bool& something) const;
 
     taxonomy::tree tree_;
     teacher_source teacher_;
     Buffer buffer_;
     lab_run_options options_;
 };
+
+template <replay::ReplayBuffer Buffer>
+lab_run_result lab_run<Buffer>::execute(const std::filesystem::path& student, const std::filesystem::path& out,
+                                        const lab_listener& on) {
+    train_run_options t = options_.training;
+    t.model = student;
+    t.data = out / "data" / "samples.jsonl";
+    t.out = out / "run";
+    t.trainer.resume = true;
+    std::filesystem::create_directories(out / "data");
+    std::filesystem::create_directories(t.out);
+    lab_run_result result;
+    const std::string base = base_key(t);
+    const auto state = read_state(t.out);
+    if (state.value("base", "") != base) {
+        forget_training(t.out, true);
+        write_state(t.out, base, "");
+    }
+    if (!measure_untouched(t, on)) return result;
+    if (!generate(out / "data", on, result.generated)) return result;
+
+    const std::string key = training_key(t, base);
+    const std::string before = read_state(t.out).value("training", "");
+    if (before == key)
+        if (const auto manifest = finished(t.out)) {
+            result.finished = true;
+            result.manifest = *manifest;
+            if (std::filesystem::exists(t.out / "forgetting.json")) result.matrix = stored_matrix(t.out);
+            return result;
+        }
+    if (before != key) {
+        if (!before.empty() && on.notice)
+            on.notice(
+                "the samples or the settings are not those of the earlier training: training anew from the "
+                "base, over all samples");
+        forget_training(t.out, false);
+        write_state(t.out, base, key);
+    }
+    result.trained = true;
+    const auto trained = train_run(t, buffer_, on);
+    result.finished = trained.finished;
+    result.matrix = trained.matrix;
+    result.manifest = trained.manifest;
+    return result;
+}
+
+template <replay::ReplayBuffer Buffer>
+bool lab_run<Buffer>::generate(const std::filesystem::path& folder, const lab_listener& on, bool& something) const {
+    const sdg::leaf_store store(folder);
+    std::vector<std::string> keys;
+    for (const auto& leaf : tree_.leaves) keys.push_back(sdg::leaf_key(leaf, options_.generation, teacher_.key));
+    if (store.complete(keys)) return true;
+    something = true;
+    const auto known = store.known(tree_.leaves, keys);
+    if (on.generating) on.generating(tree_.leaves.size() - known.size(), tree_.leaves.size());
+    sdg::journal journal(folder / "journal.jsonl");
+    auto opened = teacher_.open();
+    sdg::ledger accounts{.limit = options_.budget};
+    sdg::within_context limited(opened.teacher, opened.context, tree_.leaves);
+    sdg::any_teacher asked(sdg::journaled(limited, journal, &accounts));
+    try {
+        const auto run = sdg::generate(
+            tree_.leaves, asked, options_.generation, opened.count,
+            [&](const sdg::run_progress& p) {
+                if (on.generation) on.generation(p);
+                return !stopped(on);
+            },
+            known);
+        // The examination's questions are read only now that nothing can be generated any more.
+        auto overlap = sdg::heldout_overlap(run);
+        sdg::write_run(folder, run, options_.generation, options_.taxonomy, overlap);
+        store.save(run, keys);
+        if (on.generated) on.generated({run, sdg::score_facts(run), std::move(overlap)});
+        if (!options_.keep_going)
+            for (const auto& r : run.leaves)
+                if (!r.failure.empty())
+                    throw error(explain(r.leaf->id, "the work on it failed: " + r.failure,
+                                        "the samples of the others are kept; the same command tries it again"));
+    } catch (const error&) {
+        if (!stopped(on)) throw;
+        return false;
+    }
+    return true;
+}
+
+#ifdef LAB_COMPILED  // lab::generator has it
+extern template class lab_run<replay::stratified>;
+#endif
 
 }  // namespace lab::run

@@ -1,5 +1,6 @@
 // A teacher by what a user names: a model file or folder runs in this process, a URL is asked over HTTP. `key` tells
 // teachers apart without opening them, so that a run with nothing left to generate loads no model.
+// With lab::generator linked (LAB_COMPILED) opening is a declaration and costs nothing.
 #pragma once
 
 #include <algorithm>
@@ -16,14 +17,10 @@
 #include <vector>
 
 #include "lab/core/sha256.hpp"
-#include "lab/infer/teacher.hpp"
-#include "lab/nn/load.hpp"
 #include "lab/sdg/context_check.hpp"
 #include "lab/sdg/generate.hpp"
-#include "lab/sdg/http_teacher.hpp"
+#include "lab/sdg/http_options.hpp"
 #include "lab/sdg/journaled.hpp"
-#include "lab/text/choose_format.hpp"
-#include "lab/tokenizer/load.hpp"
 
 namespace lab::run {
 
@@ -52,48 +49,13 @@ struct teacher_source {
 }
 
 /// A model in this process. @param keep_going asked between steps; false ends the work with lab::error
-[[nodiscard]] inline teacher_source local_teacher_source(const std::filesystem::path& path,
-                                                         const std::string& format = {}, std::size_t threads = 0,
-                                                         const std::function<bool()>& keep_going = {}) {
-    struct parts {  // live as long as the teacher
-        tokenizer::tokenizer tokens;
-        infer::engine engine;
-        infer::local_teacher teacher;
-        parts(const std::filesystem::path& from, const std::string& named, std::size_t n, std::string name)
-            : tokens(tokenizer::load_tokenizer(from)),
-              engine(nn::load_model(from, {.threads = n}), tokens),
-              teacher(engine, text::chat_format_of(named, tokens), std::move(name)) {}
-        [[nodiscard]] std::vector<text::completion> complete(std::span<const text::request> r) {
-            return teacher.complete(r);
-        }
-        [[nodiscard]] std::vector<text::score> score(std::span<const text::score_request> r) {
-            return teacher.score(r);
-        }
-        void complete_each(std::span<const text::request> r, sdg::completion_sink s) { teacher.complete_each(r, s); }
-        void score_each(std::span<const text::score_request> r, sdg::score_sink s) { teacher.score_each(r, s); }
-        [[nodiscard]] std::string identity() const { return teacher.identity(); }
-        [[nodiscard]] bool takes_raw() const { return teacher.takes_raw(); }
-    };
-    const auto key = "local:" + path.filename().string() + " sha256=" + model_digest(path).substr(0, 16) +
-                     (format.empty() ? "" : " format=" + format);
-    return {key, [=] {
-                auto whole = std::make_unique<parts>(path, format, threads, key);
-                if (keep_going) whole->teacher.set_keep_going(keep_going);
-                auto count = [tokens = whole->tokens](std::string_view text) { return tokens.encode(text).size(); };
-                sdg::context_limit context{whole->engine.context_length(),
-                                           [&teacher = whole->teacher](const auto& messages, const auto& answer) {
-                                               return teacher.prompt_tokens(messages, answer);
-                                           }};
-                return opened_teacher{sdg::any_teacher(std::move(whole)), std::move(count), std::move(context)};
-            }};
-}
+[[nodiscard]] teacher_source local_teacher_source(const std::filesystem::path& path, const std::string& format = {},
+                                                  std::size_t threads = 0,
+                                                  const std::function<bool()>& keep_going = {});
 
 /// A server that speaks OpenAI's API, or several that serve the same model: the key names the first, so that servers
 /// may be added and taken away.
-[[nodiscard]] inline teacher_source remote_teacher_source(const sdg::http_teacher_options& options) {
-    return {"http:" + options.http.base_url + " " + options.model,
-            [=] { return opened_teacher{sdg::any_teacher(sdg::http_teacher(options))}; }};
-}
+[[nodiscard]] teacher_source remote_teacher_source(const sdg::http_teacher_options& options);
 
 /// Whether what a user names as teacher is an address, or several with commas between them.
 [[nodiscard]] inline bool is_remote_teacher(std::string_view named) {
@@ -123,3 +85,7 @@ inline void set_servers(sdg::http_teacher_options& options, std::span<const std:
 }
 
 }  // namespace lab::run
+
+#ifndef LAB_COMPILED
+#include "lab/run/open_teacher.hpp"
+#endif

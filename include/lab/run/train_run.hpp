@@ -217,4 +217,8 @@ template <replay::ReplayBuffer Buffer = replay::stratified>
     return result;
 }
 
+#ifdef LAB_COMPILED  // lab::compiled has it
+extern template train_run_result train_run(const train_run_options&, replay::stratified, const listener&);
+#endif
+
 }  // namespace lab::run

@@ -23,21 +23,11 @@
 
 #include "lab/sdg/adaptive_limit.hpp"
 #include "lab/sdg/endpoint.hpp"
+#include "lab/sdg/http_options.hpp"
 #include "lab/sdg/retry.hpp"
 #include "lab/sdg/teacher.hpp"
 
 namespace lab::sdg {
-
-struct fleet_options {
-    std::size_t concurrency = 0;        // requests at once at each server; 0: found by itself
-    std::size_t most_concurrency = 64;  // of what is found
-    std::size_t seeds_per_call = 8;     // requests that differ in their seeds alone, together where servers can
-    retry_policy retry{};
-    double longest_absence = 300;  // seconds between looks at a server that was taken out
-    time_source time{};
-    std::function<bool()> cancelled{};                 // true ends the work with io_error
-    std::function<void(const std::string&)> notice{};  // one line for each retry, loss and return
-};
 
 /// A server as it stands, for people.
 struct server_status {

@@ -20,19 +20,11 @@
 #include "lab/formats/json.hpp"
 #include "lab/sdg/deadline_watch.hpp"
 #include "lab/sdg/endpoint.hpp"
+#include "lab/sdg/http_options.hpp"
 #include "lab/sdg/retry.hpp"
 #include "lab/sdg/teacher.hpp"
 
 namespace lab::sdg {
-
-struct http_options {
-    std::string base_url;                         // "http://host:port/v1", "https://host/any/prefix"; no path means /v1
-    std::string key_variable = "OPENAI_API_KEY";  // environment variable that holds the bearer key; may be unset
-    double timeout = 300.0;                       // seconds for one answer, from connecting to its last byte
-    std::size_t longest_answer = 16u << 20;       // bytes
-    std::string certificate_authority;            // file of extra trusted certificates (PEM); empty: the system's
-    std::function<bool()> cancelled;              // true ends calls that are on their way
-};
 
 /// A URL in two parts: what a connection needs, and the path before every endpoint.
 struct base_url {

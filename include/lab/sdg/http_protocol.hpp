@@ -15,15 +15,12 @@
 
 #include "lab/sdg/endpoint.hpp"
 #include "lab/sdg/gbnf.hpp"
+#include "lab/sdg/http_options.hpp"
 #include "lab/sdg/request_json.hpp"
 #include "lab/sdg/teacher.hpp"
 #include "lab/text/chat_format.hpp"
 
 namespace lab::sdg {
-
-enum class http_dialect : std::uint8_t { automatic, plain, llama_cpp, vllm };
-/// /chat/completions, where the server knows the model's chat format, or /completions, where `format` names it.
-enum class http_api : std::uint8_t { chat, completions };
 
 namespace http_protocol {
 

@@ -8,19 +8,10 @@
 #include <vector>
 
 #include "lab/sdg/http_endpoint.hpp"
+#include "lab/sdg/http_options.hpp"
 #include "lab/sdg/teacher_fleet.hpp"
 
 namespace lab::sdg {
-
-struct http_teacher_options {
-    http_options http{};
-    std::vector<std::string> more_servers{};  // base URLs beside http.base_url
-    std::string model{};                      // empty: the first model that the server lists
-    http_dialect dialect = http_dialect::automatic;
-    http_api api = http_api::chat;
-    std::string format{};  // chat format for /completions
-    fleet_options fleet{};
-};
 
 /// Asks every server for its models. @throws as teacher_fleet does; config_error for a bad URL or format
 [[nodiscard]] inline teacher_fleet connect(const http_teacher_options& o) {

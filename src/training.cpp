@@ -1,0 +1,8 @@
+// Part of lab::compiled: training from files to files, with the default replay buffer.
+#include "lab/run/train_run.hpp"
+
+namespace lab::run {
+
+template train_run_result train_run(const train_run_options&, replay::stratified, const listener&);
+
+}  // namespace lab::run
