@@ -39,7 +39,7 @@ inline constexpr std::array function_words{
 [[nodiscard]] inline std::string light_stem(std::string word) {
     for (const std::string_view ending : {"ing", "ies", "ed", "es", "s", "e", "y"})
         if (word.size() >= ending.size() + 3 && word.ends_with(ending)) {
-            word.resize(word.size() - ending.size());
+            word.erase(word.size() - ending.size());
             break;
         }
     return word;
