@@ -5,11 +5,11 @@
 #include <cstddef>
 #include <cstdint>
 #include <cxxopts.hpp>
-#include <iostream>
 #include <string>
 #include <utility>
 
 #include "common/cli.hpp"
+#include "common/generation_view.hpp"
 #include "common/stop.hpp"
 #include "lab/sdg/http_options.hpp"
 #include "lab/sdg/spending.hpp"
@@ -68,7 +68,7 @@ inline void read_server_options(const cxxopts::ParseResult& args, sdg::http_teac
 /// A signal ends the waiting for servers; retries and losses are told on standard error.
 inline void attend(sdg::http_teacher_options& h, bool quiet) {
     h.fleet.cancelled = stop_asked;
-    if (!quiet) h.fleet.notice = [](const std::string& line) { std::cerr << "\n" << line << std::endl; };
+    if (!quiet) h.fleet.notice = generation_view::say;
 }
 
 }  // namespace lab::apps

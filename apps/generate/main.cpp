@@ -4,6 +4,7 @@
 
 #include "blocks.hpp"
 #include "common/generation_report.hpp"
+#include "common/generation_view.hpp"
 #include "common/progress.hpp"
 #include "inspect.hpp"
 #include "lab/run/teacher_source.hpp"
@@ -120,26 +121,26 @@ int generate(const generate_options& o) {
                           : "")
                   << '\n';
 
-    apps::progress shown("generating", tree.leaves.size() * o.pipeline.samples_per_leaf, "samples",
-                         o.json ? apps::progress::style::quiet : apps::progress::style::automatic);
+    std::optional<apps::generation_view> shown;
+    shown.emplace(o.json ? apps::generation_view::style::events : apps::generation_view::style::automatic,
+                  [&] { return accounts.now.tokens(); });
     sdg::run_result made;
     try {
         made = sdg::generate(
             tree.leaves, asked, o.pipeline, opened.count,
             [&](const sdg::run_progress& p) {
-                shown.update(p.kept,
-                             std::to_string(p.refused) + " refused, " + apps::spent_text(accounts) + ", " + p.leaf);
+                shown->update(p);
                 return !apps::stop_asked();
             },
             {}, judge ? &*judge : nullptr);
     } catch (const lab::error&) {
         if (!apps::stop_asked()) throw;
-        shown.finish();
+        shown.reset();
         std::cerr << "Stopped. " << journal.size() << " answers of the teacher are kept in " << journal.path().string()
                   << "; the same command goes on from there.\n";
         return apps::stopped_exit_code();
     }
-    shown.finish();
+    shown.reset();
     made.spending = sdg::to_json(accounts.run, o.budget.price);
 
     // The examination's questions are read only now that nothing can be generated any more.

@@ -4,6 +4,7 @@
 
 #include "common/answers.hpp"
 #include "common/generation_report.hpp"
+#include "common/generation_view.hpp"
 #include "common/train_listener.hpp"
 #include "options.hpp"
 
@@ -49,17 +50,14 @@ int execute(apps::run_options o) {
         apps::show_answers(std::cout, before, {}, o.show);
         say(eval::to_text(std::span<const eval::qa_item>(before)));
     };
-    std::shared_ptr<apps::progress> generating;
+    std::shared_ptr<apps::generation_view> generating;
     on.generating = [&](std::size_t missing, std::size_t leaves) {
         say("\n== The teacher writes training data: " + std::to_string(missing) + " of " + std::to_string(leaves) +
             " leaves");
-        generating =
-            std::make_shared<apps::progress>("generating", leaves * o.run.generation.samples_per_leaf, "samples",
-                                             o.json ? apps::progress::style::quiet : apps::progress::style::automatic);
+        generating = std::make_shared<apps::generation_view>(o.json ? apps::generation_view::style::events
+                                                                    : apps::generation_view::style::automatic);
     };
-    on.generation = [&](const sdg::run_progress& p) {
-        generating->update(p.kept, std::to_string(p.refused) + " refused, " + p.leaf);
-    };
+    on.generation = [&](const sdg::run_progress& p) { generating->update(p); };
     on.generated = [&](const run::generated_event& e) {
         generating.reset();
         if (!o.json) apps::show_report(std::cout, {apps::shows_colours(stdout)}, e.run, e.facts, e.overlap);

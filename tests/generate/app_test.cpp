@@ -3,6 +3,9 @@
 #include <atomic>
 #include <fstream>
 #include <memory>
+#include <sstream>
+#include <string>
+#include <vector>
 
 #include "lab/core/rng.hpp"
 #include "lab/formats/json.hpp"
@@ -114,6 +117,27 @@ undisturbed& whole_run() {
 }  // namespace
 
 BOOST_AUTO_TEST_SUITE(generate_app)
+
+BOOST_AUTO_TEST_CASE(events_for_scripts_add_up) {
+    const workplace w;
+    served s;
+    const auto done = w.ask("events", s.server.url(), {"--json"});
+    BOOST_REQUIRE_MESSAGE(done.code == 0, done.err);
+    const auto told = formats::parse_json(done.out, "stdout");
+    std::vector<json> leaves;
+    std::istringstream lines(done.err);
+    for (std::string line; std::getline(lines, line);) {
+        const auto event = formats::parse_json(line, "stderr");
+        if (event.at("event") == "leaf") leaves.push_back(event);
+    }
+    BOOST_REQUIRE(leaves.size() == 3u);
+    for (std::size_t i = 0; i < 3; ++i) {
+        BOOST_TEST(leaves[i]["leaf"] == told["leaves"][i]["id"]);
+        BOOST_TEST(leaves[i]["kept"] == told["leaves"][i]["generated"]);
+        BOOST_TEST(leaves[i]["refused"] == told["leaves"][i]["refused_by"]);
+        BOOST_TEST(leaves[i]["wanted"] == 4);
+    }
+}
 
 BOOST_AUTO_TEST_CASE(a_local_teacher_killed_at_random_moments) {
     const workplace w;

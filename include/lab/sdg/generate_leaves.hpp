@@ -43,6 +43,8 @@ public:
         report("measuring the judges");
         measure_judges(leaves);
         progress_.wanted = leaves.size() * options_.samples_per_leaf;
+        progress_.leaves = leaves.size();
+        progress_.done = &result_.leaves;
         if (options_.method == sampling_method::self_instruct) {
             draw_from_all(leaves);
             return finished();
@@ -181,6 +183,7 @@ private:
         for (const auto& [name, judge] : run.own) r.judges[name] = judge.to_json();
         if (!r.failure.empty()) r.shortfall = r.failure;
         result_.leaves.push_back(std::move(r));
+        report(leaf.id);
     }
     void make_samples(leaf_run& run, leaf_result& r) {
         const auto& leaf = run.leaf;
@@ -339,8 +342,13 @@ private:
             }
             progress_.kept = before_kept + std::min(good.size(), r.wanted);
             progress_.refused = before_refused + r.refused.size();
+            progress_.now = &r;
+            progress_.now_kept = std::min(good.size(), r.wanted);
+            progress_.latest = good.empty() ? nullptr : &good.back();
             report(run.leaf.id);
         }
+        progress_.now = nullptr;
+        progress_.latest = nullptr;
         choose(r, good);
         progress_.kept = before_kept + r.kept.size() - r.seeds;
         progress_.refused = before_refused + r.refused.size();

@@ -52,6 +52,12 @@ struct run_result {
 struct run_progress {
     std::string leaf;                               // id, or what is being done
     std::size_t kept = 0, wanted = 0, refused = 0;  // of the whole run
+    std::size_t leaves = 0;
+    // As long as the call lasts:
+    const std::vector<leaf_result>* done = nullptr;  // leaves whose work is over, in order
+    const leaf_result* now = nullptr;                // what was refused so far of the leaf that is being worked on
+    std::size_t now_kept = 0;                        // of that leaf
+    const candidate* latest = nullptr;               // of what it kept
 };
 /// Leaves whose samples are there already, by id: they are taken as they are.
 using known_leaves = std::map<std::string, leaf_result>;
