@@ -9,6 +9,9 @@ target_compile_options(lab_dev INTERFACE -Wall -Wextra -Wconversion -Wshadow $<$
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
   target_compile_options(lab_dev INTERFACE -Wno-restrict)
 endif()
+# Collecting its garbage takes GCC a sixth of the time; without, a source takes 1 GB of memory instead of 0.8.
+target_compile_options(lab_dev INTERFACE
+  $<$<CXX_COMPILER_ID:GNU>:--param=ggc-min-expand=1000$<SEMICOLON>--param=ggc-min-heapsize=4000000>)
 if(LAB_SANITIZE)
   target_compile_options(lab_dev INTERFACE -fsanitize=${LAB_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
   target_link_options(lab_dev INTERFACE -fsanitize=${LAB_SANITIZE})

@@ -3,6 +3,7 @@
 // Softmax and top-k compare real parts; products use no conjugation, so every op stays analytic.
 #pragma once
 
+#include <algorithm>
 #include <cassert>
 #include <cmath>
 #include <complex>

@@ -2,6 +2,7 @@
 // of a single read, and all calls at once when the work is cancelled. One thread, started with the first call.
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <condition_variable>
 #include <functional>

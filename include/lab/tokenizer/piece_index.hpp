@@ -1,6 +1,7 @@
 // A read-only hash table from byte strings to token ids: linear probing over one array, keys in one blob.
 #pragma once
 
+#include <algorithm>
 #include <bit>
 #include <cstddef>
 #include <cstdint>

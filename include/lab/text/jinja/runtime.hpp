@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <deque>
+#include <initializer_list>
 #include <string>
 #include <utility>
 #include <vector>
