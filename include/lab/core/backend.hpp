@@ -1,7 +1,7 @@
 // The Backend concept: where tensors live and which kernels run. `model<Architecture, Dims, Backend>` is written
 // against these operations alone. Models: kernels/cpu.hpp (`cpu<Arch>`, fast) and kernels/reference.hpp
-// (`reference<T>`, naive, for T = double or complex<double>). Matrices are row-major; weights are [out, in] as
-// checkpoints store them.
+// (`reference<T>`, naive, for T = double or complex<double>); nn/lora_backend.hpp wraps either. Matrices are row-major;
+// weights are [out, in] as checkpoints store them.
 #pragma once
 
 #include <concepts>
@@ -67,7 +67,7 @@ struct attention_options {
     double scale = 1.0;
 };
 
-/// What a backend offers. S is its scalar, `weight` its handle of a [out, in] matrix.
+/// What a backend offers. S is its scalar, `weight` its handle of a [out, in] matrix, `gradient` that of its gradient.
 /// Each op writes its whole output, except those documented as accumulating (`+=`). Outputs never alias inputs, save
 /// where stated. Every op gives the same bytes per row whatever other rows are in the call, on any thread count.
 ///
@@ -75,10 +75,11 @@ struct attention_options {
 ///   products(x, {{w, y}, ...})                                              the same for several w, in one call
 ///   matmul_backward_input(dy [m, out], w, dx [m, in], accumulate)           dx (+)= dy w
 ///   matmul_backward_weight(dy [m, out], x [m, in], dw [out, in])            dw += dy^T x, summed in token order
+///   linear_backward(dy, x, w, dw, dx, accumulate)                           both of y = x w^T; dx may be x
 ///   embed(tokens [m], w [vocab, dim], y [m, dim])                           y_i = w[token_i]
 ///   embed_backward(tokens [m], dy [m, dim], dw [vocab, dim])                dw[token_i] += dy_i, in token order
 ///   rms_norm(x [m, dim], g [dim], eps, y [m, dim])                          y = g x / sqrt(mean(x^2) + eps)
-///   rms_norm_backward(dy, x, g, eps, dx, dg)                                dx += , dg +=
+///   rms_norm_backward(dy, x, g, eps, dx, dg)                                dx += , dg +=; empty where not wanted
 ///   rope(x [m, heads, head_dim], positions [m], options)                    in place
 ///   rope_backward(dx [m, heads, head_dim], positions, options)              in place (the inverse rotation)
 ///   attention(q [m, heads, head_dim], batch, kv [sequences], options, y [m, heads, head_dim])
@@ -91,7 +92,7 @@ struct attention_options {
 ///   cross_entropy(logits [m, vocab], targets [m], losses [m])               -log softmax(logits_i)[target_i]
 ///   cross_entropy_backward(logits [m, vocab], targets [m], scale)           in place: scale (softmax - one-hot)
 template <class B>
-concept backend = requires(const B& b, typename B::weight w, view<const typename B::scalar> in,
+concept backend = requires(const B& b, typename B::weight w, typename B::gradient dw, view<const typename B::scalar> in,
                            view<typename B::scalar> out, view<const typename B::scalar, 1> vector,
                            view<typename B::scalar, 1> vector_out, view<const typename B::scalar, 3> heads,
                            view<typename B::scalar, 3> heads_out, std::span<const token> tokens,
@@ -102,8 +103,9 @@ concept backend = requires(const B& b, typename B::weight w, view<const typename
     b.products(in, {{w, out}, {w, out}});
     b.matmul_backward_input(in, w, out, true);
     b.matmul_backward_weight(in, in, out);
+    b.linear_backward(in, in, w, dw, out, true);
     b.embed(tokens, w, out);
-    b.embed_backward(tokens, in, out);
+    b.embed_backward(tokens, in, dw);
     b.rms_norm(in, vector, 1e-5, out);
     b.rms_norm_backward(in, in, vector, 1e-5, out, vector_out);
     b.rope(heads_out, positions, rope_options{});

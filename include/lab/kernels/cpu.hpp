@@ -38,6 +38,7 @@ class cpu {
 public:
     using scalar = float;
     using weight = matrix_view;
+    using gradient = view<float>;
 
     explicit cpu(thread_pool& pool, cpu_options options = {});
 
@@ -57,13 +58,16 @@ public:
     void matmul_backward_input(view<const float> dy, matrix_view w, view<float> dx, bool accumulate) const;
     /// dw [out, in] += dy^T x
     void matmul_backward_weight(view<const float> dy, view<const float> x, view<float> dw) const;
+    /// Both, of one linear layer; dx may be x.
+    void linear_backward(view<const float> dy, view<const float> x, matrix_view w, view<float> dw, view<float> dx,
+                         bool accumulate) const;
     /// y_i = w[token_i]
     void embed(std::span<const token> tokens, matrix_view w, view<float> y) const;
     /// dw[token_i] += dy_i, in token order
     void embed_backward(std::span<const token> tokens, view<const float> dy, view<float> dw) const;
     /// y = g x / sqrt(mean(x^2) + eps)
     void rms_norm(view<const float> x, view<const float, 1> g, double eps, view<float> y) const;
-    /// dx += , dg +=
+    /// dx += , dg += unless it is empty
     void rms_norm_backward(view<const float> dy, view<const float> x, view<const float, 1> g, double eps,
                            view<float> dx, view<float, 1> dg) const;
     /// In place.
@@ -139,6 +143,12 @@ template <class Arch>
 void cpu<Arch>::matmul_backward_weight(view<const float> dy, view<const float> x, view<float> dw) const {
     const auto timer = timed("product, gradient of its weight", dy.extent(0), x.extent(1), dy.extent(1), 0);
     kernels::matmul_backward_weight<Arch>(dy, x, dw, options_.compute, *pool_);
+}
+template <class Arch>
+void cpu<Arch>::linear_backward(view<const float> dy, view<const float> x, matrix_view w, view<float> dw,
+                                view<float> dx, bool accumulate) const {
+    matmul_backward_weight(dy, x, dw);
+    matmul_backward_input(dy, w, dx, accumulate);
 }
 template <class Arch>
 void cpu<Arch>::embed(std::span<const token> tokens, matrix_view w, view<float> y) const {

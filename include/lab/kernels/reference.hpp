@@ -23,6 +23,7 @@ class reference {
 public:
     using scalar = T;
     using weight = view<const T, 2>;
+    using gradient = view<T, 2>;
 
     /// y = x w^T
     void matmul(view<const T> x, weight w, view<T> y) const {
@@ -55,6 +56,12 @@ public:
                 for (std::size_t j = 0; j < dw.extent(1); ++j) dw(o, j) += dy(i, o) * x(i, j);
     }
 
+    /// Both, of one linear layer; dx may be x.
+    void linear_backward(view<const T> dy, view<const T> x, weight w, view<T> dw, view<T> dx, bool accumulate) const {
+        matmul_backward_weight(dy, x, dw);
+        matmul_backward_input(dy, w, dx, accumulate);
+    }
+
     void embed(std::span<const token> tokens, weight w, view<T> y) const {
         for (std::size_t i = 0; i < tokens.size(); ++i)
             for (std::size_t j = 0; j < y.extent(1); ++j) y(i, j) = w(tokens[i], j);
@@ -72,6 +79,7 @@ public:
         }
     }
     /// With n = x r: dr/dx_j = -r^3 x_j / D, so dx = r (g dy - n mean(g dy n)) and dg = sum over rows of dy n.
+    /// An empty dg is not wanted.
     void rms_norm_backward(view<const T> dy, view<const T> x, view<const T, 1> g, double eps, view<T> dx,
                            view<T, 1> dg) const {
         const std::size_t dim = x.extent(1);
@@ -83,7 +91,7 @@ public:
             for (std::size_t j = 0; j < dim; ++j) {
                 const T n = x(i, j) * r;
                 dx(i, j) += r * (g(j) * dy(i, j) - n * dot);
-                dg(j) += dy(i, j) * n;
+                if (dg.size() != 0) dg(j) += dy(i, j) * n;
             }
         }
     }

@@ -68,11 +68,13 @@ void rms_norm(view<const float> x, view<const float, 1> g, double eps, view<floa
     });
 }
 
-/// With n = x r: dx += r (g dy - n mean(g dy n)), dg += sum over rows of dy n, in row order.
+/// With n = x r: dx += r (g dy - n mean(g dy n)), dg += sum over rows of dy n, in row order; an empty dg is
+/// not wanted.
 template <class Arch>
 void rms_norm_backward(view<const float> dy, view<const float> x, view<const float, 1> g, double eps, view<float> dx,
                        view<float, 1> dg, thread_pool& pool) {
-    assert(x.shape() == dy.shape() && x.shape() == dx.shape() && g.size() == x.extent(1) && dg.size() == g.size());
+    assert(x.shape() == dy.shape() && x.shape() == dx.shape() && g.size() == x.extent(1));
+    assert(dg.size() == g.size() || dg.size() == 0);
     using v = f32x16<Arch>;
     const std::size_t rows = x.extent(0), dim = x.extent(1);
     aligned_buffer<float> inverse(rows);
@@ -93,7 +95,7 @@ void rms_norm_backward(view<const float> dy, view<const float> x, view<const flo
             });
         }
     });
-    pool.parallel_for(dim, 16, [&](std::size_t begin, std::size_t end, std::size_t) {
+    pool.parallel_for(dg.size(), 16, [&](std::size_t begin, std::size_t end, std::size_t) {
         for_each_vector(end - begin, [&](std::size_t offset, auto n) {
             const std::size_t j = begin + offset;
             v total = get<Arch>(dg.data() + j, n);

@@ -74,13 +74,10 @@ struct swiglu {
         const auto gate = kept.gate.matrix(m, d.hidden), up = kept.up.matrix(m, d.hidden);
         const auto active = space.gate.matrix(m, d.hidden), dactive = active;
         b.swiglu(gate, up, active);
-        b.matmul_backward_weight(dy, active, dw.down);
-        b.matmul_backward_input(dy, w.down, dactive, false);
+        b.linear_backward(dy, active, w.down, dw.down, dactive, false);
         b.swiglu_backward(dactive, gate, up, gate, up);  // from here on, they are their own gradients
-        b.matmul_backward_weight(gate, x, dw.gate);
-        b.matmul_backward_weight(up, x, dw.up);
-        b.matmul_backward_input(gate, w.gate, dx, false);
-        b.matmul_backward_input(up, w.up, dx, true);
+        b.linear_backward(gate, x, w.gate, dw.gate, dx, false);
+        b.linear_backward(up, x, w.up, dw.up, dx, true);
     }
 };
 

@@ -34,7 +34,7 @@ public:
     using S = typename Model::scalar;
     using architecture = typename Model::architecture;
     using ffn = typename architecture::ffn;
-    using gradients = dense_weights<architecture, S>;
+    using gradients = model_gradients<architecture, typename Model::backend_type>;
     static_assert(ffn::trainable, "this architecture's feed-forward policy has no backward");
 
     /// `head_rows`: rows of logits held at once. Runs that must agree to the bit need the same value: sums over rows
@@ -49,7 +49,7 @@ public:
         forward(batch, targets);
         return head(nullptr, 0.0);
     }
-    /// Loss, and its gradient times `loss_scale` added to `g` (laid out as the model's dense weights).
+    /// Loss, and its gradient times `loss_scale` added to `g`.
     loss_sum<S> loss_and_gradients(const ragged_batch& batch, std::span<const token> targets, double loss_scale,
                                    gradients& g) {
         forward(batch, targets);
@@ -141,8 +141,7 @@ private:
             if (g == nullptr) continue;
             b.cross_entropy_backward(logits, targets, loss_scale);
             const auto dn = head_dn_.matrix(count, d.dim), dx = head_dx_.matrix(count, d.dim);
-            b.matmul_backward_weight(logits, n, d.tied ? g->embedding : g->head);
-            b.matmul_backward_input(logits, w.head, dn, false);
+            b.linear_backward(logits, n, w.head, d.tied ? g->embedding : g->head, dn, false);
             std::fill_n(dx.data(), dx.size(), S{});
             architecture::norm::backward(b, d, view<const S>(dn), view<const S>(x), w.norm, dx, g->norm);
             const auto all = dx_buffer_.matrix(m_, d.dim);
@@ -173,8 +172,7 @@ private:
             const auto attended = state.attended.matrix(m, q_dim), q = state.q.matrix(m, q_dim);
             const auto da = da_.matrix(m, q_dim), dq = dq_.matrix(m, q_dim), dk = k_.matrix(m, kv_dim),
                        dv = v_.matrix(m, kv_dim);
-            b.matmul_backward_weight(dx, attended, dw.output);
-            b.matmul_backward_input(dx, w.output, da, false);
+            b.linear_backward(dx, attended, w.output, dw.output, da, false);
             const auto dkeys = dkeys_.matrix(slots_, kv_dim), dvalues = dvalues_.matrix(slots_, kv_dim);
             std::fill_n(dkeys.data(), dkeys.size(), S{});
             std::fill_n(dvalues.data(), dvalues.size(), S{});
@@ -187,12 +185,9 @@ private:
             b.rope_backward(heads(dq, d.heads), batch.positions, model_.rope());
             b.rope_backward(heads(dk, d.kv_heads), batch.positions, model_.rope());
             architecture::norm::forward(b, d, input, w.attention_norm, n);
-            b.matmul_backward_weight(dq, n, dw.q);
-            b.matmul_backward_weight(dk, n, dw.k);
-            b.matmul_backward_weight(dv, n, dw.v);
-            b.matmul_backward_input(dq, w.q, dn, false);
-            b.matmul_backward_input(dk, w.k, dn, true);
-            b.matmul_backward_input(dv, w.v, dn, true);
+            b.linear_backward(dq, n, w.q, dw.q, dn, false);
+            b.linear_backward(dk, n, w.k, dw.k, dn, true);
+            b.linear_backward(dv, n, w.v, dw.v, dn, true);
             architecture::norm::backward(b, d, view<const S>(dn), input, w.attention_norm, dx, dw.attention_norm);
         }
         b.embed_backward(batch.tokens, dx, g.embedding);

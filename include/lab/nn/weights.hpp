@@ -153,6 +153,11 @@ private:
 template <class Architecture, class Backend>
 using model_weights = weights<Architecture, typename Backend::weight, view<const typename Backend::scalar, 1>>;
 
+/// What a backward pass adds the gradients to. With the gradients of every matrix and vector it is a
+/// `dense_weights`; handles that are empty are of what is frozen.
+template <class Architecture, class Backend>
+using model_gradients = weights<Architecture, typename Backend::gradient, view<typename Backend::scalar, 1>>;
+
 /// A backend's handle of a dense matrix.
 template <class Backend>
 [[nodiscard]] typename Backend::weight dense_handle(view<const typename Backend::scalar> m) {
