@@ -1,5 +1,6 @@
 // Part of lab::compiled: writing models.
 #include "lab/nn/save.hpp"
+#include "lab/nn/adapter_files.hpp"
 #include "lab/nn/save_files.hpp"
 
 namespace lab::nn {
@@ -9,6 +10,9 @@ void save_safetensors(const any_model& model, const std::filesystem::path& folde
 }
 void save_gguf(const any_model& model, const std::filesystem::path& path, const save_options& options) {
     write_gguf(model, path, options);
+}
+void save_adapter(const any_model& model, const std::filesystem::path& folder, dtype type) {
+    write_adapter(model, folder, type);
 }
 
 }  // namespace lab::nn

@@ -18,6 +18,7 @@
 #include "lab/core/thread_pool.hpp"
 #include "lab/nn/dims.hpp"
 #include "lab/nn/kv_cache.hpp"
+#include "lab/nn/lora_options.hpp"
 #include "lab/nn/tensor_info.hpp"
 
 namespace lab::nn {
@@ -58,6 +59,9 @@ public:
         [[nodiscard]] virtual std::span<float> gradients() = 0;
         virtual double loss(const ragged_batch& batch, std::span<const token> targets) = 0;
         virtual double loss_and_gradients(const ragged_batch& batch, std::span<const token> targets, double scale) = 0;
+        virtual void begin_step(std::uint64_t) {}
+        [[nodiscard]] virtual const lora_options* lora() const { return nullptr; }
+        [[nodiscard]] virtual std::span<const low_rank<const float>> adapters() const { return {}; }
     };
 
     any_model() = default;
@@ -66,11 +70,17 @@ public:
     [[nodiscard]] const model_info& info() const { return get().info(); }
     [[nodiscard]] const runtime_dims& dims() const { return get().info().dims; }
     [[nodiscard]] thread_pool& pool() const { return get().pool(); }
-    /// Every tensor, in checkpoint order (`for_each_tensor`), as it is held in memory.
+    /// Every tensor, in checkpoint order (`for_each_tensor`), as it is held in memory, its adapter apart.
     [[nodiscard]] std::span<const named_weight> weights() const { return get().weights(); }
     [[nodiscard]] std::size_t parameter_count() const {
         std::size_t count = 0;
         for (const auto& w : weights()) count += w.info.size();
+        return count;
+    }
+
+    [[nodiscard]] std::size_t adapter_parameter_count() const {
+        std::size_t count = 0;
+        for (const auto& a : adapters()) count += a.a.size() + a.b_turned.size();
         return count;
     }
 
@@ -86,9 +96,15 @@ public:
         return get().hidden(batch, cache, sequences, rows);
     }
 
-    /// Training needs dense f32 weights (`load_options{.expand = dtype::f32}`) and an architecture with a backward;
-    /// the calls below throw config_error otherwise.
-    /// All parameters in one arena, tensor after tensor in the order of `weights()`, without gaps.
+    /// What the adapters of an adapted model (load_options::lora) are; nullptr: it has none.
+    [[nodiscard]] const lora_options* lora() const { return get().lora(); }
+    /// For each of `weights()` its adapter, empty where it has none; no entries at all in a model without.
+    [[nodiscard]] std::span<const low_rank<const float>> adapters() const { return get().adapters(); }
+
+    /// Training needs dense f32 weights (`load_options{.expand = dtype::f32}`) or adapters beside them
+    /// (`load_options{.lora = ...}`), and an architecture with a backward; the calls below throw config_error
+    /// otherwise. All parameters that are learnt in one arena, tensor after tensor in the order of `weights()`, without
+    /// gaps.
     [[nodiscard]] std::span<float> parameters() { return get().parameters(); }
     /// The gradients in the same order; allocated at the first call, zero.
     [[nodiscard]] std::span<float> gradients() { return get().gradients(); }
@@ -98,6 +114,8 @@ public:
             for (std::size_t i = begin; i < end; ++i) g[i] = 0.0f;
         });
     }
+    /// Tells which step the following passes belong to: what is drawn at random in them depends on it.
+    void begin_step(std::uint64_t step) { get().begin_step(step); }
     /// Sum of -log p(target) over rows whose target is not `no_token`; targets[i] is what row i should predict.
     double loss(const ragged_batch& batch, std::span<const token> targets) { return get().loss(batch, targets); }
     /// The same; adds scale times its gradient to `gradients()`.

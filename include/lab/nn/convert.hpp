@@ -10,24 +10,28 @@
 #include "lab/core/dtype.hpp"
 #include "lab/core/quantize.hpp"
 #include "lab/core/thread_pool.hpp"
+#include "lab/nn/lora_options.hpp"
 
 namespace lab::nn {
 
-/// Writes rows row(first), row(first + 1), ... of `m` as `type` to `out`, `count` of them.
+/// Writes rows row(first), row(first + 1), ... of `m`, with an adapter merged into them, as `type` to `out`, `count` of
+/// them.
 /// @throws config_error for what is not finite, in a block format.
 template <class RowOrder>
 void convert_rows(const matrix_view& m, dtype type, RowOrder row, std::size_t first, std::size_t count, std::byte* out,
-                  thread_pool& pool) {
+                  thread_pool& pool, const low_rank<const float>& adapter = {}) {
     const std::size_t in_stride = m.row_stride(), out_stride = row_bytes(type, m.columns);
     pool.parallel_for(count, 16, [&](std::size_t begin, std::size_t end, std::size_t) {
-        std::vector<float> values(type == m.type ? 0 : m.columns);
+        const bool as_it_is = type == m.type && !adapter;
+        std::vector<float> values(as_it_is ? 0 : m.columns);
         for (std::size_t i = begin; i < end; ++i) {
             const std::byte* from = m.data + row(first + i) * in_stride;
             std::byte* to = out + i * out_stride;
-            if (type == m.type) {
+            if (as_it_is) {
                 std::copy_n(from, out_stride, to);
             } else {
                 decode(m.type, from, values.data(), m.columns);
+                if (adapter) adapter.add_row(row(first + i), values);
                 encode(type, values.data(), to, m.columns);
             }
         }

@@ -20,6 +20,8 @@
 #include "lab/formats/gguf.hpp"
 #include "lab/formats/safetensors.hpp"
 #include "lab/kernels/cpu.hpp"
+#include "lab/nn/adapted_model.hpp"
+#include "lab/nn/adapter_files.hpp"
 #include "lab/nn/any_model.hpp"
 #include "lab/nn/arch.hpp"
 #include "lab/nn/config.hpp"
@@ -164,13 +166,38 @@ inline void fill_with_mean(view<float> rows, std::size_t known) {
             rows(r, j) = static_cast<float>(mean[j] / static_cast<double>(known));
 }
 
+/// The model with adapters beside its weights: fresh ones, or those of a file.
+template <class Architecture>
+[[nodiscard]] any_model adapt(model_info info, const model_weights<Architecture, default_backend>& w,
+                              default_backend backend, default_backend training,
+                              std::shared_ptr<weight_storage<Architecture>> owned, const load_options& options) {
+    auto pool = owned->pool;
+    lora_options chosen = options.lora.value_or(lora_options{});
+    std::optional<adapter_file> file;
+    if (!options.adapter.empty()) chosen = (file = read_adapter(options.adapter, options.lora))->options;
+    adapter_set<Architecture, float> adapters(info.dims, chosen);
+    if (file)
+        copy_adapters(*file, info.dims, info.half_split, *pool, adapters);
+    else
+        initialise(adapters, info.dims, chosen.seed);
+    return any_model(std::make_shared<adapted_model<Architecture, default_backend>>(
+        std::move(info), w, std::move(backend), std::move(training), std::move(pool), std::move(owned),
+        std::move(chosen), std::move(adapters)));
+}
+
 }  // namespace detail
 
 /// Builds the model of one family from a checkpoint.
 template <class Architecture>
 any_model load_as(model_info info, const formats::checkpoint& file, container in, const load_options& options) {
     validate(info.dims, info.source.string());
-    if (options.extra_tokens != 0 && options.expand != dtype::f32)
+    const bool adapt = options.lora || !options.adapter.empty();
+    if (adapt && !Architecture::ffn::trainable)
+        throw config_error(explain(info.source.string(),
+                                   "adapters of this architecture are not supported: its experts "
+                                   "have no backward",
+                                   "adapt a dense model"));
+    if (options.extra_tokens != 0 && (options.expand != dtype::f32 || adapt))
         throw config_error(explain("load_options", "extra tokens need weights that can be changed", "expand to f32"));
     const auto found = locate_all<Architecture>(info.dims, file, in);
     info.dims.vocab += options.extra_tokens;
@@ -185,7 +212,7 @@ any_model load_as(model_info info, const formats::checkpoint& file, container in
         if (tensor.rope_heads != 0) info.half_split = at.how == transform::identity;
         return at.data;
     };
-    const bool dense = options.expand == dtype::f32;
+    const bool dense = options.expand == dtype::f32 && !adapt;
     if (dense) {
         owned->dense = parameter_set<Architecture, float>(d);
         for_each_tensor(
@@ -206,7 +233,10 @@ any_model load_as(model_info info, const formats::checkpoint& file, container in
             [&](const tensor_info& tensor, auto& handle) {
                 const auto& stored = take(tensor);
                 if constexpr (std::is_same_v<std::remove_cvref_t<decltype(handle)>, matrix_view>) {
-                    handle = detail::hold_matrix(stored, options, *owned);
+                    auto how = options;
+                    if (adapt && linear_module(tensor).empty()) how.expand.reset();
+                    handle = detail::hold_matrix(stored, how, *owned);
+                    if (handle.type != stored.type) file.forget({stored.data, stored.rows * stored.row_stride()});
                     if (tensor.role != "embedding" || d.tied) matrices.push_back({&handle, stored});
                 } else {
                     auto& buffer = owned->buffers.emplace_back(tensor.size() * sizeof(float));
@@ -215,11 +245,16 @@ any_model load_as(model_info info, const formats::checkpoint& file, container in
                 }
             },
             w);
-        if (options.pack) detail::pack<Architecture>(matrices, file, options, *owned);
+        if (options.pack && !options.lora) detail::pack<Architecture>(matrices, file, options, *owned);
         if (d.tied) w.head = w.embedding;
     }
     default_backend backend(*owned->pool, {.compute = options.compute, .profile = options.profile});
     default_backend training(*owned->pool, {.compute = options.training, .profile = options.profile});
+    if constexpr (Architecture::ffn::trainable) {
+        if (adapt)
+            return detail::adapt<Architecture>(std::move(info), w, std::move(backend), std::move(training),
+                                               std::move(owned), options);
+    }
     return any_model(std::make_shared<erased_model<Architecture, default_backend>>(
         std::move(info), std::move(w), std::move(backend), std::move(training), std::move(owned), dense));
 }

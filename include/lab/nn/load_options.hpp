@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <filesystem>
 #include <memory>
 #include <optional>
 
@@ -9,6 +10,7 @@
 #include "lab/core/dtype.hpp"
 #include "lab/core/profile.hpp"
 #include "lab/core/thread_pool.hpp"
+#include "lab/nn/lora_options.hpp"
 
 namespace lab::nn {
 
@@ -26,6 +28,11 @@ struct load_options {
     /// tokens of a chat format that the checkpoint lacks. Needs `expand` to f32; save them with
     /// save_options::special_tokens.
     std::size_t extra_tokens = 0;
+    /// Adapters to learn beside the weights, which stay as they are: `expand` then holds for the blocks' linear layers
+    /// alone, the tables are kept as stored. Not packed: what is trained is read in its file's order.
+    std::optional<lora_options> lora{};
+    /// Folder of an adapter in PEFT's format to load beside the weights; of `lora`, dropout and seed are then taken.
+    std::filesystem::path adapter{};
 };
 
 }  // namespace lab::nn

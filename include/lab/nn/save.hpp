@@ -1,5 +1,6 @@
 // Models to files: `save_safetensors` (a folder that transformers opens) and `save_gguf` (a file that llama.cpp opens),
-// each with the tokenizer of the model's source. With lab::compiled linked this header is only declarations.
+// each with the tokenizer of the model's source and with its adapters merged; `save_adapter`, those alone for PEFT.
+// With lab::compiled linked this header is only declarations.
 #pragma once
 
 #include <filesystem>
@@ -7,6 +8,7 @@
 #include "lab/nn/any_model.hpp"
 #include "lab/nn/save_options.hpp"
 #ifndef LAB_COMPILED
+#include "lab/nn/adapter_files.hpp"
 #include "lab/nn/save_files.hpp"
 #endif
 
@@ -15,6 +17,7 @@ namespace lab::nn {
 #ifdef LAB_COMPILED
 void save_safetensors(const any_model& model, const std::filesystem::path& folder, const save_options& options = {});
 void save_gguf(const any_model& model, const std::filesystem::path& path, const save_options& options = {});
+void save_adapter(const any_model& model, const std::filesystem::path& folder, dtype type = dtype::f32);
 #else
 /// Writes config.json, model.safetensors (or shards) and the tokenizer's files into `folder`, creating it.
 /// @throws config_error for a quantised type, which safetensors does not have; io_error.
@@ -26,6 +29,11 @@ inline void save_safetensors(const any_model& model, const std::filesystem::path
 /// @throws io_error; config_error for a type without an encoder.
 inline void save_gguf(const any_model& model, const std::filesystem::path& path, const save_options& options = {}) {
     write_gguf(model, path, options);
+}
+/// Writes the adapters of a model, in PEFT's format and without the model itself.
+/// @throws config_error where it has none, or for a quantised type; io_error.
+inline void save_adapter(const any_model& model, const std::filesystem::path& folder, dtype type = dtype::f32) {
+    write_adapter(model, folder, type);
 }
 #endif
 

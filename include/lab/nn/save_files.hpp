@@ -27,35 +27,39 @@
 
 namespace lab::nn {
 
-/// Streams a matrix as `type`, its rows in the order row(0), row(1), ...
+/// Streams a matrix as `type`, an adapter merged into it, its rows in the order row(0), row(1), ...
 template <class RowOrder>
-void stream_matrix(const matrix_view& m, dtype type, RowOrder row, thread_pool& pool, formats::byte_sink sink) {
+void stream_matrix(const matrix_view& m, const low_rank<const float>& adapter, dtype type, RowOrder row,
+                   thread_pool& pool, formats::byte_sink sink) {
     constexpr std::size_t chunk_rows = 1024;
     const std::size_t stride = row_bytes(type, m.columns);
     std::vector<std::byte> bytes(std::min(chunk_rows, m.rows) * stride);
     for (std::size_t first = 0; first < m.rows; first += chunk_rows) {
         const std::size_t count = std::min(chunk_rows, m.rows - first);
-        convert_rows(m, type, row, first, count, bytes.data(), pool);
+        convert_rows(m, type, row, first, count, bytes.data(), pool, adapter);
         sink(std::span<const std::byte>(bytes).first(count * stride));
     }
 }
 
-/// The model's tensors as container `in` stores them, stacks joined. `choose(info, held)` gives the type to write.
-/// The model must outlive the result.
+/// The model's tensors as container `in` stores them, stacks joined, adapters merged. `choose(info, held)` gives the
+/// type to write. The model must outlive the result.
 template <class Choose>
 [[nodiscard]] std::vector<formats::outgoing_tensor> outgoing_tensors(const any_model& model, container in,
                                                                      Choose choose) {
     struct part {
         std::size_t first_row;
         const named_weight* weight;
+        low_rank<const float> adapter;
     };
     std::vector<std::string> order;
     std::map<std::string, std::vector<part>> parts;
-    for (const auto& w : model.weights()) {
-        const auto& source = w.info.sources(in).front();
+    const auto all = model.weights();
+    const auto adapters = model.adapters();
+    for (std::size_t i = 0; i < all.size(); ++i) {
+        const auto& source = all[i].info.sources(in).front();
         auto& list = parts[source.name];
         if (list.empty()) order.push_back(source.name);
-        list.push_back({source.first_row, &w});
+        list.push_back({source.first_row, &all[i], adapters.empty() ? low_rank<const float>{} : adapters[i]});
     }
     std::vector<formats::outgoing_tensor> out;
     const bool held_half_split = model.info().half_split;
@@ -71,7 +75,7 @@ template <class Choose>
                 const bool move = info.rope_heads != 0 && want_half_split != held_half_split;
                 const std::size_t head_dim = move ? info.rows / info.rope_heads : 1;
                 stream_matrix(
-                    p.weight->data, type,
+                    p.weight->data, p.adapter, type,
                     [&](std::size_t r) { return move ? reordered_row(r, head_dim, want_half_split) : r; }, *pool, sink);
             }
         };

@@ -48,6 +48,11 @@ struct parameter_range {
     return ranges;
 }
 
+/// The same of what the model learns: adapters, where it has some, are matrices all of them.
+[[nodiscard]] inline std::vector<parameter_range> decay_ranges(const nn::any_model& model) {
+    return model.lora() != nullptr ? std::vector<parameter_range>{} : decay_ranges(model.weights());
+}
+
 class adamw {
 public:
     /// `ranges` cover the parameters in order; empty: all are decayed.

@@ -1,0 +1,114 @@
+// An `any_model` with adapters: an architecture over lora_backend<Base>. Its parameters and gradients are those of the
+// adapters alone; the weights stay where and as they are, in any format. See lora_options.hpp for what is computed.
+#pragma once
+
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <utility>
+#include <vector>
+
+#include "lab/nn/adapters.hpp"
+#include "lab/nn/any_model.hpp"
+#include "lab/nn/lora_backend.hpp"
+#include "lab/nn/model.hpp"
+#include "lab/nn/training.hpp"
+#include "lab/nn/weights.hpp"
+
+namespace lab::nn {
+
+template <class Architecture, class Base>
+requires std::same_as<typename Base::scalar, float> && std::same_as<typename Base::weight, matrix_view>
+class adapted_model final : public any_model::implementation {
+public:
+    using backend_type = lora_backend<Base>;
+    using adapters_type = adapter_set<Architecture, float>;
+
+    /// `base` computes what is asked of the model, `training` the passes that learn. `owner` keeps the weights alive.
+    adapted_model(model_info info, const model_weights<Architecture, Base>& w, Base base, Base training,
+                  std::shared_ptr<thread_pool> pool, std::shared_ptr<const void> owner, lora_options options,
+                  adapters_type adapters)
+        : info_(std::move(info)),
+          options_(std::move(options)),
+          pool_(std::move(pool)),
+          adapters_(std::move(adapters)),
+          training_(std::move(training), {.rate = options_.dropout, .seed = options_.seed}),
+          model_(info_.dims, with_adapters<Base>(info_.dims, w, adapters_), backend_type(std::move(base)),
+                 info_.half_split, std::move(owner)) {
+        for_each_tensor(
+            info_.dims,
+            [&](const tensor_info& tensor, const auto& handle) {
+                if constexpr (requires { handle.base; }) {
+                    list_.push_back({tensor, handle.base});
+                    beside_.push_back(handle.adapter);
+                } else {
+                    list_.push_back(
+                        {tensor, {reinterpret_cast<const std::byte*>(handle.data()), dtype::f32, 1, handle.size()}});
+                    beside_.emplace_back();
+                }
+            },
+            model_.weights());
+    }
+
+    [[nodiscard]] const model_info& info() const override { return info_; }
+    [[nodiscard]] thread_pool& pool() const override { return *pool_; }
+    [[nodiscard]] std::span<const named_weight> weights() const override { return list_; }
+    [[nodiscard]] const lora_options* lora() const override { return &options_; }
+    [[nodiscard]] std::span<const low_rank<const float>> adapters() const override { return beside_; }
+    [[nodiscard]] kv_cache<float> make_cache(kv_cache_options options) const override {
+        return model_.make_cache(options);
+    }
+    view<const float> forward(const ragged_batch& batch, kv_cache<float>& cache, std::span<const sequence_id> sequences,
+                              std::span<const std::uint32_t> rows) override {
+        return model_.forward(batch, cache, sequences, rows);
+    }
+    view<const float> hidden(const ragged_batch& batch, kv_cache<float>& cache, std::span<const sequence_id> sequences,
+                             std::span<const std::uint32_t> rows) override {
+        return model_.hidden(batch, cache, sequences, rows);
+    }
+
+    [[nodiscard]] std::span<float> parameters() override { return adapters_.flat(); }
+    [[nodiscard]] std::span<float> gradients() override {
+        if (!gradients_) gradients_.emplace(info_.dims, options_);
+        return gradients_->flat();
+    }
+    void begin_step(std::uint64_t step) override {
+        training_.dropout().step = step;
+        training_.dropout().pass = 0;
+    }
+    double loss(const ragged_batch& batch, std::span<const token> targets) override {
+        training_.dropout().active = false;
+        return pass().loss(batch, targets).sum;
+    }
+    double loss_and_gradients(const ragged_batch& batch, std::span<const token> targets, double scale) override {
+        static_cast<void>(gradients());
+        training_.dropout().active = true;
+        const double sum = pass().loss_and_gradients(batch, targets, scale, gradients_->get()).sum;
+        ++training_.dropout().pass;
+        return sum;
+    }
+
+private:
+    using model_type = model<Architecture, runtime_dims, backend_type>;
+
+    [[nodiscard]] training_pass<model_type>& pass() {
+        if (!pass_) pass_.emplace(model_, training_);  // the copy shares the dropout's state
+        return *pass_;
+    }
+
+    model_info info_;
+    lora_options options_;
+    std::shared_ptr<thread_pool> pool_;
+    adapters_type adapters_;
+    backend_type training_;
+    model_type model_;
+    std::vector<named_weight> list_;
+    std::vector<low_rank<const float>> beside_;
+    std::optional<adapters_type> gradients_;
+    std::optional<training_pass<model_type>> pass_;
+};
+
+}  // namespace lab::nn
