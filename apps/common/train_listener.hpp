@@ -30,6 +30,9 @@ inline void show_training(run::listener& on, bool quiet) {
     on.loaded = [say](const nn::any_model& model, const run::student& who) {
         std::string line = model.info().family + " with " + std::to_string(model.parameter_count() / 1000000) +
                            " million parameters, chat format " + who.format.name();
+        if (model.lora() != nullptr)
+            line += ", adapters of rank " + std::to_string(model.lora()->rank) + " with " +
+                    std::to_string(model.adapter_parameter_count()) + " parameters";
         for (const auto& token : who.added) line += (token == who.added.front() ? ", new tokens " : " ") + token;
         say(line);
     };

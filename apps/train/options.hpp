@@ -26,7 +26,30 @@ Examples:
   lab-train --model base/ --data train.jsonl --out run/ --phases stacked --lr 1e-5 --epochs 3
   lab-train --model base/ --data samples/ --out run/ --heldout taxonomy/ --text plain.txt --resume
   lab-train ... --phases plan.yaml      a plan of your own; see docs/train.md
+  lab-train ... --lora 16 --base-type q4_k     adapters beside frozen weights of 4 bits: a fraction of the memory
 )";
+
+/// Adapters, where --lora or --adapter asks for them. @throws usage_error for an option of theirs without.
+inline void read_lora_options(const cxxopts::ParseResult& args, run::train_run_options& o) {
+    const auto rank = args["lora"].as<std::size_t>();
+    o.adapter = args["adapter"].as<std::string>();
+    if (rank == 0 && o.adapter.empty()) {
+        for (const char* name : {"lora-alpha", "lora-dropout", "lora-rs", "lora-targets", "base-type"})
+            if (args.count(name) != 0) throw usage_error("--" + std::string(name) + " needs --lora RANK");
+        return;
+    }
+    if (!o.adapter.empty())
+        for (const char* name : {"lora", "lora-alpha", "lora-rs", "lora-targets"})
+            if (args.count(name) != 0)
+                throw usage_error("--" + std::string(name) + " is given by the adapter of --adapter");
+    nn::lora_options lora{.alpha = args["lora-alpha"].as<double>(),
+                          .dropout = args["lora-dropout"].as<double>(),
+                          .rank_stabilised = args.count("lora-rs") != 0};
+    if (rank != 0) lora.rank = rank;
+    if (args.count("lora-targets") != 0) lora.targets = args["lora-targets"].as<std::vector<std::string>>();
+    o.lora = std::move(lora);
+    if (const auto type = args["base-type"].as<std::string>(); !type.empty()) o.base_type = dtype_from_name(type);
+}
 
 /// Nothing where only help was asked for. @throws usage_error, config_error
 [[nodiscard]] inline std::optional<train_options> parse_train_options(int argc, char** argv) {
@@ -49,6 +72,15 @@ Examples:
         "weight-decay", "AdamW's", cxxopts::value<double>()->default_value("0"))(
         "seed", "of orders and replay", cxxopts::value<std::uint64_t>()->default_value("0"))(
         "threads", "0: one per processor", count("0"));
+    spec.add_options("Adapters (LoRA)")(
+        "lora", "learn adapters of this rank and leave the weights as they are; 0: train the weights", count("0"))(
+        "lora-alpha", "their scale is alpha / rank; 0: twice the rank", cxxopts::value<double>()->default_value("0"))(
+        "lora-dropout", "share of their inputs left out of a step", cxxopts::value<double>()->default_value("0"))(
+        "lora-rs", "rank-stabilised: scale alpha / sqrt(rank)")(
+        "lora-targets", "linear layers that get one: of q,k,v,o,gate,up,down; default: all",
+        cxxopts::value<std::vector<std::string>>()->default_value(""))(
+        "adapter", "go on with this one: a folder that PEFT or lab-train wrote, its rank and scale", text())(
+        "base-type", "of the weights beside them: q8_0, q4_0, q4_k, bf16 ...; default: as stored", text());
     spec.add_options("Output")("type", "of the written weights: f32, f16, bf16", text("f32"))(
         "phrasings", "of each held-out question, 0: all", count("1"))(
         "resume", "go on from the newest checkpoint in --out, if there is one")(
@@ -81,6 +113,7 @@ Examples:
     o.trainer.checkpoint_seconds = 60 * args["checkpoint-minutes"].as<double>();
     o.threads = args["threads"].as<std::size_t>();
     o.compute = chosen_compute(args);
+    read_lora_options(args, o);
     o.phrasings = args["phrasings"].as<std::size_t>();
     const auto type = args["type"].as<std::string>();
     for (const dtype t : {dtype::f32, dtype::f16, dtype::bf16})

@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -24,6 +25,18 @@ struct student {
     std::vector<std::string> added{};  // control tokens that the source lacks, in the order of their ids
     bool adopted = false;              // the format is not the source's own: what is saved must say so
 
+    /// The weights as they are stored, or as `base`, with adapters to learn beside them.
+    /// @throws as nn::load_model; config_error where the format brings tokens that the tokenizer lacks
+    [[nodiscard]] nn::any_model load_adapted(std::size_t threads, compute training, const nn::lora_options& lora,
+                                             std::optional<dtype> base, const std::filesystem::path& adapter) const {
+        if (!added.empty())
+            throw config_error(explain("chat format " + format.name(),
+                                       "its token " + added.front() +
+                                           " is not in the tokenizer, and adapters cannot learn the row of a new token",
+                                       "train without adapters, or in a format whose tokens the model knows"));
+        return nn::load_model(
+            source, {.expand = base, .threads = threads, .training = training, .lora = lora, .adapter = adapter});
+    }
     /// The weights in f32, ready for training with products in `training`. @throws as nn::load_model
     [[nodiscard]] nn::any_model load(std::size_t threads, compute training = compute::f32) const {
         std::size_t rows = 0;

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <filesystem>
 #include <functional>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -41,6 +42,9 @@ struct train_run_options {
     std::size_t threads = 0;                   // 0: one per processor
     lab::compute compute = lab::compute::f32;  // operands of products in training: f32 or bf16
     dtype type = dtype::f32;                   // of the written weights
+    std::optional<nn::lora_options> lora{};    // learn adapters beside the weights, not the weights; seeded as trainer
+    std::filesystem::path adapter{};           // with `lora`: go on with these, a folder in PEFT's format
+    std::optional<dtype> base_type{};          // with `lora`: of the linear layers beside them; unset: as stored
 };
 
 /// The trainer's events, and what surrounds them. All optional.
@@ -84,17 +88,38 @@ template <class Encoder>
                            : replay::encode_samples(samples, encoder, {.max_tokens = max_tokens}).samples;
 }
 
-/// Writes the model twice and returns its files with their digests.
+/// Writes the model twice, and its adapters apart, and returns the files with their digests.
 [[nodiscard]] inline formats::json save_result(const nn::any_model& model, const student& who,
                                                const train_run_options& o) {
     nn::save_safetensors(model, o.out / "model", who.saving(o.type));
     nn::save_gguf(model, o.out / "model.gguf", who.saving(o.type, "lab"));
+    if (model.lora() != nullptr) nn::save_adapter(model, o.out / "adapter", o.type);
     formats::json files = formats::json::object();
-    for (const auto& entry : std::filesystem::directory_iterator(o.out / "model"))
-        if (entry.path().extension() == ".safetensors")
-            files["model/" + entry.path().filename().string()] = sha256_of_file(entry.path());
+    const auto add = [&](const std::string& folder) {
+        for (const auto& entry : std::filesystem::directory_iterator(o.out / folder))
+            if (entry.path().extension() == ".safetensors")
+                files[folder + "/" + entry.path().filename().string()] = sha256_of_file(entry.path());
+    };
+    add("model");
+    if (model.lora() != nullptr) add("adapter");
     files["model.gguf"] = sha256_of_file(o.out / "model.gguf");
     return files;
+}
+
+/// The adapters as the manifest states them, and, as part of the run's identity, the weights beside them.
+[[nodiscard]] inline formats::json lora_json(const nn::any_model& model) {
+    const auto& l = *model.lora();
+    return {{"rank", l.rank},       {"alpha", l.chosen_alpha()},
+            {"dropout", l.dropout}, {"rank_stabilised", l.rank_stabilised},
+            {"targets", l.targets}, {"parameters", model.adapter_parameter_count()}};
+}
+[[nodiscard]] inline std::string digest_of_weights(const nn::any_model& model) {
+    train::xxh64 sum;
+    for (const auto& w : model.weights()) {
+        sum.update(name_of(w.data.type));
+        sum.update({w.data.data, w.data.rows * w.data.row_stride()});
+    }
+    return std::to_string(sum.digest());
 }
 
 [[nodiscard]] inline formats::json leaves_json(const replay::encoded_dataset& data) {
@@ -161,13 +186,19 @@ template <replay::ReplayBuffer Buffer = replay::stratified>
     const replay::chat_encoder encoder(who.tokens, who.format);
     const auto data = replay::encode_samples(replay::read_samples(o.data), encoder, o.encode);
     if (on.data) on.data(data);
-    auto model = who.load(o.threads, o.compute);
+    auto adapters = o.lora;
+    if (adapters) adapters->seed = o.trainer.seed;
+    auto model = adapters ? who.load_adapted(o.threads, o.compute, *adapters, o.base_type, o.adapter)
+                          : who.load(o.threads, o.compute);
     if (on.loaded) on.loaded(model, who);
 
     auto settings = o.trainer;
     settings.folder = o.out;
     settings.arithmetic = name_of(o.compute);
-    train::trainer trainer(model, train::adamw_update(o.update, optim::decay_ranges(model.weights()), &model.pool()),
+    if (adapters)
+        settings.arithmetic +=
+            " beside " + detail::digest_of_weights(model) + formats::to_text(detail::lora_json(model));
+    train::trainer trainer(model, train::adamw_update(o.update, optim::decay_ranges(model), &model.pool()),
                            data.samples, o.phases, std::move(buffer), settings);
     const measuring what = detail::what_to_measure(o, who, on);
     trainer.set_heldout(detail::heldout_samples(what.questions, encoder, o.encode.max_tokens));
@@ -209,6 +240,7 @@ template <replay::ReplayBuffer Buffer = replay::stratified>
                             {"steps", result.steps},
                             {"tokens", result.tokens},
                             {"sha256", detail::save_result(model, who, o)}});
+    if (adapters) result.manifest["lora"] = detail::lora_json(model);
     write_file_atomically(o.out / "report.html",
                           eval::html_report("lab-train", loss_curves(o.out / "metrics.jsonl"), keeper.matrix));
     if (!keeper.matrix.rows.empty())

@@ -17,7 +17,8 @@ namespace lab::train {
 /// What the trainer asks of a model. Parameters and gradients are dense, in one fixed order, of equal size.
 ///   loss_and_gradients  adds scale * d(sum of token losses) to the gradients; returns the plain sum
 ///   loss                the same sum, forward only
-/// Targets of no_token give no loss.
+/// Targets of no_token give no loss. A model that draws at random has begin_step(number) besides, told before each step
+/// is taken, so that its draws depend on nothing else.
 template <class M>
 concept Trainable = requires(M& m, const ragged_batch& batch, std::span<const token> targets, double scale) {
     { m.parameters() } -> std::same_as<std::span<float>>;

@@ -184,6 +184,7 @@ private:
         const replay::phase& p = phases_[done_.phase];
         std::vector<const replay::training_sample*> step;
         for (const std::size_t i : chosen) step.push_back(&samples_[i]);
+        if constexpr (requires { model_.begin_step(done_.total_steps); }) model_.begin_step(done_.total_steps);
         const step_loss result = accumulate_gradients(model_, replay::pack(step, options_.micro_batch_tokens));
         const double rate = learning_rate(p, done_.step, sizes_[done_.phase].steps);
         const double norm = static_cast<double>(update_.step(model_.parameters(), model_.gradients(), rate));

@@ -1,4 +1,5 @@
 // lab-train and lab-eval run as processes: what they write, what they refuse, and that kill -9 costs time but no byte.
+#include <algorithm>
 #include <boost/test/unit_test.hpp>
 #include <csignal>
 #include <fstream>
@@ -186,6 +187,81 @@ BOOST_AUTO_TEST_CASE(a_base_model_learns_a_format_with_its_control_tokens) {
     const auto qa = w.run(
         {LAB_EVAL_APP, "qa", "--model", (w.folder / "lab/model.gguf").string(), "--questions", w.questions, "--json"});
     BOOST_TEST(qa.code == 0, qa.err);
+}
+
+BOOST_AUTO_TEST_CASE(adapters_are_learnt_saved_and_merged_and_survive_kill_9) {
+    const workplace w;
+    const std::vector<std::string> lora{"--lora", "4", "--lora-dropout", "0.2", "--threads", "1"};
+    BOOST_REQUIRE(w.run(w.train("whole", lora)).code == 0);
+    const auto at = [&](const std::string& name) { return w.folder / name; };
+    const auto manifest = formats::parse_json(read_file(at("whole/manifest.json")), "manifest");
+    BOOST_TEST(manifest["lora"]["rank"] == 4);
+    BOOST_TEST(manifest["lora"]["alpha"] == 8);
+    BOOST_TEST(manifest["sha256"].size() == 3u);
+
+    // The adapter beside its base is what was merged.
+    const auto merged = nn::load_model(at("whole/model"), {.threads = 1});
+    const auto beside = nn::load_model(w.model, {.threads = 1, .pack = false, .adapter = at("whole/adapter")});
+    BOOST_TEST(beside.adapter_parameter_count() == manifest["lora"]["parameters"].get<std::size_t>());
+    nn::save_safetensors(beside, at("again"), {.tokenizer = w.model});
+    BOOST_TEST((read_file(at("again/model.safetensors")) == read_file(at("whole/model/model.safetensors"))));
+    const auto base = nn::load_model(w.model, {.threads = 1});
+    std::size_t changed = 0;
+    for (std::size_t i = 0; i < base.weights().size(); ++i) {
+        const auto &a = base.weights()[i].data, &b = merged.weights()[i].data;
+        const bool same = std::equal(a.data, a.data + a.rows * a.row_stride(), b.data);
+        BOOST_TEST(same == nn::linear_module(base.weights()[i].info).empty(), base.weights()[i].info.name);
+        changed += !same;
+    }
+    BOOST_TEST(changed == 14u);
+
+    // Killed, and gone on with on more threads.
+    const auto metrics = at("killed/metrics.jsonl");
+    std::size_t kills = 0;
+    for (std::uintmax_t size = 400; size < std::filesystem::file_size(at("whole/metrics.jsonl")); size += 1500) {
+        auto more = lora;
+        more.back() = std::to_string(1 + kills % 3);
+        more.insert(more.end(), {"--resume", "--checkpoint-minutes", "0"});
+        const auto died = execute(w.train("killed", more), w.folder.path(), [&] {
+            std::error_code none;
+            const auto now = std::filesystem::file_size(metrics, none);
+            return !none && now >= size;
+        });
+        kills += died.code == -1;
+    }
+    BOOST_TEST(kills >= 2u);
+    auto more = lora;
+    more.push_back("--resume");
+    BOOST_REQUIRE(w.run(w.train("killed", more)).code == 0);
+    for (const char* name : {"adapter/adapter_model.safetensors", "model.gguf", "metrics.jsonl", "forgetting.json"})
+        BOOST_TEST((read_file(w.folder / ("killed/" + std::string(name))) ==
+                    read_file(w.folder / ("whole/" + std::string(name)))),
+                   name);
+
+    // Another adapter, or another base, is another run.
+    const auto refused = [&](std::vector<std::string> options, const std::string& part, int code) {
+        const auto result = w.run(w.train("killed", std::move(options)));
+        BOOST_TEST(result.code == code, result.err);
+        BOOST_TEST(mentions(result.err, part), result.err);
+    };
+    refused({"--lora", "4", "--lora-dropout", "0.1", "--resume"}, "another model, data, plan or seed", 1);
+    refused({"--lora", "4", "--lora-dropout", "0.2", "--base-type", "q8_0", "--resume"}, "another model", 1);
+    refused({"--lora-rs"}, "--lora-rs needs --lora", 2);
+    refused({"--lora", "4", "--lora-targets", "q,x"}, "target 'x'", 1);
+    refused({"--lora", "4", "--format", "granite_lab"}, "adapters cannot learn the row of a new token", 1);
+
+    // A base in blocks, and an adapter that is gone on with.
+    const auto quantised = w.run(w.train(
+        "quantised", {"--adapter", at("whole/adapter").string(), "--base-type", "q8_0", "--type", "bf16", "--json"}));
+    BOOST_REQUIRE_MESSAGE(quantised.code == 0, quantised.err);
+    const auto start = [&](const std::string& run) {
+        std::ifstream lines(at(run + "/metrics.jsonl"));
+        for (std::string line; std::getline(lines, line);)
+            if (const auto event = formats::parse_json(line, "metrics"); event["event"] == "step")
+                return event["loss"].get<double>();
+        return 0.0;
+    };
+    BOOST_TEST(start("quantised") < start("whole") - 0.1);  // it begins near where the adapter had come to
 }
 
 BOOST_AUTO_TEST_CASE(wrong_calls_and_wrong_data_get_one_clear_line) {
