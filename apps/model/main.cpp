@@ -106,6 +106,36 @@ int convert(const cxxopts::ParseResult& args) {
     return 0;
 }
 
+int merge(const cxxopts::ParseResult& args) {
+    const auto& files = args.unmatched();
+    if (files.size() != 3) throw usage_error("merge needs BASE, ADAPTER and OUT");
+    const std::filesystem::path out = files[2];
+    const bool gguf = out.extension() == ".gguf";
+    if (out.extension() == ".safetensors")
+        throw usage_error("OUT is a folder for safetensors: its weights go into model.safetensors");
+    nn::save_options options;
+    if (args.count("type") != 0) {
+        const auto type = args["type"].as<std::string>();
+        if (type.ends_with("_k_m"))
+            options.mix = nn::mix_from_name(type);
+        else
+            options.type = dtype_from_name(type);
+    }
+    if (options.mix && !gguf)
+        throw usage_error("--type " + args["type"].as<std::string>() + " needs OUT to be a name in .gguf");
+    if (args.count("tokenizer") != 0) options.tokenizer = args["tokenizer"].as<std::string>();
+    const auto model =
+        nn::load_model(files[0], {.threads = args["threads"].as<std::size_t>(), .pack = false, .adapter = files[1]});
+    if (gguf)
+        nn::save_gguf(model, out, options);
+    else
+        nn::save_safetensors(model, out, options);
+    if (args.count("quiet") == 0)
+        std::cerr << "merged " << model.adapter_parameter_count() << " parameters of rank " << model.lora()->rank
+                  << " into " << out.string() << '\n';
+    return 0;
+}
+
 int quantize(const cxxopts::ParseResult& args) {
     const auto& files = args.unmatched();
     if (files.size() != 2) throw usage_error("quantize needs IN and OUT");
@@ -126,7 +156,7 @@ int quantize(const cxxopts::ParseResult& args) {
 int run(int argc, char** argv) {
     using run_command = int (*)(const cxxopts::ParseResult&);
     static constexpr std::array<run_command, apps::model_commands.size()> run_commands{
-        info, tokenize, apps::perplexity, logits, quantize, apps::kl, convert};
+        info, tokenize, apps::perplexity, logits, quantize, apps::kl, merge, convert};
     const std::string_view name = argc > 1 ? argv[1] : "";
     if (name == "--help" || name == "-h" || name == "help") return std::cout << apps::model_overview, 0;
     if (name == "--version") return std::cout << "lab-model " << version << '\n', 0;
@@ -135,7 +165,7 @@ int run(int argc, char** argv) {
         auto spec = apps::options_of(apps::model_commands[i]);
         const auto args = spec.parse(argc - 1, argv + 1);
         if (args.count("help") != 0) return std::cout << spec.help(), 0;
-        const bool takes_files = name == "info" || name == "convert" || name == "quantize";
+        const bool takes_files = name == "info" || name == "convert" || name == "quantize" || name == "merge";
         if (!takes_files && !args.unmatched().empty())
             throw usage_error("unexpected argument '" + args.unmatched().front() + "'");
         return run_commands[i](args);

@@ -21,6 +21,7 @@ inline constexpr const char* model_overview =
   lab-model logits --model FILE --tokens 1,2,3 --out F.npy
   lab-model convert IN OUT [--type TYPE]     OUT: a name in .gguf, or a folder for safetensors
   lab-model quantize IN OUT.gguf --type q4_k_m     as llama.cpp mixes types: more bits where errors cost most
+  lab-model merge BASE ADAPTER OUT [--type TYPE]   an adapter of lab-train or PEFT into the weights it was made for
   lab-model kl --model QUANTISED --against ORIGINAL --file TEXT [--ctx 512] [--json]     how far apart they predict
 
 'lab-model COMMAND --help' shows all options of a command. A file of '-' is standard input.
@@ -42,6 +43,8 @@ inline constexpr std::array model_commands{
                   " mix tokenizer threads quiet "},
     model_command{"kl", "divergence of a model's predictions from another's",
                   " model against text file ctx compute threads json quiet "},
+    model_command{"merge", "BASE ADAPTER OUT: an adapter (LoRA) into its base; OUT: a name in .gguf, or a folder",
+                  " type tokenizer threads quiet "},
     model_command{"convert", "IN OUT: between GGUF and safetensors, to another type", " type tokenizer threads quiet "},
 };
 
@@ -66,7 +69,8 @@ inline constexpr std::array model_commands{
     add("out", "file to write", text());
     add("against", "the model to compare with", text());
     add("type",
-        "of all matrices: f32, f16, bf16, q8_0, q4_0, q4_1, q5_0, q5_1, q4_k, q5_k, q6_k; as stored where not given",
+        "of all matrices: f32, f16, bf16, q8_0, q4_0, q4_1, q5_0, q5_1, q4_k, q5_k, q6_k; as stored where not given. "
+        "merge also takes q4_k_m and q5_k_m",
         text());
     if (c.options.find(" mix ") != c.options.npos)
         spec.add_options()(

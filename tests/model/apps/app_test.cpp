@@ -1,4 +1,5 @@
 // lab-model, lab-chat and lab-generate run as processes: what they print, what they write, and how they refuse.
+#include <algorithm>
 #include <boost/test/unit_test.hpp>
 #include <cmath>
 #include <cstring>
@@ -168,6 +169,35 @@ BOOST_AUTO_TEST_CASE(convert_there_and_back) {
     const auto half = (w.folder / "half.gguf").string();
     w.output({"convert", w.gguf, half, "--type", "bf16"});
     BOOST_TEST(formats::parse_json(w.output({"info", half, "--json"}), "info")["types"].contains("bf16"));
+}
+
+BOOST_AUTO_TEST_CASE(merge_puts_an_adapter_into_its_base) {
+    const workplace w;
+    auto adapted = nn::load_model(w.gguf, {.threads = 1, .pack = false, .lora = nn::lora_options{.rank = 3}});
+    float next = 0.0f;
+    for (float& x : adapted.parameters()) x = 0.01f * (next = next >= 9.0f ? -9.0f : next + 1.0f);
+    const auto adapter = (w.folder / "adapter").string();
+    nn::save_adapter(adapted, adapter);
+    nn::save_gguf(adapted, w.folder / "expected.gguf", {.tokenizer = test::byte_tokenizer_folder()});
+    const auto out = [&](const char* name) { return (w.folder / name).string(); };
+    const auto expected = w.logits(out("expected.gguf"), "5,6,7", 3);
+
+    w.output({"merge", w.gguf, adapter, out("merged.gguf")});
+    w.output({"merge", w.model_folder, adapter, out("merged"), "--quiet"});
+    w.expect_near(w.logits(out("merged.gguf"), "5,6,7", 3), expected);
+    w.expect_near(w.logits(out("merged"), "5,6,7", 3), expected);
+    const auto before = w.logits(w.gguf, "5,6,7", 3);
+    float moved = 0;
+    for (std::size_t i = 0; i < before.size(); ++i) moved = std::max(moved, std::abs(before[i] - expected[i]));
+    BOOST_TEST(moved > 1e-3f);
+    w.output({"merge", w.gguf, adapter, out("small.q8.gguf"), "--type", "q8_0"});
+    w.output({"merge", w.gguf, adapter, out("small.q4.gguf"), "--type", "q4_k_m"});
+    BOOST_TEST(std::filesystem::file_size(out("small.q8.gguf")) < std::filesystem::file_size(out("merged.gguf")));
+
+    w.expect(w.model({"merge", w.gguf, adapter}), 2, "BASE, ADAPTER and OUT");
+    w.expect(w.model({"merge", w.gguf, adapter, out("x"), "--type", "q4_k_m"}), 2, ".gguf");
+    w.expect(w.model({"merge", w.gguf, adapter, out("x"), "--type", "q8_0"}), 1, "safetensors cannot hold");
+    w.expect(w.model({"merge", w.gguf, w.model_folder, out("x.gguf")}), 1, "adapter_config.json");
 }
 
 BOOST_AUTO_TEST_CASE(wrong_calls_and_wrong_files_get_one_clear_line) {
