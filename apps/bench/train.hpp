@@ -33,6 +33,7 @@ inline constexpr const char* train_bench_overview =
   lab-bench train --shape smollm2-135m --batch 2 --seq 512
   lab-bench train -m model.gguf --type f32,bf16 --batch 8 --seq 256 -r 5 -o json
   lab-bench train -m model.gguf --batch 32 --lengths 20-500 --masked 0.5 --profile
+  lab-bench train --shape smollm2-135m --lora 16 --base-type q4_k
 
 A step is forward, backward, clipping and AdamW over --batch samples; --type is of the products' operands, weights and
 sums are f32. Samples are packed without padding. What is masked gives no loss, and its logits are not computed.
@@ -43,6 +44,8 @@ struct train_bench_options {
     model_choice model;
     std::vector<std::string> types;
     std::string output;
+    std::optional<dtype> base_type;
+    std::size_t lora = 0;
     std::size_t batch = 2, shortest = 512, longest = 512, micro_batch = 0, threads = 0, repetitions = 3;
     double masked = 0;
     bool limits = true, profile = false;
@@ -51,7 +54,7 @@ struct train_bench_options {
 /// @return nothing where --help was all that was wanted.
 [[nodiscard]] inline std::optional<train_bench_options> parse_train_bench(int argc, char** argv) {
     train_bench_options o;
-    std::string file, shape, lengths;
+    std::string file, shape, lengths, base_type;
     std::size_t sequence = 512;
     cxxopts::Options spec("lab-bench train", "");
     spec.add_options()("m,model", "GGUF file or safetensors folder", cxxopts::value(file))(
@@ -60,10 +63,14 @@ struct train_bench_options {
                                cxxopts::value(o.types)->default_value("f32"))(
         "batch", "samples of a step", cxxopts::value(o.batch)->default_value("2"))(
         "seq", "tokens of a sample", cxxopts::value(sequence)->default_value("512"))(
-        "lengths", "shortest-longest, drawn evenly, instead of --seq: 20-500", cxxopts::value(lengths))(
-        "masked", "share of each sample, from its start, that gives no loss",
-        cxxopts::value(o.masked)->default_value("0"))("micro-batch", "tokens computed at once; 0: all of a step",
-                                                      cxxopts::value(o.micro_batch)->default_value("0"))(
+        "lora", "rank of adapters that are trained instead of the weights; 0: none",
+        cxxopts::value(o.lora)->default_value("0"))(
+        "base-type", "with --lora: of the weights, f32 or any block format; default: f32, of a file as stored",
+        cxxopts::value(base_type))("lengths", "shortest-longest, drawn evenly, instead of --seq: 20-500",
+                                   cxxopts::value(lengths))("masked",
+                                                            "share of each sample, from its start, that gives no loss",
+                                                            cxxopts::value(o.masked)->default_value("0"))(
+        "micro-batch", "tokens computed at once; 0: all of a step", cxxopts::value(o.micro_batch)->default_value("0"))(
         "t,threads", "0: one per processor", cxxopts::value(o.threads)->default_value("0"))(
         "r,repetitions", "steps that are measured, after one to warm up",
         cxxopts::value(o.repetitions)->default_value("3"))("profile", "also where the time went, by operation",
@@ -75,6 +82,8 @@ struct train_bench_options {
     if (!args.unmatched().empty()) throw usage_error("unexpected argument '" + args.unmatched().front() + "'");
     if (file.empty() == shape.empty()) throw usage_error("a model is needed: -m FILE or --shape NAME");
     o.model = file.empty() ? model_choice{shape, parse_shape(shape), dtype::f32} : model_choice{file, {}, {}};
+    if (!base_type.empty() && o.lora == 0) throw usage_error("--base-type needs --lora RANK");
+    if (!base_type.empty()) o.base_type = dtype_from_name(base_type);
     o.limits = args.count("no-limits") == 0;
     o.shortest = o.longest = sequence;
     if (!lengths.empty()) {
@@ -106,7 +115,15 @@ struct train_bench_options {
     return samples;
 }
 
-/// Multiply-adds of the matrices in forward and both backward products, two operations each; attention not counted.
+/// The type of the linear layers.
+[[nodiscard]] inline dtype linear_type(const nn::any_model& model) {
+    for (const auto& [info, data] : model.weights())
+        if (!nn::linear_module(info).empty()) return data.type;
+    return dtype::f32;
+}
+
+/// Multiply-adds of the matrices in forward and both backward products, one of which frozen weights do not have, two
+/// operations each; attention not counted.
 [[nodiscard]] inline double training_operations(const nn::any_model& model, std::size_t tokens, std::size_t targets) {
     double body = 0, head = 0;
     for (const auto& [info, data] : model.weights()) {
@@ -114,7 +131,9 @@ struct train_bench_options {
         if (info.role == "head" || (table && model.dims().tied)) head += static_cast<double>(info.size());
         if (info.rank == 2 && info.role != "head" && !table) body += static_cast<double>(info.size());
     }
-    return 6 * (body * static_cast<double>(tokens) + head * static_cast<double>(targets));
+    const double weights = body * static_cast<double>(tokens) + head * static_cast<double>(targets);
+    if (model.lora() == nullptr) return 6 * weights;
+    return 4 * weights + 6 * static_cast<double>(model.adapter_parameter_count()) * static_cast<double>(tokens);
 }
 
 [[nodiscard]] inline double peak_resident_mb() {
@@ -127,16 +146,18 @@ inline void train_row(const train_bench_options& o, const std::string& type, con
                       const std::shared_ptr<thread_pool>& pool, const status_line& status, result_writer& out) {
     const auto precision = compute_from_name(type);
     const auto profile = o.profile ? std::make_shared<op_profile>() : nullptr;
-    const nn::load_options options{
+    nn::load_options options{
         .expand = dtype::f32, .pool = pool, .training = precision, .profile = profile.get(), .pack = false};
     status.show("loading " + o.model.name);
-    auto model =
-        o.model.dims ? nn::make_synthetic(*o.model.dims, dtype::f32, options) : nn::load_model(o.model.name, options);
+    if (o.lora != 0) options.lora = nn::lora_options{.rank = o.lora}, options.expand.reset();
+    if (!o.model.dims && o.base_type) options.expand = o.base_type;
+    auto model = o.model.dims ? nn::make_synthetic(*o.model.dims, o.base_type.value_or(dtype::f32), options)
+                              : nn::load_model(o.model.name, options);
     const auto samples = random_samples(o, model.dims().vocab);
     std::vector<const replay::training_sample*> step;
     for (const auto& s : samples) step.push_back(&s);
     const auto batches = replay::pack(step, o.micro_batch);
-    train::adamw_update update({}, optim::decay_ranges(model.weights()), pool.get());
+    train::adamw_update update({}, optim::decay_ranges(model), pool.get());
     update.reset(model.parameters().size());
 
     train::step_loss loss;
@@ -173,6 +194,8 @@ inline void train_row(const train_bench_options& o, const std::string& type, con
                         {"model_n_params", work.parameters},
                         {"n_threads", pool->size()},
                         {"type", type},
+                        {"lora", o.lora},
+                        {"base_type", name_of(linear_type(model))},
                         {"batch", o.batch},
                         {"seq_shortest", o.shortest},
                         {"seq_longest", o.longest},

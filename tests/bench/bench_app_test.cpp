@@ -217,4 +217,23 @@ BOOST_AUTO_TEST_CASE(ctrl_c_ends_it_with_what_is_there) {
     BOOST_TEST(formats::parse_json(result.out, "rows").size() == 1u);
 }
 
+BOOST_AUTO_TEST_CASE(train_measures_weights_and_adapters) {
+    const bench b;
+    const auto measure = [&](std::vector<std::string> more) {
+        more.insert(more.begin(), {"train", "--shape", tiny, "--batch", "1", "--seq", "16", "-r", "1", "-t", "1",
+                                   "--no-limits", "-o", "json"});
+        return json::parse(b.output(std::move(more)))[0];
+    };
+    const auto whole = measure({}), adapters = measure({"--lora", "4", "--base-type", "q8_0"});
+    BOOST_TEST(whole["lora"] == 0);
+    BOOST_TEST(whole["base_type"] == "f32");
+    BOOST_TEST(adapters["lora"] == 4);
+    BOOST_TEST(adapters["base_type"] == "q8_0");
+    for (const auto& row : {whole, adapters}) {
+        BOOST_TEST(row["tokens"] == 16);
+        BOOST_TEST(row["tok_s"].get<double>() > 0);
+    }
+    BOOST_TEST(b.run({"train", "--shape", tiny, "--base-type", "q8_0"}).code == 2);
+}
+
 BOOST_AUTO_TEST_SUITE_END()
