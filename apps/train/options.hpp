@@ -12,6 +12,7 @@
 #include "common/cli.hpp"
 #include "common/phases.hpp"
 #include "lab/run/train_run.hpp"
+#include "optimizer_options.hpp"
 
 namespace lab::apps {
 
@@ -41,12 +42,11 @@ Examples:
         "heldout", "folder with heldout.jsonl files: asked before training and after every phase", text())(
         "text", "plain text file whose perplexity is watched beside the held-out questions", text());
     add_phase_options(spec);
+    add_optimizer_options(spec);
     spec.add_options("How")("max-tokens", "longest sample, in tokens", count("1024"))(
         "over-long", "what to do with longer ones: drop or split", text("drop"))(
         "short-tokens", "knowledge answers up to this many tokens are short", count("48"))(
         "micro-batch", "tokens computed at once; bounds memory", count("1024"))("compute", compute_help, text("f32"))(
-        "clip", "largest norm of the gradient", cxxopts::value<double>()->default_value("1"))(
-        "weight-decay", "AdamW's", cxxopts::value<double>()->default_value("0"))(
         "seed", "of orders and replay", cxxopts::value<std::uint64_t>()->default_value("0"))(
         "threads", "0: one per processor", count("0"));
     spec.add_options("Output")("type", "of the written weights: f32, f16, bf16", text("f32"))(
@@ -72,8 +72,7 @@ Examples:
     const auto long_ones = args["over-long"].as<std::string>();
     if (long_ones != "drop" && long_ones != "split") throw usage_error("--over-long is drop or split");
     o.encode.too_long = long_ones == "split" ? replay::over_long::split : replay::over_long::drop;
-    o.update.clip_norm = args["clip"].as<double>();
-    o.update.adamw.weight_decay = args["weight-decay"].as<double>();
+    o.update = chosen_optimizer(args);
     o.trainer.seed = args["seed"].as<std::uint64_t>();
     o.trainer.micro_batch_tokens = args["micro-batch"].as<std::size_t>();
     o.trainer.buckets.short_tokens = args["short-tokens"].as<std::size_t>();

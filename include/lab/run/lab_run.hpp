@@ -90,7 +90,7 @@ private:
                                             {"phases", replay::to_json(t.phases)},
                                             {"max_tokens", t.encode.max_tokens},
                                             {"split", t.encode.too_long == replay::over_long::split},
-                                            {"update", train::adamw_update(t.update).describe()},
+                                            {"update", train::optimizer_update(t.update, {}).describe()},
                                             {"seed", t.trainer.seed},
                                             {"micro_batch", t.trainer.micro_batch_tokens},
                                             {"short_tokens", t.trainer.buckets.short_tokens},

@@ -21,7 +21,7 @@
 #include "lab/run/matrix_keeper.hpp"
 #include "lab/run/measure.hpp"
 #include "lab/run/student.hpp"
-#include "lab/train/adamw_update.hpp"
+#include "lab/train/optimizer.hpp"
 #include "lab/train/trainer.hpp"
 
 namespace lab::run {
@@ -36,7 +36,7 @@ struct train_run_options {
     std::size_t phrasings = 1;        // asked of each question; 0: all
     std::vector<replay::phase> phases{};
     replay::encode_options encode{.max_tokens = 1024};
-    train::adamw_update_options update{};
+    train::optimizer_options update{};
     train::trainer_options trainer{};          // its folder is `out`
     std::size_t threads = 0;                   // 0: one per processor
     lab::compute compute = lab::compute::f32;  // operands of products in training: f32 or bf16
@@ -167,8 +167,10 @@ template <replay::ReplayBuffer Buffer = replay::stratified>
     auto settings = o.trainer;
     settings.folder = o.out;
     settings.arithmetic = name_of(o.compute);
-    train::trainer trainer(model, train::adamw_update(o.update, optim::decay_ranges(model.weights()), &model.pool()),
-                           data.samples, o.phases, std::move(buffer), settings);
+    train::trainer trainer(
+        model,
+        train::optimizer_update(o.update, optim::parameter_tensors(model.weights(), o.update.decay), &model.pool()),
+        data.samples, o.phases, std::move(buffer), settings);
     const measuring what = detail::what_to_measure(o, who, on);
     trainer.set_heldout(detail::heldout_samples(what.questions, encoder, o.encode.max_tokens));
     matrix_keeper keeper(o.out / "eval", settings.resume);

@@ -186,10 +186,11 @@ private:
         for (const std::size_t i : chosen) step.push_back(&samples_[i]);
         const step_loss result = accumulate_gradients(model_, replay::pack(step, options_.micro_batch_tokens));
         const double rate = learning_rate(p, done_.step, sizes_[done_.phase].steps);
-        const double norm = static_cast<double>(update_.step(model_.parameters(), model_.gradients(), rate));
+        const double norm = static_cast<double>(update_.norm(model_.gradients()));
         if (!std::isfinite(result.loss) || !std::isfinite(norm))
             throw config_error("phase '" + std::string(p.name.view()) + "', step " + std::to_string(done_.step + 1) +
                                ": the loss or its gradient is not finite (lower the learning rate or warm up longer)");
+        update_.step(model_.parameters(), model_.gradients(), rate, norm);
         ++done_.step, ++done_.total_steps;
         for (const std::size_t i : chosen) done_.tokens += samples_[i].tokens.size();
         last_loss_ = result.loss;
@@ -237,6 +238,7 @@ private:
             {"total_steps", done_.total_steps},
             {"tokens", done_.tokens},
             {"last_loss", last_loss_},
+            {"optimizer", update_.describe()},
             {"optimizer_steps", done_.step == 0 ? 0 : static_cast<std::uint64_t>(update_.steps())},
             {"metrics_bytes", metrics_.size()}};
         std::vector<saved_array> arrays{{"parameters", model_.parameters()}};
@@ -255,6 +257,12 @@ private:
         });
         if (!loaded) return false;
         const std::string place = loaded->file.path().string();
+        const auto written_by = formats::field_or<std::string>(loaded->state, "optimizer", update_.describe(), place);
+        if (written_by != update_.describe())
+            throw config_error(explain(place,
+                                       "was written by the optimizer '" + written_by + "', this run's is '" +
+                                           std::string(update_.describe()) + "'",
+                                       "resume with the same optimizer and settings, or start afresh"));
         if (formats::field<std::string>(loaded->state, "fingerprint", place) != fingerprint_)
             throw config_error(
                 explain(place, "belongs to a run with another model, data, plan or seed",
