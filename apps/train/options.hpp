@@ -11,6 +11,7 @@
 
 #include "common/cli.hpp"
 #include "common/phases.hpp"
+#include "guard_options.hpp"
 #include "lab/run/train_run.hpp"
 #include "optimizer_options.hpp"
 
@@ -27,6 +28,7 @@ Examples:
   lab-train --model base/ --data train.jsonl --out run/ --phases stacked --lr 1e-5 --epochs 3
   lab-train --model base/ --data samples/ --out run/ --heldout taxonomy/ --text plain.txt --resume
   lab-train ... --phases plan.yaml      a plan of your own; see docs/train.md
+  lab-train ... --heldout taxonomy/ --heldout-every 20 --result best --patience 5 --regression report
 )";
 
 /// Nothing where only help was asked for. @throws usage_error, config_error
@@ -43,6 +45,7 @@ Examples:
         "text", "plain text file whose perplexity is watched beside the held-out questions", text());
     add_phase_options(spec);
     add_optimizer_options(spec);
+    add_guard_options(spec);
     spec.add_options("How")("max-tokens", "longest sample, in tokens", count("1024"))(
         "over-long", "what to do with longer ones: drop or split", text("drop"))(
         "short-tokens", "knowledge answers up to this many tokens are short", count("48"))(
@@ -73,6 +76,7 @@ Examples:
     if (long_ones != "drop" && long_ones != "split") throw usage_error("--over-long is drop or split");
     o.encode.too_long = long_ones == "split" ? replay::over_long::split : replay::over_long::drop;
     o.update = chosen_optimizer(args);
+    choose_guards(args, o.trainer);
     o.trainer.seed = args["seed"].as<std::uint64_t>();
     o.trainer.micro_batch_tokens = args["micro-batch"].as<std::size_t>();
     o.trainer.buckets.short_tokens = args["short-tokens"].as<std::size_t>();

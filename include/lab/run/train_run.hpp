@@ -15,6 +15,7 @@
 #include "lab/core/version.hpp"
 #include "lab/eval/report.hpp"
 #include "lab/formats/jsonl.hpp"
+#include "lab/nn/finite.hpp"
 #include "lab/nn/save.hpp"
 #include "lab/replay/chat_encoder.hpp"
 #include "lab/replay/dataset.hpp"
@@ -162,14 +163,14 @@ template <replay::ReplayBuffer Buffer = replay::stratified>
     const auto data = replay::encode_samples(replay::read_samples(o.data), encoder, o.encode);
     if (on.data) on.data(data);
     auto model = who.load(o.threads, o.compute);
+    nn::require_finite(model);
     if (on.loaded) on.loaded(model, who);
 
     auto settings = o.trainer;
     settings.folder = o.out;
     settings.arithmetic = name_of(o.compute);
     train::trainer trainer(
-        model,
-        train::optimizer_update(o.update, optim::parameter_tensors(model.weights(), o.update.decay), &model.pool()),
+        model, train::optimizer_update(o.update, optim::parameter_tensors(model, o.update.decay), &model.pool()),
         data.samples, o.phases, std::move(buffer), settings);
     const measuring what = detail::what_to_measure(o, who, on);
     trainer.set_heldout(detail::heldout_samples(what.questions, encoder, o.encode.max_tokens));
@@ -211,6 +212,9 @@ template <replay::ReplayBuffer Buffer = replay::stratified>
                             {"steps", result.steps},
                             {"tokens", result.tokens},
                             {"sha256", detail::save_result(model, who, o)}});
+    if (o.update.kind != train::optimizer::adamw)
+        result.manifest["optimizer"] = train::optimizer_update(o.update, {}).describe();
+    if (const auto more = train::further_settings(settings); !more.is_null()) result.manifest["settings"] = more;
     write_file_atomically(o.out / "report.html",
                           eval::html_report("lab-train", loss_curves(o.out / "metrics.jsonl"), keeper.matrix));
     if (!keeper.matrix.rows.empty())
