@@ -259,6 +259,14 @@ BOOST_AUTO_TEST_CASE(options_that_lack_what_they_need_are_refused) {
     BOOST_CHECK_THROW(make(regression), config_error);
 }
 
+BOOST_AUTO_TEST_CASE(smoothing_and_noise_need_a_model_that_knows_them) {
+    auto phases = plan();
+    phases[1].label_smoothing = 0.1;
+    toy::bigram model(vocab);
+    train::trainer<toy::bigram, toy::momentum> trainer(model, {}, samples(false), phases, {.seed = 4}, {});
+    BOOST_CHECK_THROW((void)trainer.run(), config_error);
+}
+
 BOOST_AUTO_TEST_CASE(settings_are_part_of_the_run_only_where_they_are_not_plain) {
     BOOST_TEST(train::further_settings({}).is_null());
     train::trainer_options o;

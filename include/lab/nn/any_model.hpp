@@ -19,6 +19,7 @@
 #include "lab/nn/dims.hpp"
 #include "lab/nn/kv_cache.hpp"
 #include "lab/nn/tensor_info.hpp"
+#include "lab/nn/training_settings.hpp"
 
 namespace lab::nn {
 
@@ -58,6 +59,7 @@ public:
         [[nodiscard]] virtual std::span<float> gradients() = 0;
         virtual double loss(const ragged_batch& batch, std::span<const token> targets) = 0;
         virtual double loss_and_gradients(const ragged_batch& batch, std::span<const token> targets, double scale) = 0;
+        virtual void set_training(const training_settings& settings) = 0;
     };
 
     any_model() = default;
@@ -104,6 +106,9 @@ public:
     double loss_and_gradients(const ragged_batch& batch, std::span<const token> targets, double scale) {
         return get().loss_and_gradients(batch, targets, scale);
     }
+
+    /// Smoothing and noise of the calls of `loss_and_gradients` from now on; `loss` knows neither.
+    void set_training(const training_settings& settings) { get().set_training(settings); }
 
     [[nodiscard]] explicit operator bool() const { return model_ != nullptr; }
 

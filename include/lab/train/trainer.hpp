@@ -18,6 +18,7 @@
 
 #include "lab/core/error.hpp"
 #include "lab/formats/json.hpp"
+#include "lab/nn/training_settings.hpp"
 #include "lab/replay/buffer.hpp"
 #include "lab/replay/packing.hpp"
 #include "lab/replay/phase_file.hpp"
@@ -220,6 +221,7 @@ private:
         const replay::phase& p = phases_[done_.phase];
         std::vector<const replay::training_sample*> step;
         for (const std::size_t i : chosen) step.push_back(&samples_[i]);
+        regularise(p);
         const step_loss result = accumulate_gradients(model_, replay::pack(step, options_.micro_batch_tokens));
         const double rate = learning_rate(p, done_.step, sizes_[done_.phase].steps);
         const double norm = static_cast<double>(update_.norm(model_.gradients()));
@@ -254,6 +256,18 @@ private:
         if (on.step)
             on.step({done_.phase, p.name, epoch, done_.step, sizes_[done_.phase].steps, done_.total_steps, total_steps_,
                      done_.tokens, total_tokens_, result.tokens, result.target_tokens, result.loss, rate, norm});
+    }
+
+    [[nodiscard]] static bool is_regularised(const replay::phase& p) {
+        return p.label_smoothing > 0 || p.neftune_alpha > 0;
+    }
+    /// Label smoothing and noise of the coming step, which is all the noise depends on besides the seed.
+    void regularise(const replay::phase& p) {
+        if (std::none_of(phases_.begin(), phases_.end(), is_regularised)) return;
+        if constexpr (requires(nn::training_settings s) { model_.set_training(s); })
+            model_.set_training({p.label_smoothing, p.neftune_alpha, options_.seed, done_.total_steps});
+        else
+            throw config_error("this model knows neither label smoothing nor noise on its embeddings");
     }
 
     [[nodiscard]] bool follows_own_losses() const {
