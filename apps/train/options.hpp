@@ -56,6 +56,7 @@ Examples:
         "phrasings", "of each held-out question, 0: all", count("1"))(
         "resume", "go on from the newest checkpoint in --out, if there is one")(
         "checkpoint-minutes", "between checkpoints inside a phase", cxxopts::value<double>()->default_value("5"))(
+        "tensorboard", "also a TensorBoard event file, in the folder tensorboard of --out")(
         "json", "end with one JSON object on standard output instead of tables")("help", "this text");
     const auto args = spec.parse(argc, argv);
     if (args.count("help") != 0) {
@@ -89,6 +90,7 @@ Examples:
     for (const dtype t : {dtype::f32, dtype::f16, dtype::bf16})
         if (type == name_of(t)) o.type = t;
     if (type != name_of(o.type)) throw usage_error("--type is f32, f16 or bf16");
+    o.tensorboard = args.count("tensorboard") != 0;
     parsed.json = args.count("json") != 0;
     return parsed;
 }

@@ -23,6 +23,7 @@
 #include "lab/run/measure.hpp"
 #include "lab/run/student.hpp"
 #include "lab/train/optimizer.hpp"
+#include "lab/train/tensorboard.hpp"
 #include "lab/train/trainer.hpp"
 
 namespace lab::run {
@@ -42,6 +43,7 @@ struct train_run_options {
     std::size_t threads = 0;                   // 0: one per processor
     lab::compute compute = lab::compute::f32;  // operands of products in training: f32 or bf16
     dtype type = dtype::f32;                   // of the written weights
+    bool tensorboard = false;                  // an event file beside metrics.jsonl
 };
 
 /// The trainer's events, and what surrounds them. All optional.
@@ -189,10 +191,22 @@ template <replay::ReplayBuffer Buffer = replay::stratified>
         for (; measured <= e.index; ++measured)
             if (!trainer.plans()[measured].skipped()) measure_now(std::string(o.phases[measured].name.view()));
     };
+    train::tensorboard_follower board(o.out / "metrics.jsonl", o.out / "tensorboard" / "events.out.tfevents.0.lab");
+    if (o.tensorboard) {
+        inner.step = [&](const train::step_event& e) {
+            board.update();
+            if (on.step) on.step(e);
+        };
+        inner.heldout = [&](const train::heldout_event& e) {
+            board.update();
+            if (on.heldout) on.heldout(e);
+        };
+    }
     train_run_result result;
     try {
         measure_now(detail::untouched);
         const auto trained = trainer.run(inner);
+        if (o.tensorboard) board.update();
         result = {trained.finished, trained.steps, trainer.total_tokens(), keeper.matrix, {}};
         if (!trained.finished) return result;
         result.manifest["final_loss"] = trained.last_loss;
