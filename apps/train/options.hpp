@@ -20,6 +20,7 @@ namespace lab::apps {
 struct train_options {
     run::train_run_options run;
     bool json = false;
+    bool estimate = false;  // say what the run would take, and do not run
 };
 
 inline constexpr const char* train_examples = R"(
@@ -28,6 +29,7 @@ Examples:
   lab-train --model base/ --data train.jsonl --out run/ --phases stacked --lr 1e-5 --epochs 3
   lab-train --model base/ --data samples/ --out run/ --heldout taxonomy/ --text plain.txt --resume
   lab-train ... --phases plan.yaml      a plan of your own; see docs/train.md
+  lab-train ... --optimizer adafactor --estimate      would it fit, and how long would it take?
   lab-train ... --heldout taxonomy/ --heldout-every 20 --result best --patience 5 --regression report
 )";
 
@@ -57,6 +59,7 @@ Examples:
         "resume", "go on from the newest checkpoint in --out, if there is one")(
         "checkpoint-minutes", "between checkpoints inside a phase", cxxopts::value<double>()->default_value("5"))(
         "tensorboard", "also a TensorBoard event file, in the folder tensorboard of --out")(
+        "estimate", "say how much memory and time the run would take, and do not run")(
         "json", "end with one JSON object on standard output instead of tables")("help", "this text");
     const auto args = spec.parse(argc, argv);
     if (args.count("help") != 0) {
@@ -92,6 +95,7 @@ Examples:
     if (type != name_of(o.type)) throw usage_error("--type is f32, f16 or bf16");
     o.tensorboard = args.count("tensorboard") != 0;
     parsed.json = args.count("json") != 0;
+    parsed.estimate = args.count("estimate") != 0;
     return parsed;
 }
 
