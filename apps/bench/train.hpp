@@ -166,7 +166,7 @@ inline void train_row(const train_bench_options& o, const std::string& type, con
         loss = train::accumulate_gradients(model, batches);
         {
             const op_timer timer(profile.get(), {"clipping and AdamW"});
-            (void)update.step(model.parameters(), model.gradients(), 1e-5);
+            update.step(model.parameters(), model.gradients(), 1e-5, update.norm(model.gradients()));
         }
         if (!std::isfinite(loss.loss)) throw format_error("the loss is not finite");
     };

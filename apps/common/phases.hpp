@@ -19,7 +19,19 @@ inline void add_phase_options(cxxopts::Options& spec) {
         "no-replay", "the same as --replay-ratio 0")("lr", "learning rate, of all phases", cxxopts::value<double>())(
         "epochs", "epochs, of all phases", cxxopts::value<std::size_t>())("batch", "samples per step, of all phases",
                                                                           cxxopts::value<std::size_t>())(
-        "warmup", "warm-up steps, of all phases", cxxopts::value<std::size_t>());
+        "warmup", "warm-up steps, of all phases", cxxopts::value<std::size_t>())(
+        "schedule", "constant, linear, cosine or wsd after the warm-up, of all phases", cxxopts::value<std::string>())(
+        "schedule-floor", "lowest rate of a schedule that falls, as a share of --lr", cxxopts::value<double>())(
+        "stable-share", "wsd: share of the steps before the rate falls", cxxopts::value<double>())(
+        "label-smoothing", "share of each target spread over the vocabulary: 0.1", cxxopts::value<double>())(
+        "neftune", "noise on embeddings, NEFTune's alpha: 5", cxxopts::value<double>());
+}
+
+/// @throws usage_error
+[[nodiscard]] inline replay::schedule_kind chosen_schedule(const std::string& name) {
+    for (const auto& [known, kind] : replay::schedule_names)
+        if (known == name) return kind;
+    throw usage_error("--schedule is constant, linear, cosine or wsd");
 }
 
 /// A phase plan: a name, or a file; with what the command line changes in every phase.
@@ -36,6 +48,12 @@ inline void add_phase_options(cxxopts::Options& spec) {
         if (args.count("warmup") != 0) p.warmup_steps = args["warmup"].as<std::size_t>();
         if (args.count("replay-ratio") != 0 && p.replays != 0) p.replay_ratio = args["replay-ratio"].as<double>();
         if (args.count("no-replay") != 0) p.replay_ratio = 0.0;
+        if (args.count("schedule") != 0) p.schedule = chosen_schedule(args["schedule"].as<std::string>());
+        for (const auto& [option, value] : {std::pair{"schedule-floor", &replay::phase::schedule_floor},
+                                            {"stable-share", &replay::phase::stable_share},
+                                            {"label-smoothing", &replay::phase::label_smoothing},
+                                            {"neftune", &replay::phase::neftune_alpha}})
+            if (args.count(option) != 0) p.*value = args[option].as<double>();
     }
     replay::check_phases(phases);
     return phases;

@@ -3,6 +3,7 @@
 
 #include <iostream>
 #include <memory>
+#include <sstream>
 #include <string>
 #include <vector>
 
@@ -41,6 +42,18 @@ inline void show_training(run::listener& on, bool quiet) {
     on.step = [phases](const train::step_event& e) { phases->step(e); };
     on.phase_end = [phases](const train::phase_event&) { phases->end(); };
     on.notice = say;
+    on.skipped = [say](const train::skipped_event& e) {
+        std::ostringstream line;
+        line << "step " << e.step << " of phase '" << e.phase << "' is passed over: " << e.why << " (loss " << e.loss
+             << ", median " << e.median_loss << "; norm " << e.gradient_norm << ", median " << e.median_norm << ")";
+        say(line.str());
+    };
+    on.regression = [say](const train::regression_event& e) {
+        std::ostringstream line;
+        line << "after phase '" << e.phase << "' the held-out loss of '" << e.earlier << "' is " << e.now << ", it was "
+             << e.before << (e.worse ? ": FORGETTING" : "");
+        say(line.str());
+    };
     on.saving = [say] { say("writing the model as a safetensors folder and as GGUF"); };
     on.stop = stop_asked;
 }

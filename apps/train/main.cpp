@@ -3,6 +3,7 @@
 #include <iostream>
 
 #include "common/train_listener.hpp"
+#include "estimate_text.hpp"
 #include "options.hpp"
 
 namespace {
@@ -37,12 +38,23 @@ int train_with(const apps::train_options& o) {
     return 0;
 }
 
+/// 1 where it would not fit.
+int estimate_of(const apps::train_options& o) {
+    const auto estimate = run::estimate_training(o.run, replay::stratified{.seed = o.run.trainer.seed});
+    if (o.json)
+        std::cout << formats::to_text(run::to_json(estimate)) << '\n';
+    else
+        apps::show_estimate(estimate, o.run, std::cout);
+    return estimate.fits() ? 0 : 1;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
     lab::apps::listen_for_stop();
     return lab::apps::run_app("lab-train", [&] {
         const auto options = lab::apps::parse_train_options(argc, argv);
-        return options ? train_with(*options) : 0;
+        if (!options) return 0;
+        return options->estimate ? estimate_of(*options) : train_with(*options);
     });
 }

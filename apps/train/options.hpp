@@ -11,13 +11,16 @@
 
 #include "common/cli.hpp"
 #include "common/phases.hpp"
+#include "guard_options.hpp"
 #include "lab/run/train_run.hpp"
+#include "optimizer_options.hpp"
 
 namespace lab::apps {
 
 struct train_options {
     run::train_run_options run;
     bool json = false;
+    bool estimate = false;  // say what the run would take, and do not run
 };
 
 inline constexpr const char* train_examples = R"(
@@ -27,6 +30,8 @@ Examples:
   lab-train --model base/ --data samples/ --out run/ --heldout taxonomy/ --text plain.txt --resume
   lab-train ... --phases plan.yaml      a plan of your own; see docs/train.md
   lab-train ... --lora 16 --base-type q4_k     adapters beside frozen weights of 4 bits: a fraction of the memory
+  lab-train ... --optimizer adafactor --estimate      would it fit, and how long would it take?
+  lab-train ... --heldout taxonomy/ --heldout-every 20 --result best --patience 5 --regression report
 )";
 
 /// Adapters, where --lora or --adapter asks for them. @throws usage_error for an option of theirs without.
@@ -64,12 +69,12 @@ inline void read_lora_options(const cxxopts::ParseResult& args, run::train_run_o
         "heldout", "folder with heldout.jsonl files: asked before training and after every phase", text())(
         "text", "plain text file whose perplexity is watched beside the held-out questions", text());
     add_phase_options(spec);
+    add_optimizer_options(spec);
+    add_guard_options(spec);
     spec.add_options("How")("max-tokens", "longest sample, in tokens", count("1024"))(
         "over-long", "what to do with longer ones: drop or split", text("drop"))(
         "short-tokens", "knowledge answers up to this many tokens are short", count("48"))(
         "micro-batch", "tokens computed at once; bounds memory", count("1024"))("compute", compute_help, text("f32"))(
-        "clip", "largest norm of the gradient", cxxopts::value<double>()->default_value("1"))(
-        "weight-decay", "AdamW's", cxxopts::value<double>()->default_value("0"))(
         "seed", "of orders and replay", cxxopts::value<std::uint64_t>()->default_value("0"))(
         "threads", "0: one per processor", count("0"));
     spec.add_options("Adapters (LoRA)")(
@@ -85,6 +90,8 @@ inline void read_lora_options(const cxxopts::ParseResult& args, run::train_run_o
         "phrasings", "of each held-out question, 0: all", count("1"))(
         "resume", "go on from the newest checkpoint in --out, if there is one")(
         "checkpoint-minutes", "between checkpoints inside a phase", cxxopts::value<double>()->default_value("5"))(
+        "tensorboard", "also a TensorBoard event file, in the folder tensorboard of --out")(
+        "estimate", "say how much memory and time the run would take, and do not run")(
         "json", "end with one JSON object on standard output instead of tables")("help", "this text");
     const auto args = spec.parse(argc, argv);
     if (args.count("help") != 0) {
@@ -104,8 +111,8 @@ inline void read_lora_options(const cxxopts::ParseResult& args, run::train_run_o
     const auto long_ones = args["over-long"].as<std::string>();
     if (long_ones != "drop" && long_ones != "split") throw usage_error("--over-long is drop or split");
     o.encode.too_long = long_ones == "split" ? replay::over_long::split : replay::over_long::drop;
-    o.update.clip_norm = args["clip"].as<double>();
-    o.update.adamw.weight_decay = args["weight-decay"].as<double>();
+    o.update = chosen_optimizer(args);
+    choose_guards(args, o.trainer);
     o.trainer.seed = args["seed"].as<std::uint64_t>();
     o.trainer.micro_batch_tokens = args["micro-batch"].as<std::size_t>();
     o.trainer.buckets.short_tokens = args["short-tokens"].as<std::size_t>();
@@ -119,7 +126,9 @@ inline void read_lora_options(const cxxopts::ParseResult& args, run::train_run_o
     for (const dtype t : {dtype::f32, dtype::f16, dtype::bf16})
         if (type == name_of(t)) o.type = t;
     if (type != name_of(o.type)) throw usage_error("--type is f32, f16 or bf16");
+    o.tensorboard = args.count("tensorboard") != 0;
     parsed.json = args.count("json") != 0;
+    parsed.estimate = args.count("estimate") != 0;
     return parsed;
 }
 

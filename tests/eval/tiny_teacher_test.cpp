@@ -81,7 +81,7 @@ BOOST_AUTO_TEST_CASE(a_taught_model_answers_and_an_untouched_one_does_not) {
     update.reset(model.parameters().size());
     for (int i = 0; i < 120; ++i) {
         (void)train::accumulate_gradients(model, replay::pack(step, 0));
-        update.step(model.parameters(), model.gradients(), 4e-3);
+        update.step(model.parameters(), model.gradients(), 4e-3, update.norm(model.gradients()));
     }
     const auto after = ask(model);
     BOOST_TEST(!before[0].exact);

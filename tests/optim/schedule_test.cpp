@@ -1,6 +1,8 @@
 #include "lab/optim/schedule.hpp"
 
+#include <algorithm>
 #include <boost/test/unit_test.hpp>
+#include <cmath>
 
 using lab::optim::decay;
 using lab::optim::schedule;
@@ -30,6 +32,30 @@ BOOST_AUTO_TEST_CASE(the_others_fall_to_the_floor) {
     BOOST_TEST(wsd(79) == 1.0);
     BOOST_TEST(wsd(90) == 0.5, tt::tolerance(1e-12));
     BOOST_TEST(wsd(100) == 0.0, tt::tolerance(1e-12));
+}
+
+// Every step of every kind against its formula, a warm-up longer than the run included.
+BOOST_AUTO_TEST_CASE(each_step_has_the_rate_of_its_formula) {
+    for (const auto kind : {decay::constant, decay::linear, decay::cosine, decay::wsd})
+        for (const std::size_t warmup : {0u, 1u, 7u, 60u})
+            for (const std::size_t total : {1u, 2u, 50u}) {
+                const schedule s{
+                    .peak = 3.0, .warmup = warmup, .total = total, .kind = kind, .floor = 0.1, .stable_share = 0.6};
+                for (std::size_t step = 0; step < total; ++step) {
+                    double expected = 3.0;
+                    if (step < warmup) {
+                        expected *= static_cast<double>(step + 1) / static_cast<double>(warmup);
+                    } else {
+                        const double t = static_cast<double>(step - warmup) / static_cast<double>(total - warmup);
+                        double share = 1.0;
+                        if (kind == decay::linear) share = 1 - t;
+                        if (kind == decay::cosine) share = (1 + std::cos(std::acos(-1.0) * t)) / 2;
+                        if (kind == decay::wsd) share = std::min(1.0, (1 - t) / 0.4);
+                        expected *= 0.1 + 0.9 * share;
+                    }
+                    BOOST_TEST(s(step) == expected, tt::tolerance(1e-12));
+                }
+            }
 }
 
 BOOST_AUTO_TEST_CASE(names_are_known_or_refused) {

@@ -57,15 +57,17 @@ private:
 /// v = 0.9 v + g; p -= lr v.
 class momentum {
 public:
-    double step(std::span<float> parameters, std::span<float> gradients, double rate) {
+    double norm(std::span<const float> gradients) const {
         double squares = 0;
+        for (const float g : gradients) squares += static_cast<double>(g) * static_cast<double>(g);
+        return std::sqrt(squares);
+    }
+    void step(std::span<float> parameters, std::span<const float> gradients, double rate, double) {
         for (std::size_t i = 0; i < parameters.size(); ++i) {
-            squares += static_cast<double>(gradients[i]) * static_cast<double>(gradients[i]);
             velocity_[i] = 0.9f * velocity_[i] + gradients[i];
             parameters[i] -= static_cast<float>(rate) * velocity_[i];
         }
         ++steps_;
-        return std::sqrt(squares);
     }
     void reset(std::size_t count) {
         velocity_.assign(count, 0.0f);

@@ -3,6 +3,7 @@
 #include <boost/test/unit_test.hpp>
 
 #include "lab/formats/jsonl.hpp"
+#include "lab/train/optimizer.hpp"
 #include "support/data.hpp"
 #include "train/toy.hpp"
 
@@ -207,6 +208,30 @@ BOOST_AUTO_TEST_CASE(a_checkpoint_of_another_run_is_refused) {
     auto changed = mixed();
     changed[3].tokens[1] ^= 1;
     BOOST_TEST(refused(4, changed, 1));
+}
+
+BOOST_AUTO_TEST_CASE(a_checkpoint_of_another_optimizer_is_refused_by_name) {
+    using tensors = std::vector<optim::parameter_tensor>;
+    const test::temporary_folder folder;
+    const auto trained = [&](const train::optimizer_options& o, bool resume) {
+        toy::bigram model(vocab);
+        train::trainer<toy::bigram, train::optimizer_update> run(
+            model, train::optimizer_update(o, tensors{{vocab, vocab, true, true}}), mixed(), plan(), {.seed = 4},
+            {.seed = 4, .folder = folder.path(), .resume = resume, .checkpoint_steps = 2});
+        train::listener on;
+        std::uint64_t seen = 0;
+        on.step = [&](const train::step_event& e) { seen = e.total_step; };
+        on.stop = [&] { return seen == 9 && !resume; };
+        return run.run(on).finished;
+    };
+    for (const auto kind : {train::optimizer::adamw, train::optimizer::sgd, train::optimizer::adafactor}) {
+        BOOST_TEST(!trained({.kind = kind}, false));
+        const auto other = kind == train::optimizer::sgd ? train::optimizer::adamw : train::optimizer::sgd;
+        BOOST_CHECK_EXCEPTION((void)trained({.kind = other}, true), config_error, [](const auto& e) {
+            return std::string(e.what()).find("was written by the optimizer") != std::string::npos;
+        });
+        BOOST_TEST(trained({.kind = kind}, true));
+    }
 }
 
 BOOST_AUTO_TEST_CASE(a_finished_run_resumed_gives_its_result_again) {

@@ -79,6 +79,7 @@ public:
         training_.dropout().step = step;
         training_.dropout().pass = 0;
     }
+    void set_training(const training_settings& settings) override { pass().set(settings); }
     double loss(const ragged_batch& batch, std::span<const token> targets) override {
         training_.dropout().active = false;
         return pass().loss(batch, targets).sum;

@@ -20,6 +20,7 @@
 #include "lab/nn/kv_cache.hpp"
 #include "lab/nn/lora_options.hpp"
 #include "lab/nn/tensor_info.hpp"
+#include "lab/nn/training_settings.hpp"
 
 namespace lab::nn {
 
@@ -62,6 +63,7 @@ public:
         virtual void begin_step(std::uint64_t) {}
         [[nodiscard]] virtual const lora_options* lora() const { return nullptr; }
         [[nodiscard]] virtual std::span<const low_rank<const float>> adapters() const { return {}; }
+        virtual void set_training(const training_settings& settings) = 0;
     };
 
     any_model() = default;
@@ -122,6 +124,9 @@ public:
     double loss_and_gradients(const ragged_batch& batch, std::span<const token> targets, double scale) {
         return get().loss_and_gradients(batch, targets, scale);
     }
+
+    /// Smoothing and noise of the calls of `loss_and_gradients` from now on; `loss` knows neither.
+    void set_training(const training_settings& settings) { get().set_training(settings); }
 
     [[nodiscard]] explicit operator bool() const { return model_ != nullptr; }
 

@@ -99,6 +99,13 @@ public:
             refuse_training();
         }
     }
+    void set_training(const training_settings& settings) override {
+        if constexpr (trainable) {
+            pass().set(settings);
+        } else {
+            refuse_training();
+        }
+    }
 
 private:
     using model_type = model<Architecture, runtime_dims, Backend>;

@@ -16,6 +16,7 @@
 #include "lab/core/error.hpp"
 #include "lab/core/tensor.hpp"
 #include "lab/nn/model.hpp"
+#include "lab/nn/training_settings.hpp"
 #include "lab/nn/weights.hpp"
 
 namespace lab::nn {
@@ -44,15 +45,18 @@ public:
     training_pass(const Model& m, typename Model::backend_type backend, std::size_t head_rows = 256)
         : model_(m), backend_(std::move(backend)), head_rows_(head_rows) {}
 
+    /// Of the steps to come: what `loss_and_gradients` does besides. The noise starts anew.
+    void set(const training_settings& settings) { settings_ = settings, noised_rows_ = 0; }
+
     /// Loss alone. `targets[i]` is the token that row i should predict, or `no_token`.
     loss_sum<S> loss(const ragged_batch& batch, std::span<const token> targets) {
-        forward(batch, targets);
+        forward(batch, targets, false);
         return head(nullptr, 0.0);
     }
     /// Loss, and its gradient times `loss_scale` added to `g`.
     loss_sum<S> loss_and_gradients(const ragged_batch& batch, std::span<const token> targets, double loss_scale,
                                    gradients& g) {
-        forward(batch, targets);
+        forward(batch, targets, true);
         const auto result = head(&g, loss_scale);
         backward(batch, g);
         return result;
@@ -65,7 +69,7 @@ private:
         typename ffn::template saved<S> ffn_saved;
     };
 
-    void forward(const ragged_batch& batch, std::span<const token> targets) {
+    void forward(const ragged_batch& batch, std::span<const token> targets, bool noisy) {
         const auto& d = model_.dims();
         const auto& b = backend_;
         const auto& w = model_.weights();
@@ -89,6 +93,10 @@ private:
         layers_.resize(d.layers);
         x_ = layers_[0].input.matrix(m, d.dim);
         b.embed(batch.tokens, w.embedding, x_);
+        if (noisy && settings_.neftune_alpha > 0) {
+            add_embedding_noise(settings_, batch, noised_rows_, x_);
+            noised_rows_ += m;
+        }
         for (std::size_t l = 0; l < d.layers; ++l) {
             auto& state = layers_[l];
             const auto& weights = w.layers[l];
@@ -137,9 +145,12 @@ private:
             architecture::norm::forward(b, d, view<const S>(x), w.norm, n);
             b.matmul(n, w.head, logits);
             b.cross_entropy(logits, targets, losses);
+            const double smoothing = g != nullptr ? settings_.label_smoothing : 0.0;
+            if (smoothing > 0) smooth_losses<S>(logits, targets, smoothing, losses);
             for (const S& loss : losses.flat()) result.sum += loss;
             if (g == nullptr) continue;
             b.cross_entropy_backward(logits, targets, loss_scale);
+            if (smoothing > 0) smooth_gradients<S>(logits, targets, smoothing, loss_scale);
             const auto dn = head_dn_.matrix(count, d.dim), dx = head_dx_.matrix(count, d.dim);
             b.linear_backward(logits, n, w.head, d.tied ? g->embedding : g->head, dn, false);
             std::fill_n(dx.data(), dx.size(), S{});
@@ -247,6 +258,8 @@ private:
     const Model& model_;
     typename Model::backend_type backend_;
     std::size_t head_rows_;
+    training_settings settings_;
+    std::uint64_t noised_rows_ = 0;
     std::size_t m_ = 0, slots_ = 0;
     view<S> x_;  // the residual stream: after `forward`, its last value, which the backward of the layers overwrites
     std::vector<layer_state> layers_;

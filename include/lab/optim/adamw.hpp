@@ -16,7 +16,7 @@
 #include "lab/core/tensor.hpp"
 #include "lab/core/thread_pool.hpp"
 #include "lab/kernels/rows.hpp"
-#include "lab/nn/any_model.hpp"
+#include "lab/optim/groups.hpp"
 
 namespace lab::optim {
 
@@ -26,32 +26,6 @@ struct adamw_options {
     double weight_decay = 0.0;
     bool decay_vectors = false;  // norm gains are not decayed unless asked for
 };
-
-/// A run of parameters that are decayed alike.
-struct parameter_range {
-    std::size_t begin = 0, end = 0;
-    bool decay = true;
-};
-
-/// The ranges of a model's parameter arena: matrices decay, vectors do not.
-[[nodiscard]] inline std::vector<parameter_range> decay_ranges(std::span<const nn::named_weight> weights) {
-    std::vector<parameter_range> ranges;
-    std::size_t at = 0;
-    for (const auto& w : weights) {
-        const bool decay = w.info.rank > 1;
-        if (!ranges.empty() && ranges.back().decay == decay)
-            ranges.back().end += w.info.size();
-        else
-            ranges.push_back({at, at + w.info.size(), decay});
-        at += w.info.size();
-    }
-    return ranges;
-}
-
-/// The same of what the model learns: adapters, where it has some, are matrices all of them.
-[[nodiscard]] inline std::vector<parameter_range> decay_ranges(const nn::any_model& model) {
-    return model.lora() != nullptr ? std::vector<parameter_range>{} : decay_ranges(model.weights());
-}
 
 class adamw {
 public:

@@ -84,6 +84,10 @@ struct phase {
     std::size_t epochs = 4;
     std::size_t batch_size = 8;  // samples per optimizer step
     schedule_kind schedule = schedule_kind::constant;
+    double schedule_floor = 0.0;   // lowest rate of a schedule that falls, as a share of the learning rate
+    double stable_share = 0.8;     // wsd: share of the steps after the warm-up before the rate falls
+    double label_smoothing = 0.0;  // share of each target that is spread evenly over the vocabulary
+    double neftune_alpha = 0.0;    // noise on embeddings (NEFTune, arXiv:2310.05914); the paper's are 5 to 15
 };
 
 /// Responses of at most `short_tokens` tokens (end token included) are short. The paper names no number: 48 tokens
@@ -155,6 +159,14 @@ inline void check_phases(std::span<const phase> phases) {
         if (!(p.learning_rate > 0.0 && p.learning_rate < 1e3))
             refuse("has a learning rate that is not above 0", "try 2e-5");
         if (p.batch_size == 0) refuse("has batch size 0", "use 1 or more samples per step");
+        if (!(p.schedule_floor >= 0.0 && p.schedule_floor <= 1.0))
+            refuse("has a schedule floor outside 0 to 1", "it is a share of the learning rate");
+        if (!(p.stable_share >= 0.0 && p.stable_share < 1.0))
+            refuse("has a stable share outside 0 to 1", "wsd must have some steps left to fall in");
+        if (!(p.label_smoothing >= 0.0 && p.label_smoothing < 1.0))
+            refuse("has a label smoothing outside 0 to 1", "0.1 is usual");
+        if (!(p.neftune_alpha >= 0.0 && p.neftune_alpha < 1e4))
+            refuse("has a NEFTune alpha that is negative", "5 is usual");
         if (p.epochs == 0) refuse("has 0 epochs", "remove the phase instead");
     }
 }

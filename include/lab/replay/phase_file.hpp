@@ -1,9 +1,11 @@
 // A training plan as a JSON file: {"phases": [{"name", "data": [...], "replay": {"phases": [...], "ratio"},
-// "learning_rate", "warmup_steps", "epochs", "batch_size", "schedule"}]}. Names of contents and schedules are those of
+// "learning_rate", "warmup_steps", "epochs", "batch_size", "schedule", "schedule_floor", "stable_share",
+// "label_smoothing", "neftune_alpha"}]}. Names of contents and schedules are those of
 // replay/phase.hpp; what is left out keeps its default. Unknown fields are refused.
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <filesystem>
 #include <initializer_list>
 #include <string>
@@ -28,6 +30,13 @@ template <class Table>
     throw format_error(explain(where, "'" + std::string(name) + "' is not known", "one of " + known));
 }
 
+/// Numbers that a plain plan leaves alone; they are written only where they differ from the defaults.
+inline constexpr std::array<std::pair<std::string_view, double phase::*>, 4> numbers_beyond_plain{
+    {{"schedule_floor", &phase::schedule_floor},
+     {"stable_share", &phase::stable_share},
+     {"label_smoothing", &phase::label_smoothing},
+     {"neftune_alpha", &phase::neftune_alpha}}};
+
 inline void only_fields(const formats::json& object, const std::string& where,
                         std::initializer_list<std::string_view> known) {
     if (!object.is_object()) throw format_error(explain(where, "is not an object"));
@@ -42,7 +51,8 @@ inline void only_fields(const formats::json& object, const std::string& where,
 [[nodiscard]] inline phase parse_phase(const formats::json& object, const std::string& where,
                                        std::span<const phase> earlier) {
     only_fields(object, where,
-                {"name", "data", "replay", "learning_rate", "warmup_steps", "epochs", "batch_size", "schedule"});
+                {"name", "data", "replay", "learning_rate", "warmup_steps", "epochs", "batch_size", "schedule",
+                 "schedule_floor", "stable_share", "label_smoothing", "neftune_alpha"});
     phase p;
     p.name = phase_name(formats::field<std::string>(object, "name", where));
     p.data = content::none;
@@ -66,6 +76,8 @@ inline void only_fields(const formats::json& object, const std::string& where,
     p.batch_size = formats::field_or<std::size_t>(object, "batch_size", p.batch_size, where);
     p.schedule = lookup(schedule_names, formats::field_or<std::string>(object, "schedule", "constant", where),
                         where + ": field 'schedule'");
+    for (const auto& [name, value] : numbers_beyond_plain)
+        p.*value = formats::field_or<double>(object, name, p.*value, where);
     return p;
 }
 
@@ -115,6 +127,8 @@ template <class PlaceOf>
                         {"epochs", p.epochs},
                         {"batch_size", p.batch_size},
                         {"schedule", schedule}});
+        for (const auto& [name, value] : phase_detail::numbers_beyond_plain)
+            if (p.*value != phase{}.*value) list.back()[std::string(name)] = p.*value;
     }
     return {{"phases", std::move(list)}};
 }

@@ -85,18 +85,20 @@ private:
     }
     /// Everything the trained model and its measuring depend on; threads and checkpoints' times do not matter.
     [[nodiscard]] static std::string training_key(const train_run_options& t, const std::string& base) {
-        return sha256_hex(formats::to_text({{"base", base},
-                                            {"samples", sha256_of_file(t.data)},
-                                            {"phases", replay::to_json(t.phases)},
-                                            {"max_tokens", t.encode.max_tokens},
-                                            {"split", t.encode.too_long == replay::over_long::split},
-                                            {"update", train::adamw_update(t.update).describe()},
-                                            {"seed", t.trainer.seed},
-                                            {"micro_batch", t.trainer.micro_batch_tokens},
-                                            {"short_tokens", t.trainer.buckets.short_tokens},
-                                            {"heldout_every", t.trainer.heldout_every},
-                                            {"compute", name_of(t.compute)},
-                                            {"type", name_of(t.type)}}));
+        json key{{"base", base},
+                 {"samples", sha256_of_file(t.data)},
+                 {"phases", replay::to_json(t.phases)},
+                 {"max_tokens", t.encode.max_tokens},
+                 {"split", t.encode.too_long == replay::over_long::split},
+                 {"update", train::optimizer_update(t.update, {}).describe()},
+                 {"seed", t.trainer.seed},
+                 {"micro_batch", t.trainer.micro_batch_tokens},
+                 {"short_tokens", t.trainer.buckets.short_tokens},
+                 {"heldout_every", t.trainer.heldout_every},
+                 {"compute", name_of(t.compute)},
+                 {"type", name_of(t.type)}};
+        if (auto more = train::further_settings(t.trainer); !more.is_null()) key["settings"] = std::move(more);
+        return sha256_hex(formats::to_text(key));
     }
 
     [[nodiscard]] static json read_state(const std::filesystem::path& folder) {

@@ -16,13 +16,15 @@
 #include "lab/core/version.hpp"
 #include "lab/eval/report.hpp"
 #include "lab/formats/jsonl.hpp"
+#include "lab/nn/finite.hpp"
 #include "lab/nn/save.hpp"
 #include "lab/replay/chat_encoder.hpp"
 #include "lab/replay/dataset.hpp"
 #include "lab/run/matrix_keeper.hpp"
 #include "lab/run/measure.hpp"
 #include "lab/run/student.hpp"
-#include "lab/train/adamw_update.hpp"
+#include "lab/train/optimizer.hpp"
+#include "lab/train/tensorboard.hpp"
 #include "lab/train/trainer.hpp"
 
 namespace lab::run {
@@ -37,7 +39,7 @@ struct train_run_options {
     std::size_t phrasings = 1;        // asked of each question; 0: all
     std::vector<replay::phase> phases{};
     replay::encode_options encode{.max_tokens = 1024};
-    train::adamw_update_options update{};
+    train::optimizer_options update{};
     train::trainer_options trainer{};          // its folder is `out`
     std::size_t threads = 0;                   // 0: one per processor
     lab::compute compute = lab::compute::f32;  // operands of products in training: f32 or bf16
@@ -45,6 +47,7 @@ struct train_run_options {
     std::optional<nn::lora_options> lora{};    // learn adapters beside the weights, not the weights; seeded as trainer
     std::filesystem::path adapter{};           // with `lora`: go on with these, a folder in PEFT's format
     std::optional<dtype> base_type{};          // with `lora`: of the linear layers beside them; unset: as stored
+    bool tensorboard = false;                  // an event file beside metrics.jsonl
 };
 
 /// The trainer's events, and what surrounds them. All optional.
@@ -190,6 +193,7 @@ template <replay::ReplayBuffer Buffer = replay::stratified>
     if (adapters) adapters->seed = o.trainer.seed;
     auto model = adapters ? who.load_adapted(o.threads, o.compute, *adapters, o.base_type, o.adapter)
                           : who.load(o.threads, o.compute);
+    nn::require_finite(model);
     if (on.loaded) on.loaded(model, who);
 
     auto settings = o.trainer;
@@ -198,8 +202,9 @@ template <replay::ReplayBuffer Buffer = replay::stratified>
     if (adapters)
         settings.arithmetic +=
             " beside " + detail::digest_of_weights(model) + formats::to_text(detail::lora_json(model));
-    train::trainer trainer(model, train::adamw_update(o.update, optim::decay_ranges(model), &model.pool()),
-                           data.samples, o.phases, std::move(buffer), settings);
+    train::trainer trainer(
+        model, train::optimizer_update(o.update, optim::parameter_tensors(model, o.update.decay), &model.pool()),
+        data.samples, o.phases, std::move(buffer), settings);
     const measuring what = detail::what_to_measure(o, who, on);
     trainer.set_heldout(detail::heldout_samples(what.questions, encoder, o.encode.max_tokens));
     matrix_keeper keeper(o.out / "eval", settings.resume);
@@ -217,10 +222,22 @@ template <replay::ReplayBuffer Buffer = replay::stratified>
         for (; measured <= e.index; ++measured)
             if (!trainer.plans()[measured].skipped()) measure_now(std::string(o.phases[measured].name.view()));
     };
+    train::tensorboard_follower board(o.out / "metrics.jsonl", o.out / "tensorboard" / "events.out.tfevents.0.lab");
+    if (o.tensorboard) {
+        inner.step = [&](const train::step_event& e) {
+            board.update();
+            if (on.step) on.step(e);
+        };
+        inner.heldout = [&](const train::heldout_event& e) {
+            board.update();
+            if (on.heldout) on.heldout(e);
+        };
+    }
     train_run_result result;
     try {
         measure_now(detail::untouched);
         const auto trained = trainer.run(inner);
+        if (o.tensorboard) board.update();
         result = {trained.finished, trained.steps, trainer.total_tokens(), keeper.matrix, {}};
         if (!trained.finished) return result;
         result.manifest["final_loss"] = trained.last_loss;
@@ -241,6 +258,9 @@ template <replay::ReplayBuffer Buffer = replay::stratified>
                             {"tokens", result.tokens},
                             {"sha256", detail::save_result(model, who, o)}});
     if (adapters) result.manifest["lora"] = detail::lora_json(model);
+    if (o.update.kind != train::optimizer::adamw)
+        result.manifest["optimizer"] = train::optimizer_update(o.update, {}).describe();
+    if (const auto more = train::further_settings(settings); !more.is_null()) result.manifest["settings"] = more;
     write_file_atomically(o.out / "report.html",
                           eval::html_report("lab-train", loss_curves(o.out / "metrics.jsonl"), keeper.matrix));
     if (!keeper.matrix.rows.empty())

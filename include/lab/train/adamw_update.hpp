@@ -1,5 +1,5 @@
-// The optimizer in use: gradients clipped by their global norm, then AdamW (optim/). Defaults as InstructLab trains:
-// betas 0.9 and 0.95, eps 1e-8, no weight decay, clipping at 1.
+// AdamW as the trainer uses it: gradients clipped by their global norm, then AdamW (optim/). Defaults as InstructLab
+// trains: betas 0.9 and 0.95, eps 1e-8, no weight decay, clipping at 1.
 #pragma once
 
 #include <cstddef>
@@ -29,10 +29,9 @@ public:
                           thread_pool* pool = nullptr)
         : options_(options), adamw_(options.adamw, std::move(ranges), pool), pool_(pool) {}
 
-    double step(std::span<float> parameters, std::span<float> gradients, double learning_rate) {
-        const double norm = optim::global_norm(gradients, pool_);
+    [[nodiscard]] double norm(std::span<const float> gradients) const { return optim::global_norm(gradients, pool_); }
+    void step(std::span<float> parameters, std::span<const float> gradients, double learning_rate, double norm) {
         adamw_.step(parameters, gradients, learning_rate, optim::clip_scale(norm, options_.clip_norm));
-        return norm;
     }
     void reset(std::size_t count) { adamw_.reset(count); }
     [[nodiscard]] std::vector<std::span<float>> state() { return {adamw_.first_moments(), adamw_.second_moments()}; }

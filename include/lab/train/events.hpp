@@ -35,13 +35,33 @@ struct heldout_event {
     std::size_t target_tokens = 0;
 };
 
+/// A step that was not taken: its data are passed over, the weights stay as they were.
+struct skipped_event {
+    std::size_t phase_index = 0;
+    std::string_view phase;
+    std::size_t step = 0;
+    std::uint64_t total_step = 0;
+    double loss = 0, gradient_norm = 0, median_loss = 0, median_norm = 0;
+    std::string_view why;
+};
+
+/// What a phase did to the held-out loss of an earlier one.
+struct regression_event {
+    std::size_t phase_index = 0;
+    std::string_view phase, earlier;
+    double before = 0, now = 0;
+    bool worse = false;  // by more than the tolerance
+};
+
 /// All optional. Called in the training thread; what they throw ends the run.
 struct listener {
     std::function<void(const phase_event&)> phase_begin{};
     std::function<void(const phase_event&)>
         phase_end{};  // the model holds the phase's result; told again by a resume at this point
     std::function<void(const step_event&)> step{};
+    std::function<void(const skipped_event&)> skipped{};
     std::function<void(const heldout_event&)> heldout{};
+    std::function<void(const regression_event&)> regression{};
     std::function<void(const std::string& path)> checkpoint{};
     std::function<void(const std::string&)> notice{};
     std::function<bool()> stop{};  // asked after each step; true ends the run with a checkpoint

@@ -24,9 +24,12 @@ namespace lab::train {
 
 /// `step` counts from 0 within the phase of `steps` steps. The first step of a warm-up of w has lr / w, its last lr.
 [[nodiscard]] inline double learning_rate(const replay::phase& phase, std::size_t step, std::size_t steps) {
-    return optim::schedule{
-        .peak = phase.learning_rate, .warmup = phase.warmup_steps, .total = steps, .kind = decay_of(phase.schedule)}(
-        step);
+    return optim::schedule{.peak = phase.learning_rate,
+                           .warmup = phase.warmup_steps,
+                           .total = steps,
+                           .kind = decay_of(phase.schedule),
+                           .floor = phase.schedule_floor,
+                           .stable_share = phase.stable_share}(step);
 }
 
 }  // namespace lab::train

@@ -12,8 +12,26 @@
 #include "lab/core/error.hpp"
 #include "lab/core/file.hpp"
 #include "lab/formats/json.hpp"
+#include "lab/train/events.hpp"
 
 namespace lab::train {
+
+/// The line of a step that was passed over; numbers that are not finite become null.
+[[nodiscard]] inline formats::json line_of(const skipped_event& e) {
+    return {{"event", "skipped"},
+            {"phase", e.phase},
+            {"step", e.step},
+            {"total_step", e.total_step},
+            {"loss", e.loss},
+            {"gradient_norm", e.gradient_norm},
+            {"median_loss", e.median_loss},
+            {"median_norm", e.median_norm},
+            {"why", e.why}};
+}
+[[nodiscard]] inline formats::json line_of(const regression_event& e, std::uint64_t total_step) {
+    return {{"event", "earlier phase"}, {"phase", e.phase}, {"earlier", e.earlier}, {"total_step", total_step},
+            {"before", e.before},       {"loss", e.now},    {"worse", e.worse}};
+}
 
 class metrics_log {
 public:

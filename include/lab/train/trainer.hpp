@@ -18,14 +18,18 @@
 
 #include "lab/core/error.hpp"
 #include "lab/formats/json.hpp"
+#include "lab/nn/training_settings.hpp"
 #include "lab/replay/buffer.hpp"
 #include "lab/replay/packing.hpp"
 #include "lab/replay/phase_file.hpp"
 #include "lab/replay/plan.hpp"
 #include "lab/train/checkpoint.hpp"
 #include "lab/train/events.hpp"
+#include "lab/train/guard.hpp"
+#include "lab/train/heldout.hpp"
 #include "lab/train/learning_rate.hpp"
 #include "lab/train/metrics.hpp"
+#include "lab/train/phase_result.hpp"
 #include "lab/train/step.hpp"
 #include "lab/train/update.hpp"
 #include "lab/train/xxh64.hpp"
@@ -42,10 +46,23 @@ struct trainer_options {
     bool resume = false;                  // go on from the newest checkpoint in `folder`, if there is one
     double checkpoint_seconds = 300;      // between checkpoints inside a phase; every phase's end has one anyway
     std::uint64_t checkpoint_steps = 0;   // also every so many steps; 0: by time alone
+    guard_options guard{};                // steps that are not taken; off: a loss that is not finite ends the run
+    result_options result{};              // the weights that a phase hands on
+    watch_options watch{};                // what follows from held-out losses; these need set_heldout
     std::function<double()> clock = [] {  // seconds; decides when checkpoints fall, never what is learnt
         return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
     };
 };
+
+/// Settings that change results and are not a plain run's: null where there are none.
+[[nodiscard]] inline formats::json further_settings(const trainer_options& o) {
+    formats::json all;
+    if (o.guard.on()) all["guard"] = step_guard(o.guard).describe();
+    if (o.result.kind != phase_result::last) all["result"] = result_keeper(o.result).describe();
+    if (o.watch.on()) all["watch"] = heldout_watch(o.watch).describe();
+    if (!all.is_null()) all["heldout_every"] = o.heldout_every;
+    return all;
+}
 
 struct run_result {
     bool finished = false;  // false: `stop` was heard
@@ -65,19 +82,27 @@ public:
           phases_(std::move(phases)),
           buffer_(std::move(buffer)),
           options_(std::move(options)),
+          guard_(options_.guard),
+          result_(options_.result),
+          watch_(options_.watch, options_.result.kind == phase_result::best),
           plans_(replay::bind_phases(samples_, phases_, options_.buckets)) {
         for (std::size_t p = 0; p < plans_.size(); ++p) {
             sizes_.push_back(measure(p));
             total_steps_ += sizes_[p].steps;
             total_tokens_ += sizes_[p].tokens;
         }
+        if (follows_own_losses() && options_.heldout_every == 0)
+            throw config_error(
+                "the best weights and early stopping need held-out losses inside phases (heldout_every)");
+        if (options_.watch.patience != 0 && options_.result.kind == phase_result::average)
+            throw config_error(
+                "an average of a phase's last steps must know which they are: early stopping goes with ema or best");
+        if constexpr (requires { model_.pool(); }) result_.set_pool(&model_.pool());
     }
 
     /// Samples whose loss is watched and never learnt.
     void set_heldout(std::span<const replay::training_sample> samples) {
-        std::vector<const replay::training_sample*> all;
-        for (const auto& s : samples) all.push_back(&s);
-        heldout_ = replay::pack(all, options_.micro_batch_tokens);
+        watch_.set(samples, phases_, options_.buckets, options_.micro_batch_tokens);
     }
     [[nodiscard]] const std::vector<replay::phase_plan>& plans() const noexcept { return plans_; }
     [[nodiscard]] std::uint64_t total_steps() const noexcept { return total_steps_; }
@@ -85,6 +110,9 @@ public:
 
     /// Trains to the end or until `listener.stop`. @throws io_error; config_error where a checkpoint is of another run.
     run_result run(const listener& on = {}) {
+        if (watch_.on() && watch_.empty())
+            throw config_error(
+                "the best weights, early stopping and the guard against forgetting need held-out samples");
         fingerprint_ = fingerprint();
         done_ = {};
         if (options_.folder.empty() || !options_.resume || !load(on)) {
@@ -149,6 +177,9 @@ private:
         }
         if (done_.step == 0) {
             update_.reset(model_.parameters().size());
+            guard_.reset();
+            watch_.begin_phase();
+            result_.begin(model_.parameters());
             metrics_.write({{"event", "phase"},
                             {"phase", p.name.view()},
                             {"own_samples", about.own_samples},
@@ -156,9 +187,9 @@ private:
                             {"epochs", p.epochs},
                             {"steps", about.steps}});
         }
-        bool stop = false;
+        bool stop = false, over = false;
         std::size_t step = 0;
-        for (std::size_t epoch = 0; epoch < p.epochs; ++epoch) {
+        for (std::size_t epoch = 0; epoch < p.epochs && !over; ++epoch) {
             const auto samples = order(done_.phase, epoch);
             const std::size_t steps = replay::steps_per_epoch(samples.size(), p.batch_size);
             for (std::size_t k = 0; k < steps; ++k) {
@@ -166,17 +197,23 @@ private:
                 take_step(replay::step_samples(samples, k, steps), epoch, on);
                 stop = on.stop && on.stop();
                 if (done_.step == about.steps) break;
-                if (options_.heldout_every != 0 && done_.step % options_.heldout_every == 0)
-                    report_heldout(on, done_.phase, p.name);
+                if (options_.heldout_every != 0 && done_.step % options_.heldout_every == 0 && measure_heldout(on)) {
+                    say_stopped_early(on);
+                    over = true;
+                    break;
+                }
                 if (stop || checkpoint_is_due()) save(on);
                 if (stop) return false;
             }
         }
-        report_heldout(on, done_.phase, p.name);
+        close_phase(on);
+        const auto forgotten = compare_with_earlier(on);
         ++done_.phase;
         done_.step = 0;
         save(on);
         if (on.phase_end) on.phase_end(about);
+        if (!forgotten.empty() && options_.watch.regression == regression_action::stop)
+            throw regression_error(forgotten + " (the checkpoint is kept: resume to go on all the same)");
         return !stop || done_.phase == plans_.size();
     }
 
@@ -185,14 +222,27 @@ private:
         std::vector<const replay::training_sample*> step;
         for (const std::size_t i : chosen) step.push_back(&samples_[i]);
         if constexpr (requires { model_.begin_step(done_.total_steps); }) model_.begin_step(done_.total_steps);
+        regularise(p);
         const step_loss result = accumulate_gradients(model_, replay::pack(step, options_.micro_batch_tokens));
         const double rate = learning_rate(p, done_.step, sizes_[done_.phase].steps);
-        const double norm = static_cast<double>(update_.step(model_.parameters(), model_.gradients(), rate));
-        if (!std::isfinite(result.loss) || !std::isfinite(norm))
+        const double norm = static_cast<double>(update_.norm(model_.gradients()));
+        const std::string refused = guard_.judge(result.loss, norm);
+        if (!refused.empty() && (!options_.guard.on() || guard_.exhausted()))
             throw config_error("phase '" + std::string(p.name.view()) + "', step " + std::to_string(done_.step + 1) +
-                               ": the loss or its gradient is not finite (lower the learning rate or warm up longer)");
+                               ": " + refused + (options_.guard.on() ? ", and so it was in the steps before" : "") +
+                               " (lower the learning rate or warm up longer)");
+        if (refused.empty()) update_.step(model_.parameters(), model_.gradients(), rate, norm);
         ++done_.step, ++done_.total_steps;
         for (const std::size_t i : chosen) done_.tokens += samples_[i].tokens.size();
+        result_.after_step(model_.parameters(), done_.step, sizes_[done_.phase].steps);
+        if (!refused.empty()) {
+            const skipped_event e{done_.phase, p.name, done_.step,           done_.total_steps,
+                                  result.loss, norm,   guard_.median_loss(), guard_.median_norm(),
+                                  refused};
+            metrics_.write(line_of(e));
+            if (on.skipped) on.skipped(e);
+            return;
+        }
         last_loss_ = result.loss;
         metrics_.write({{"event", "step"},
                         {"phase", p.name.view()},
@@ -209,15 +259,80 @@ private:
                      done_.tokens, total_tokens_, result.tokens, result.target_tokens, result.loss, rate, norm});
     }
 
-    void report_heldout(const listener& on, std::size_t phase, std::string_view name) {
-        if (heldout_.empty()) return;
-        const step_loss result = evaluate_loss(model_, heldout_);
+    [[nodiscard]] static bool is_regularised(const replay::phase& p) {
+        return p.label_smoothing > 0 || p.neftune_alpha > 0;
+    }
+    /// Label smoothing and noise of the coming step, which is all the noise depends on besides the seed.
+    void regularise(const replay::phase& p) {
+        if (std::none_of(phases_.begin(), phases_.end(), is_regularised)) return;
+        if constexpr (requires(nn::training_settings s) { model_.set_training(s); })
+            model_.set_training({p.label_smoothing, p.neftune_alpha, options_.seed, done_.total_steps});
+        else
+            throw config_error("this model knows neither label smoothing nor noise on its embeddings");
+    }
+
+    [[nodiscard]] bool follows_own_losses() const {
+        return options_.watch.patience != 0 || options_.result.kind == phase_result::best;
+    }
+    /// Held-out losses of the weights as they are; true where the phase has lost its patience.
+    bool measure_heldout(const listener& on) {
+        const std::string_view name = phases_[done_.phase].name;
+        double loss = report_heldout(on, done_.phase, name);
+        if (!follows_own_losses()) return false;
+        if (const auto own = watch_.own(done_.phase); own.data() != watch_.all().data()) {
+            loss = evaluate_loss(model_, own).loss;
+            metrics_.write(
+                {{"event", "own heldout"}, {"phase", name}, {"total_step", done_.total_steps}, {"loss", loss}});
+        }
+        result_.offer(model_.parameters(), done_.step, loss);
+        return watch_.impatient(loss);
+    }
+    void say_stopped_early(const listener& on) {
+        const std::string name(phases_[done_.phase].name.view());
+        metrics_.write({{"event", "stopped early"}, {"phase", name}, {"step", done_.step}, {"best", watch_.best()}});
+        if (on.notice)
+            on.notice("phase '" + name + "' ends after " + std::to_string(done_.step) + " of " +
+                      std::to_string(sizes_[done_.phase].steps) + " steps: its held-out loss falls no more");
+    }
+    /// The phase's result takes the parameters' place, measured where it stands.
+    void close_phase(const listener& on) {
+        const bool best = options_.result.kind == phase_result::best;
+        if (!best) result_.hand_over(model_.parameters());
+        (void)measure_heldout(on);
+        if (!result_.on()) return;
+        if (best) result_.hand_over(model_.parameters());
+        formats::json line{{"event", "result"}, {"phase", phases_[done_.phase].name.view()}};
+        line["kind"] = result_.describe()["kind"];
+        line[best ? "step" : "weights"] = result_.count();
+        if (best) line["loss"] = result_.best_loss();
+        metrics_.write(line);
+    }
+    /// What the phase did to the earlier ones' held-out losses: told, and in words where one rose too far.
+    std::string compare_with_earlier(const listener& on) {
+        std::string worse;
+        const auto evaluate = [&](const auto& set) { return evaluate_loss(model_, set).loss; };
+        for (const auto& c : watch_.compare(done_.phase, evaluate)) {
+            const regression_event e{done_.phase, phases_[done_.phase].name, phases_[c.phase].name, c.before, c.now,
+                                     c.worse};
+            metrics_.write(line_of(e, done_.total_steps));
+            if (on.regression) on.regression(e);
+            if (e.worse && worse.empty())
+                worse = "phase '" + std::string(e.phase) + "' raised the held-out loss of '" + std::string(e.earlier) +
+                        "' from " + std::to_string(e.before) + " to " + std::to_string(e.now);
+        }
+        return worse;
+    }
+
+    double report_heldout(const listener& on, std::size_t phase, std::string_view name) {
+        if (watch_.empty()) return 0;
+        const step_loss result = evaluate_loss(model_, watch_.all());
         metrics_.write({{"event", "heldout"},
                         {"phase", name},
                         {"total_step", done_.total_steps},
                         {"loss", result.loss},
                         {"target_tokens", result.target_tokens}});
         if (on.heldout) on.heldout({phase, name, done_.total_steps, result.loss, result.target_tokens});
+        return result.loss;
     }
 
     [[nodiscard]] bool checkpoint_is_due() const {
@@ -231,19 +346,25 @@ private:
     /// At a phase's end the optimizer's state is not needed again, which makes that checkpoint a third of the size.
     void save(const listener& on) {
         if (options_.folder.empty()) return;
-        const formats::json state{
-            {"fingerprint", fingerprint_},
-            {"phase", done_.phase},
-            {"step", done_.step},
-            {"total_steps", done_.total_steps},
-            {"tokens", done_.tokens},
-            {"last_loss", last_loss_},
-            {"optimizer_steps", done_.step == 0 ? 0 : static_cast<std::uint64_t>(update_.steps())},
-            {"metrics_bytes", metrics_.size()}};
+        formats::json state{{"fingerprint", fingerprint_},
+                            {"phase", done_.phase},
+                            {"step", done_.step},
+                            {"total_steps", done_.total_steps},
+                            {"tokens", done_.tokens},
+                            {"last_loss", last_loss_},
+                            {"optimizer", update_.describe()},
+                            {"optimizer_steps", done_.step == 0 ? 0 : static_cast<std::uint64_t>(update_.steps())},
+                            {"metrics_bytes", metrics_.size()}};
         std::vector<saved_array> arrays{{"parameters", model_.parameters()}};
         if (done_.step != 0)
             for (const auto& values : update_.state())
                 arrays.push_back({"optimizer." + std::to_string(arrays.size() - 1), values});
+        if (done_.step != 0 && result_.on()) {
+            arrays.push_back({"result", result_.values()});
+            state["result"] = result_.state();
+        }
+        if (options_.guard.on()) state["guard"] = guard_.state();
+        if (watch_.on()) state["watch"] = watch_.state();
         metrics_.sync();
         checkpoints().save(done_.total_steps, state, arrays);
         last_checkpoint_ = options_.clock();
@@ -256,6 +377,12 @@ private:
         });
         if (!loaded) return false;
         const std::string place = loaded->file.path().string();
+        const auto written_by = formats::field_or<std::string>(loaded->state, "optimizer", update_.describe(), place);
+        if (written_by != update_.describe())
+            throw config_error(explain(place,
+                                       "was written by the optimizer '" + written_by + "', this run's is '" +
+                                           std::string(update_.describe()) + "'",
+                                       "resume with the same optimizer and settings, or start afresh"));
         if (formats::field<std::string>(loaded->state, "fingerprint", place) != fingerprint_)
             throw config_error(
                 explain(place, "belongs to a run with another model, data, plan or seed",
@@ -274,7 +401,15 @@ private:
             std::size_t i = 0;
             for (const auto& values : update_.state()) loaded->copy_to("optimizer." + std::to_string(i++), values);
             update_.set_steps(number("optimizer_steps"));
+            if (result_.on()) {
+                result_.begin(model_.parameters());
+                loaded->copy_to("result", result_.values());
+                result_.restore(formats::field<formats::json>(loaded->state, "result", place), place);
+            }
+            if (options_.guard.on())
+                guard_.restore(formats::field<formats::json>(loaded->state, "guard", place), place);
         }
+        if (watch_.on()) watch_.restore(formats::field<formats::json>(loaded->state, "watch", place), place);
         metrics_ = metrics_log(metrics_path(), number("metrics_bytes"));
         if (on.phase_end && done_.step == 0 && done_.phase > 0) on.phase_end(describe(done_.phase - 1));
         return true;
@@ -292,6 +427,13 @@ private:
         sum.update(formats::to_text(replay::to_json(phases_)));
         sum.update(update_.describe());
         sum.update(options_.arithmetic);
+        if (const auto more = further_settings(options_); !more.is_null()) {
+            sum.update(formats::to_text(more));
+            for (const auto& batch : watch_.all()) {
+                sum.update_values(std::span<const token>(batch.tokens));
+                sum.update_values(std::span<const token>(batch.targets));
+            }
+        }
         for (const std::uint64_t n :
              {options_.seed, std::uint64_t{options_.micro_batch_tokens}, std::uint64_t{samples_.size()}})
             sum.update_values(std::span(&n, 1));
@@ -317,9 +459,11 @@ private:
     std::vector<replay::phase> phases_;
     Buffer buffer_;
     trainer_options options_;
+    step_guard guard_;
+    result_keeper result_;
+    heldout_watch watch_;
     std::vector<replay::phase_plan> plans_;
     std::vector<phase_size> sizes_;
-    std::vector<replay::packed_batch> heldout_;
     std::uint64_t total_steps_ = 0, total_tokens_ = 0;
     position done_;
     std::string fingerprint_;

@@ -3,10 +3,12 @@
 #include <boost/test/unit_test.hpp>
 #include <csignal>
 #include <fstream>
+#include <limits>
 
 #include "lab/formats/jsonl.hpp"
 #include "lab/nn/load.hpp"
 #include "lab/nn/save.hpp"
+#include "lab/run/estimate.hpp"
 #include "lab/text/choose_format.hpp"
 #include "lab/tokenizer/load.hpp"
 #include "support/data.hpp"
@@ -125,6 +127,96 @@ BOOST_AUTO_TEST_CASE(kill_9_at_any_moment_and_the_same_final_bytes) {
         BOOST_TEST((read_file(w.folder / ("killed/" + std::string(name))) ==
                     read_file(w.folder / ("whole/" + std::string(name)))),
                    name);
+}
+
+BOOST_AUTO_TEST_CASE(every_option_survives_kill_9) {
+    const workplace w;
+    const std::vector<std::string> options{
+        "--optimizer",  "adafactor", "--result",   "ema", "--ema-decay",       "0.8", "--guard-norm",    "50",
+        "--neftune",    "5",         "--schedule", "wsd", "--label-smoothing", "0.1", "--heldout-every", "2",
+        "--regression", "report",    "--patience", "4",   "--tensorboard"};
+    const auto train = [&](const std::string& out, std::vector<std::string> more) {
+        more.insert(more.end(), options.begin(), options.end());
+        return w.train(out, more);
+    };
+    const auto whole = w.run(train("whole", {}));
+    BOOST_REQUIRE_MESSAGE(whole.code == 0, whole.err);
+    const auto metrics = w.folder / "killed/metrics.jsonl";
+    for (std::uintmax_t size = 400; size < std::filesystem::file_size(w.folder / "whole/metrics.jsonl"); size += 900)
+        (void)execute(train("killed", {"--resume", "--checkpoint-minutes", "0"}), w.folder.path(), [&] {
+            std::error_code none;
+            const auto now = std::filesystem::file_size(metrics, none);
+            return !none && now >= size;
+        });
+    BOOST_REQUIRE(w.run(train("killed", {"--resume", "--threads", "3"})).code == 0);
+    for (const char* name : {"model.gguf", "metrics.jsonl", "manifest.json", "tensorboard/events.out.tfevents.0.lab"})
+        BOOST_TEST((read_file(w.folder / ("killed/" + std::string(name))) ==
+                    read_file(w.folder / ("whole/" + std::string(name)))),
+                   name);
+    const auto other = w.run(w.train("killed", {"--resume", "--optimizer", "sgd"}));
+    BOOST_TEST(other.code == 1);
+    BOOST_TEST(mentions(other.err, "was written by the optimizer 'adafactor"), other.err);
+}
+
+BOOST_AUTO_TEST_CASE(a_model_with_a_weight_that_is_no_number_costs_nothing) {
+    const workplace w;
+    BOOST_REQUIRE(w.run(w.train("run")).code == 0);
+    const auto before = read_file(w.folder / "run/metrics.jsonl");
+    auto broken = tiny::llama(3, 1, 260);
+    broken.parameters()[7] = std::numeric_limits<float>::quiet_NaN();
+    nn::save_safetensors(broken, w.model, {.tokenizer = test::fixture("train/bytes")});
+    const auto result = w.run(w.train("run"));
+    BOOST_TEST(result.code == 1);
+    BOOST_TEST(mentions(result.err, "row 0, column 7 is not a number"), result.err);
+    BOOST_TEST((read_file(w.folder / "run/metrics.jsonl") == before));
+    BOOST_TEST(!std::filesystem::is_empty(w.folder / "run/eval"));
+}
+
+BOOST_AUTO_TEST_CASE(an_estimate_says_what_a_run_takes_and_writes_nothing) {
+    const workplace w;
+    const auto result = w.run(w.train("run", {"--estimate", "--json", "--optimizer", "sgd", "--result", "ema"}));
+    BOOST_REQUIRE_MESSAGE(result.code == 0, result.err);
+    BOOST_TEST(!std::filesystem::exists(w.folder / "run"));
+    const auto e = formats::parse_json(result.out, "stdout");
+    const auto parameters = e["parameters"].get<std::uint64_t>();
+    for (const char* part : {"weights", "gradients", "optimizer", "result"})
+        BOOST_TEST(e["bytes"][part].get<std::uint64_t>() == 4 * parameters, part);
+    BOOST_TEST(e["measured"].get<bool>());
+    BOOST_TEST(e["fits"].get<bool>());
+    BOOST_TEST(e["tokens_per_second"].get<double>() > 0.0);
+
+    const auto run = w.run(w.train("run", {"--json"}));  // what it announced is what happens
+    const auto manifest = formats::parse_json(run.out, "stdout");
+    BOOST_TEST(manifest["steps"] == e["steps"]);
+    BOOST_TEST(manifest["tokens"] == e["tokens"]);
+
+    const auto text = w.run(w.train("run", {"--estimate"}));
+    BOOST_TEST(text.code == 0, text.err);
+    BOOST_TEST(mentions(text.out, "tokens a second"), text.out);
+}
+
+BOOST_AUTO_TEST_CASE(a_run_that_does_not_fit_is_told_what_to_change) {
+    const run::training_estimate small{.parameters = 1000,
+                                       .longest_micro_batch = 1024,
+                                       .weights = 4000,
+                                       .gradients = 4000,
+                                       .optimizer = 8000,
+                                       .result = 4000,
+                                       .activations = 20480,
+                                       .activations_each = 20,
+                                       .available = 40479};
+    BOOST_TEST(small.total() == 40480u);
+    BOOST_TEST(!small.fits());
+    auto roomy = small;
+    roomy.available = 40480;
+    BOOST_TEST(roomy.fits());
+    const auto list = run::savings(small, {});
+    BOOST_REQUIRE(list.size() == 4u);
+    BOOST_TEST(mentions(list[0].first, "--micro-batch 512"));
+    BOOST_TEST(list[0].second == 10240u);
+    BOOST_TEST(mentions(list[1].first, "adafactor"));
+    BOOST_TEST(list[1].second == 7960u);
+    BOOST_TEST(run::to_json(small)["fits"] == false);
 }
 
 BOOST_AUTO_TEST_CASE(a_signal_ends_the_run_with_a_checkpoint) {
@@ -279,6 +371,12 @@ BOOST_AUTO_TEST_CASE(wrong_calls_and_wrong_data_get_one_clear_line) {
     expect(w.train("x", {"--phases", "none-such"}), 2, "lab-paper");
     expect(w.train("x", {"--replay-ratio", "3"}), 1, "replay ratio");
     expect(w.train("x", {"--format", "klingon"}), 1, "chatml");
+    expect(w.train("x", {"--optimizer", "lion"}), 1, "one of adamw, sgd, adafactor");
+    expect(w.train("x", {"--momentum", "0.5"}), 2, "--momentum is not for --optimizer adamw");
+    expect(w.train("x", {"--no-decay", "heads"}), 1, "no matrix has the role 'heads'");
+    expect(w.train("x", {"--result", "best"}), 2, "need --heldout-every");
+    expect(w.train("x", {"--schedule", "step"}), 2, "wsd");
+    expect(w.train("x", {"--label-smoothing", "1"}), 1, "label smoothing");
     std::ofstream(w.folder / "plan.yaml")
         << "phases:\n  - name: a\n    data: [all]\n  - name: b\n    data: [none-such]\n";
     expect(w.train("x", {"--phases", (w.folder / "plan.yaml").string()}), 1, "plan.yaml:4:5: phases[1]");

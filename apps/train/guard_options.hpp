@@ -1,0 +1,50 @@
+// lab-train's command line: what follows from losses, and which weights a phase hands on.
+#pragma once
+
+#include <cxxopts.hpp>
+#include <string>
+
+#include "common/cli.hpp"
+#include "lab/train/trainer.hpp"
+
+namespace lab::apps {
+
+inline void add_guard_options(cxxopts::Options& spec) {
+    const auto number = [](const char* fallback) { return cxxopts::value<double>()->default_value(fallback); };
+    const auto count = [](const char* fallback) { return cxxopts::value<std::size_t>()->default_value(fallback); };
+    spec.add_options("Guards")("guard-norm",
+                               "pass over steps whose gradient's norm is so many times the median: 5; 0: none",
+                               number("0"))("guard-loss", "the same for the loss: 3", number("0"))(
+        "heldout-every", "steps between held-out losses; always at the start and at phases' ends", count("0"))(
+        "patience", "held-out losses in a row without a new lowest that end a phase; 0: none do", count("0"))(
+        "regression", "when a phase raises an earlier one's held-out loss: none, report or stop",
+        cxxopts::value<std::string>()->default_value("none"))("tolerance", "share by which it may rise", number("0.1"))(
+        "result", "weights that a phase hands on: last, best (lowest held-out loss), ema or average",
+        cxxopts::value<std::string>()->default_value("last"))("ema-decay", "of --result ema", number("0.999"))(
+        "average-last", "snapshots in --result average", count("5"))("average-every", "steps between them",
+                                                                     count("10"));
+}
+
+/// @throws usage_error, config_error
+inline void choose_guards(const cxxopts::ParseResult& args, train::trainer_options& o) {
+    o.guard.norm_factor = args["guard-norm"].as<double>();
+    o.guard.loss_factor = args["guard-loss"].as<double>();
+    o.heldout_every = args["heldout-every"].as<std::size_t>();
+    o.watch.patience = args["patience"].as<std::size_t>();
+    o.watch.tolerance = args["tolerance"].as<double>();
+    const auto regression = args["regression"].as<std::string>();
+    if (regression == "report")
+        o.watch.regression = train::regression_action::report;
+    else if (regression == "stop")
+        o.watch.regression = train::regression_action::stop;
+    else if (regression != "none")
+        throw usage_error("--regression is none, report or stop");
+    o.result = {train::phase_result_from_name(args["result"].as<std::string>()), args["ema-decay"].as<double>(),
+                args["average-last"].as<std::size_t>(), args["average-every"].as<std::size_t>()};
+    const bool follows = o.watch.patience != 0 || o.result.kind == train::phase_result::best;
+    if (follows && o.heldout_every == 0) throw usage_error("--patience and --result best need --heldout-every");
+    if ((follows || o.watch.regression != train::regression_action::none) && args["heldout"].as<std::string>().empty())
+        throw usage_error("--patience, --regression and --result best need --heldout");
+}
+
+}  // namespace lab::apps

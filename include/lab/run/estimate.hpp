@@ -1,0 +1,218 @@
+// What a training would take, before it runs: memory from the sizes of the arrays that the trainer allocates, and of
+// its buffers as they are after real micro-batches of the plan (the longest among them); time from those and one
+// update. Nothing is written. A run whose weights, gradients and optimizer alone exceed the machine's memory is not
+// measured.
+#pragma once
+
+#include <algorithm>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <fstream>
+#include <functional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "lab/formats/json.hpp"
+#include "lab/nn/load.hpp"
+#include "lab/replay/plan.hpp"
+#include "lab/run/train_run.hpp"
+
+namespace lab::run {
+
+struct training_estimate {
+    std::size_t parameters = 0;
+    std::uint64_t steps = 0, tokens = 0;
+    std::size_t longest_micro_batch = 0;  // tokens
+    // Bytes.
+    std::uint64_t weights = 0, gradients = 0, optimizer = 0, result = 0;
+    std::uint64_t activations = 0;  // of the longest micro-batch
+    double activations_each = 0;    // more of them for each token of a micro-batch
+    std::uint64_t available = 0;    // to this process on this machine, 0: unknown
+    bool measured = false;          // activations and times; not where the rest does not fit
+    double tokens_per_second = 0, update_seconds = 0;
+
+    [[nodiscard]] std::uint64_t total() const { return weights + gradients + optimizer + result + activations; }
+    [[nodiscard]] bool fits() const { return available == 0 || total() <= available; }
+    [[nodiscard]] double seconds() const {
+        return static_cast<double>(tokens) / tokens_per_second + static_cast<double>(steps) * update_seconds;
+    }
+};
+
+namespace estimate_detail {
+
+/// "Name:  123 kB" of a file of /proc, in bytes; 0 where there is none.
+[[nodiscard]] inline std::uint64_t kilobytes_line(const char* path, const std::string& name) {
+    std::ifstream in(path);
+    std::uint64_t value = 0;
+    for (std::string word; in >> word;)
+        if (word == name && in >> value) return value * 1024;
+    return 0;
+}
+/// Memory of this process that is no file's.
+[[nodiscard]] inline std::uint64_t resident() { return kilobytes_line("/proc/self/status", "RssAnon:"); }
+/// What this process can still have: of the machine, and of the control group it runs in.
+[[nodiscard]] inline std::uint64_t available_memory() {
+    std::uint64_t room = kilobytes_line("/proc/meminfo", "MemAvailable:"), limit = 0, used = 0;
+    std::ifstream most("/sys/fs/cgroup/memory.max"), current("/sys/fs/cgroup/memory.current");
+    if (most >> limit && current >> used) room = std::min(room, limit - std::min(limit, used));
+    return room;
+}
+
+[[nodiscard]] inline nn::any_model adapted(const student& who, const train_run_options& o, std::size_t threads) {
+    return who.load_adapted(threads, o.compute, *o.lora, o.base_type, o.adapter);
+}
+
+struct chosen_batches {
+    std::uint64_t steps = 0, tokens = 0;
+    replay::packed_batch shortest, longest;
+    std::vector<replay::packed_batch> first;
+};
+/// Walks the plan as the trainer does; micro-batches are those of each phase's first epoch.
+template <class Buffer>
+[[nodiscard]] chosen_batches walk(const std::vector<replay::training_sample>& samples, const train_run_options& o,
+                                  const Buffer& buffer) {
+    chosen_batches found;
+    const auto plans = replay::bind_phases(samples, o.phases, o.trainer.buckets);
+    for (std::size_t p = 0; p < plans.size(); ++p)
+        for (std::size_t e = 0; e < o.phases[p].epochs && !plans[p].skipped(); ++e) {
+            const auto order = replay::epoch_samples(plans[p], buffer, o.trainer.seed, p, e);
+            const std::size_t steps = replay::steps_per_epoch(order.size(), o.phases[p].batch_size);
+            found.steps += steps;
+            for (const std::size_t i : order) found.tokens += samples[i].tokens.size();
+            for (std::size_t k = 0; k < steps && e == 0; ++k) {
+                std::vector<const replay::training_sample*> step;
+                for (const std::size_t i : replay::step_samples(order, k, steps)) step.push_back(&samples[i]);
+                for (auto& batch : replay::pack(step, o.trainer.micro_batch_tokens)) {
+                    const std::size_t size = batch.tokens.size();
+                    if (found.shortest.tokens.empty() || size < found.shortest.tokens.size()) found.shortest = batch;
+                    if (size > found.longest.tokens.size()) found.longest = batch;
+                    if (found.first.size() < 3) found.first.push_back(std::move(batch));
+                }
+            }
+        }
+    return found;
+}
+
+}  // namespace estimate_detail
+
+/// @throws as train_run for a model, data or plan that does not fit together
+template <replay::ReplayBuffer Buffer = replay::stratified>
+[[nodiscard]] training_estimate estimate_training(
+    const train_run_options& o, const Buffer& buffer, const std::function<double()>& clock = [] {
+        return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+    }) {
+    namespace detail = estimate_detail;
+    training_estimate all{.available = detail::available_memory()};
+    const student who = open_student(o.model, o.format);
+    const replay::chat_encoder encoder(who.tokens, who.format);
+    const auto data = replay::encode_samples(replay::read_samples(o.data), encoder, o.encode);
+    const auto batches = detail::walk(data.samples, o, buffer);
+    all.steps = batches.steps;
+    all.tokens = batches.tokens;
+    all.longest_micro_batch = batches.longest.tokens.size();
+    {
+        // As it lies in the file: mapped, not expanded. Adapters leave it so.
+        const auto stored = o.lora ? detail::adapted(who, o, 1) : nn::load_model(o.model, {.threads = 1});
+        all.parameters =
+            o.lora ? stored.adapter_parameter_count()
+                   : stored.parameter_count() + who.added.size() * stored.dims().dim * (stored.dims().tied ? 1 : 2);
+        const train::optimizer_update update(o.update, optim::parameter_tensors(stored, o.update.decay));
+        all.optimizer = update.state_size() * sizeof(float);
+        if (o.lora)
+            for (const auto& w : stored.weights()) all.weights += w.data.rows * w.data.row_stride();
+    }
+    all.gradients = all.parameters * sizeof(float);
+    all.weights += all.gradients;
+    if (o.trainer.result.kind != train::phase_result::last) all.result = all.gradients;
+    if (!all.fits() || all.longest_micro_batch == 0) return all;
+
+    auto model = o.lora ? detail::adapted(who, o, o.threads) : who.load(o.threads, o.compute);
+    train::optimizer_update update(o.update, optim::parameter_tensors(model, o.update.decay), &model.pool());
+    update.reset(model.parameters().size());
+    model.zero_gradients();
+    const std::uint64_t before = detail::resident();
+    const auto pass = [&](const replay::packed_batch& b) {
+        const double began = clock();
+        (void)model.loss_and_gradients(b.batch(), b.targets,
+                                       1.0 / static_cast<double>(std::max<std::size_t>(1, b.target_tokens)));
+        return clock() - began;
+    };
+    const auto grown = [&] { return detail::resident() - std::min(before, detail::resident()); };
+    (void)pass(batches.shortest);
+    const auto few = static_cast<double>(batches.shortest.tokens.size()),
+               many = static_cast<double>(batches.longest.tokens.size());
+    all.activations = grown();
+    all.activations_each = static_cast<double>(all.activations) / few;
+    all.measured = true;
+    const double expected = static_cast<double>(all.activations) * many / few;
+    if (all.available != 0 &&
+        static_cast<double>(all.total() - all.activations) + expected > static_cast<double>(all.available)) {
+        all.activations = static_cast<std::uint64_t>(expected);
+        all.measured = false;
+        return all;
+    }
+    if (many > few) {
+        const auto small = static_cast<double>(all.activations);
+        (void)pass(batches.longest);
+        all.activations = grown();
+        all.activations_each = std::max(0.0, static_cast<double>(all.activations) - small) / (many - few);
+    }
+    double seconds = 0, tokens = 0;
+    for (const auto& b : batches.first) {
+        seconds += pass(b);
+        tokens += static_cast<double>(b.tokens.size());
+    }
+    all.tokens_per_second = tokens / std::max(seconds, 1e-9);
+    const double began = clock();
+    update.step(model.parameters(), model.gradients(), 0.0, update.norm(model.gradients()));
+    all.update_seconds = clock() - began;
+    return all;
+}
+
+/// What would make a run smaller, the largest saving first, with the bytes that it saves.
+[[nodiscard]] inline std::vector<std::pair<std::string, std::uint64_t>> savings(const training_estimate& e,
+                                                                                const train_run_options& o) {
+    std::vector<std::pair<std::string, std::uint64_t>> list;
+    const auto other_state = [&](train::optimizer kind, std::uint64_t bytes, const char* text) {
+        if (o.update.kind != kind && bytes < e.optimizer) list.emplace_back(text, e.optimizer - bytes);
+    };
+    other_state(train::optimizer::sgd, e.gradients, "--optimizer sgd");
+    other_state(train::optimizer::adafactor, e.gradients / 100, "--optimizer adafactor");
+    if (e.result != 0) list.emplace_back("--result last", e.result);
+    if (e.longest_micro_batch > 128 && e.activations_each > 0) {
+        const std::size_t half = e.longest_micro_batch / 2;
+        list.emplace_back(
+            "--micro-batch " + std::to_string(half) + " and --max-tokens no larger",
+            static_cast<std::uint64_t>(e.activations_each * static_cast<double>(e.longest_micro_batch - half)));
+    }
+    std::stable_sort(list.begin(), list.end(), [](const auto& a, const auto& b) { return a.second > b.second; });
+    return list;
+}
+
+[[nodiscard]] inline formats::json to_json(const training_estimate& e) {
+    formats::json all{{"parameters", e.parameters},
+                      {"steps", e.steps},
+                      {"tokens", e.tokens},
+                      {"longest_micro_batch", e.longest_micro_batch},
+                      {"bytes",
+                       {{"weights", e.weights},
+                        {"gradients", e.gradients},
+                        {"optimizer", e.optimizer},
+                        {"result", e.result},
+                        {"activations", e.activations},
+                        {"activations_each_token", e.activations_each},
+                        {"total", e.total()},
+                        {"available", e.available}}},
+                      {"measured", e.measured},
+                      {"fits", e.fits()}};
+    if (e.measured) {
+        all["tokens_per_second"] = e.tokens_per_second;
+        all["update_seconds"] = e.update_seconds;
+        all["seconds"] = e.seconds();
+    }
+    return all;
+}
+
+}  // namespace lab::run
