@@ -1,6 +1,7 @@
 // lab::generator: the run over a taxonomy.
-#include "lab/sdg/generate.hpp"
 #include "lab/sdg/generate_leaves.hpp"
+
+#include "lab/sdg/generate.hpp"
 
 namespace lab::sdg {
 

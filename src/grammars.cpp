@@ -1,7 +1,8 @@
 // Part of lab::compiled: the front ends of grammars.
+#include "lab/sampling/grammar/json_schema.hpp"
+
 #include "lab/sampling/grammar/from_text.hpp"
 #include "lab/sampling/grammar/gbnf.hpp"
-#include "lab/sampling/grammar/json_schema.hpp"
 #include "lab/sampling/grammar/regex.hpp"
 
 namespace lab::sampling {

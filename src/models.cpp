@@ -1,8 +1,9 @@
 // Part of lab::compiled: the models of all families, once, for everything that links it.
+#include "lab/nn/synthetic_weights.hpp"
+
 #include "lab/nn/load.hpp"
 #include "lab/nn/load_files.hpp"
 #include "lab/nn/synthetic.hpp"
-#include "lab/nn/synthetic_weights.hpp"
 
 namespace lab::nn {
 

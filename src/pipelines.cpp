@@ -1,6 +1,7 @@
 // Part of lab::generator: InstructLab's blocks and reading pipelines.
-#include "lab/sdg/blocks/pipeline_file.hpp"
 #include "lab/sdg/blocks/read_pipeline_file.hpp"
+
+#include "lab/sdg/blocks/pipeline_file.hpp"
 
 namespace lab::sdg::blocks {
 

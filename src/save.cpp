@@ -1,7 +1,8 @@
 // Part of lab::compiled: writing models.
-#include "lab/nn/save.hpp"
-#include "lab/nn/adapter_files.hpp"
 #include "lab/nn/save_files.hpp"
+
+#include "lab/nn/adapter_files.hpp"
+#include "lab/nn/save.hpp"
 
 namespace lab::nn {
 

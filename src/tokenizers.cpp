@@ -1,6 +1,7 @@
 // Part of lab::compiled: reading tokenizers.
-#include "lab/tokenizer/load.hpp"
 #include "lab/tokenizer/read_files.hpp"
+
+#include "lab/tokenizer/load.hpp"
 
 namespace lab::tokenizer {
 

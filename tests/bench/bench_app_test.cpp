@@ -1,5 +1,7 @@
 // lab-bench runs as a process: the names and keys that scripts made for llama-bench read, the arithmetic between the
 // figures, and how it refuses and stops. Speeds are not tested.
+#include "lab/nn/save.hpp"
+
 #include <boost/test/unit_test.hpp>
 #include <cmath>
 #include <filesystem>
@@ -8,7 +10,6 @@
 #include <vector>
 
 #include "lab/formats/json.hpp"
-#include "lab/nn/save.hpp"
 #include "model/small_model.hpp"
 #include "support/data.hpp"
 #include "support/process.hpp"

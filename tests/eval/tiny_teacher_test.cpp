@@ -1,8 +1,9 @@
 // Evaluation over the real engine: what training counts as an answer's loss is what scoring counts as its likelihood.
+#include "lab/eval/window_scorer.hpp"
+
 #include <boost/test/unit_test.hpp>
 
 #include "lab/eval/forgetting.hpp"
-#include "lab/eval/window_scorer.hpp"
 #include "lab/infer/engine.hpp"
 #include "lab/infer/teacher.hpp"
 #include "train/tiny_llama.hpp"

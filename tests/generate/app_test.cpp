@@ -1,5 +1,7 @@
 // lab-generate as a process: killed at random moments, its servers failing in every way, its disk full, its budget
 // spent. In the end the bytes of the undisturbed run, or an error that names the cause and the same bytes later.
+#include "lab/core/rng.hpp"
+
 #include <atomic>
 #include <fstream>
 #include <memory>
@@ -7,7 +9,6 @@
 #include <string>
 #include <vector>
 
-#include "lab/core/rng.hpp"
 #include "lab/formats/json.hpp"
 #include "lab/nn/save.hpp"
 #include "sdg/scripted_server.hpp"

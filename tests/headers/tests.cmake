@@ -1,21 +1,22 @@
-# Each header compiles alone: one generated source per header, compiled and never linked. A header that its own test
-# includes first has shown it there. With LAB_COMPILED, where other headers bring the least.
+# Each header compiles alone: one generated source per header, compiled and never linked. A header that a test or a
+# source of the library includes first has shown it there. With LAB_COMPILED, where other headers bring the least.
 if(LAB_SANITIZE OR NOT LAB_NATIVE)  # the native build shows it for all
   return()
 endif()
 file(GLOB_RECURSE headers CONFIGURE_DEPENDS RELATIVE ${PROJECT_SOURCE_DIR}/include ${PROJECT_SOURCE_DIR}/include/lab/*.hpp)
+file(GLOB_RECURSE others CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/*_test.cpp ${PROJECT_SOURCE_DIR}/src/*.cpp)
+set(shown)
+foreach(source ${others})
+  file(STRINGS ${source} first REGEX "^#include" LIMIT_COUNT 1)
+  list(APPEND shown "${first}")
+endforeach()
 set(sources)
 foreach(header ${headers})
   if((header MATCHES "^lab/(sdg|run)/" AND NOT TARGET lab::sdg) OR (header MATCHES "^lab/taxonomy/" AND NOT TARGET lab::taxonomy))
     continue()
   endif()
-  string(REGEX REPLACE "^lab/(.*)\\.hpp$" "${PROJECT_SOURCE_DIR}/tests/\\1_test.cpp" test ${header})
-  if(EXISTS ${test})
-    file(STRINGS ${test} includes REGEX "^#include")
-    list(GET includes 0 first)
-    if(first STREQUAL "#include \"${header}\"")
-      continue()
-    endif()
+  if("#include \"${header}\"" IN_LIST shown)
+    continue()
   endif()
   string(MAKE_C_IDENTIFIER ${header} name)
   set(source ${CMAKE_CURRENT_BINARY_DIR}/headers/${name}.cpp)

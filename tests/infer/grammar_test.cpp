@@ -1,10 +1,11 @@
 // Whatever a model of random weights says under a schema parses and fits it.
+#include "lab/sampling/grammar/gbnf.hpp"
+
 #include <boost/test/unit_test.hpp>
 
 #include "infer/tiny.hpp"
 #include "lab/formats/json.hpp"
 #include "lab/infer/teacher.hpp"
-#include "lab/sampling/grammar/gbnf.hpp"
 #include "lab/sampling/grammar/regex.hpp"
 
 using namespace lab;

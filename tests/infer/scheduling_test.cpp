@@ -1,4 +1,6 @@
 // Jobs that come, go, overtake and are guessed at: what each gives stays what it gives alone.
+#include "lab/infer/engine_service.hpp"
+
 #include <algorithm>
 #include <boost/test/unit_test.hpp>
 #include <chrono>
@@ -8,7 +10,6 @@
 
 #include "infer/tiny.hpp"
 #include "lab/infer/engine.hpp"
-#include "lab/infer/engine_service.hpp"
 
 namespace {
 

@@ -1,5 +1,7 @@
 // Damaged copies of a model give a typed error of one line or a model that runs; never a crash, another exception or a
 // hang. Every copy goes the way of a chat: tokenizer, template, weights, forward pass, generation.
+#include "lab/infer/chat.hpp"
+
 #include <boost/test/unit_test.hpp>
 #include <fstream>
 #include <functional>
@@ -8,7 +10,6 @@
 #include "formats/raw_files.hpp"
 #include "lab/formats/gguf.hpp"
 #include "lab/formats/json.hpp"
-#include "lab/infer/chat.hpp"
 #include "lab/nn/batch_builder.hpp"
 #include "lab/text/template_format.hpp"
 #include "lab/tokenizer/load.hpp"

@@ -1,7 +1,8 @@
 // The model over the processor's kernels: against the double-precision twin, and bit for bit against itself.
+#include "lab/kernels/cpu.hpp"
+
 #include <boost/test/unit_test.hpp>
 
-#include "lab/kernels/cpu.hpp"
 #include "nn/tiny_models.hpp"
 
 namespace {

@@ -1,11 +1,12 @@
 // Logits, gradients and training losses against transformers and PyTorch (tests/goldens/nn_goldens.py).
+#include "lab/nn/batch_builder.hpp"
+
 #include <boost/test/unit_test.hpp>
 #include <cmath>
 #include <string>
 #include <vector>
 
 #include "lab/formats/safetensors.hpp"
-#include "lab/nn/batch_builder.hpp"
 #include "lab/nn/load.hpp"
 #include "lab/nn/save.hpp"
 #include "lab/optim/adamw.hpp"

@@ -1,4 +1,6 @@
 // A real trained model: stories260K (llama2.c's format) tells its story greedily, word for word as its page says.
+#include "lab/kernels/reference.hpp"
+
 #include <boost/test/unit_test.hpp>
 #include <cstring>
 #include <fstream>
@@ -8,7 +10,6 @@
 
 #include "lab/core/file.hpp"
 #include "lab/kernels/cpu.hpp"
-#include "lab/kernels/reference.hpp"
 #include "lab/nn/batch_builder.hpp"
 #include "lab/nn/model.hpp"
 #include "support/data.hpp"

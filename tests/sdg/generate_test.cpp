@@ -1,4 +1,6 @@
 // The whole run with a scripted teacher: what is kept, why things are refused, that nothing depends on interruptions.
+#include "lab/sdg/output.hpp"
+
 #include <fstream>
 #include <set>
 
@@ -6,7 +8,6 @@
 #include "lab/sdg/fact_table.hpp"
 #include "lab/sdg/generate.hpp"
 #include "lab/sdg/journaled.hpp"
-#include "lab/sdg/output.hpp"
 #include "support/data.hpp"
 
 using namespace lab;

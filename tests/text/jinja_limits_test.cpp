@@ -1,9 +1,10 @@
 // Hostile templates end in an error, soon and without harm.
+#include "lab/text/jinja/template.hpp"
+
 #include <boost/test/unit_test.hpp>
 #include <chrono>
 
 #include "lab/core/rng.hpp"
-#include "lab/text/jinja/template.hpp"
 
 namespace jinja = lab::text::jinja;
 

@@ -1,9 +1,10 @@
 // Against jinja2: tests/data/text/jinja.json, written by tests/goldens/text_jinja.py.
+#include "lab/text/jinja/from_json.hpp"
+
 #include <boost/test/unit_test.hpp>
 #include <nlohmann/json.hpp>
 
 #include "lab/core/file.hpp"
-#include "lab/text/jinja/from_json.hpp"
 #include "lab/text/jinja/template.hpp"
 #include "support/data.hpp"
 

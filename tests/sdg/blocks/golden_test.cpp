@@ -2,11 +2,12 @@
 // the pipelines beside it through InstructLab's code with a scripted client. Same rows in, same prompts, same answers:
 // the same rows must come out, however they are batched. With LAB_INSTRUCTLAB_SDG, a checkout of instructlab/sdg, and
 // LAB_INSTRUCTLAB_GOLDEN, what the script wrote for it, the same for InstructLab's own pipelines.
+#include "lab/sdg/blocks/standard.hpp"
+
 #include <cstdlib>
 
 #include "lab/core/file.hpp"
 #include "lab/sdg/blocks/pipeline_file.hpp"
-#include "lab/sdg/blocks/standard.hpp"
 #include "support/data.hpp"
 #include "support/scripted_answers.hpp"
 

@@ -1,4 +1,6 @@
 // lab-train and lab-eval run as processes: what they write, what they refuse, and that kill -9 costs time but no byte.
+#include "lab/run/estimate.hpp"
+
 #include <algorithm>
 #include <boost/test/unit_test.hpp>
 #include <csignal>
@@ -8,7 +10,6 @@
 #include "lab/formats/jsonl.hpp"
 #include "lab/nn/load.hpp"
 #include "lab/nn/save.hpp"
-#include "lab/run/estimate.hpp"
 #include "lab/text/choose_format.hpp"
 #include "lab/tokenizer/load.hpp"
 #include "support/data.hpp"
