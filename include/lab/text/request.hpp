@@ -61,7 +61,7 @@ struct completion {
     std::size_t prompt_tokens = 0, completion_tokens = 0;
     double log_probability = 0.0;  // of the text's tokens under the unconstrained model, natural log; 0 if unknown
     std::vector<double> choice_probabilities{};  // for `choices`: probability of each, sums to 1; empty if unknown
-    std::string no_verdict{};  // for `choices`: what was said where it was none of them; then `text` is empty
+    std::string no_verdict{};          // for `choices`: what was said where it was none of them; then `text` is empty
     std::vector<std::string> notes{};  // what could not be done as it was asked, one sentence each
     usage spent{};
     std::size_t more_to_come = 0;  // answers of the same call that follow at once: they are kept together or not at all
