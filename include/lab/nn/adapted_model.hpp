@@ -14,7 +14,7 @@
 #include "lab/nn/adapters.hpp"
 #include "lab/nn/any_model.hpp"
 #include "lab/nn/lora_backend.hpp"
-#include "lab/nn/model.hpp"
+#include "lab/nn/model_implementation.hpp"
 #include "lab/nn/training.hpp"
 #include "lab/nn/weights.hpp"
 
@@ -22,53 +22,38 @@ namespace lab::nn {
 
 template <class Architecture, class Base>
 requires std::same_as<typename Base::scalar, float> && std::same_as<typename Base::weight, matrix_view>
-class adapted_model final : public any_model::implementation {
-public:
+class adapted_model final : public model_implementation<Architecture, lora_backend<Base>> {
     using backend_type = lora_backend<Base>;
+    using base_class = model_implementation<Architecture, backend_type>;
+    using base_class::info_, base_class::model_;
+
+public:
     using adapters_type = adapter_set<Architecture, float>;
 
     /// `base` computes what is asked of the model, `training` the passes that learn. `owner` keeps the weights alive.
     adapted_model(model_info info, const model_weights<Architecture, Base>& w, Base base, Base training,
                   std::shared_ptr<thread_pool> pool, std::shared_ptr<const void> owner, lora_options options,
                   adapters_type adapters)
-        : info_(std::move(info)),
+        : base_class(std::move(info), with_adapters<Base>(info.dims, w, adapters), backend_type(std::move(base)),
+                     std::move(owner)),
           options_(std::move(options)),
           pool_(std::move(pool)),
           adapters_(std::move(adapters)),
-          training_(std::move(training), {.rate = options_.dropout, .seed = options_.seed}),
-          model_(info_.dims, with_adapters<Base>(info_.dims, w, adapters_), backend_type(std::move(base)),
-                 info_.half_split, std::move(owner)) {
+          training_(std::move(training), {.rate = options_.dropout, .seed = options_.seed}) {
         for_each_tensor(
             info_.dims,
-            [&](const tensor_info& tensor, const auto& handle) {
-                if constexpr (requires { handle.base; }) {
-                    list_.push_back({tensor, handle.base});
+            [&](const tensor_info&, const auto& handle) {
+                if constexpr (requires { handle.adapter; })
                     beside_.push_back(handle.adapter);
-                } else {
-                    list_.push_back(
-                        {tensor, {reinterpret_cast<const std::byte*>(handle.data()), dtype::f32, 1, handle.size()}});
+                else
                     beside_.emplace_back();
-                }
             },
             model_.weights());
     }
 
-    [[nodiscard]] const model_info& info() const override { return info_; }
     [[nodiscard]] thread_pool& pool() const override { return *pool_; }
-    [[nodiscard]] std::span<const named_weight> weights() const override { return list_; }
     [[nodiscard]] const lora_options* lora() const override { return &options_; }
     [[nodiscard]] std::span<const low_rank<const float>> adapters() const override { return beside_; }
-    [[nodiscard]] kv_cache<float> make_cache(kv_cache_options options) const override {
-        return model_.make_cache(options);
-    }
-    view<const float> forward(const ragged_batch& batch, kv_cache<float>& cache, std::span<const sequence_id> sequences,
-                              std::span<const std::uint32_t> rows) override {
-        return model_.forward(batch, cache, sequences, rows);
-    }
-    view<const float> hidden(const ragged_batch& batch, kv_cache<float>& cache, std::span<const sequence_id> sequences,
-                             std::span<const std::uint32_t> rows) override {
-        return model_.hidden(batch, cache, sequences, rows);
-    }
 
     [[nodiscard]] std::span<float> parameters() override { return adapters_.flat(); }
     [[nodiscard]] std::span<float> gradients() override {
@@ -93,20 +78,17 @@ public:
     }
 
 private:
-    using model_type = model<Architecture, runtime_dims, backend_type>;
+    using model_type = typename base_class::model_type;
 
     [[nodiscard]] training_pass<model_type>& pass() {
         if (!pass_) pass_.emplace(model_, training_);  // the copy shares the dropout's state
         return *pass_;
     }
 
-    model_info info_;
     lora_options options_;
     std::shared_ptr<thread_pool> pool_;
     adapters_type adapters_;
     backend_type training_;
-    model_type model_;
-    std::vector<named_weight> list_;
     std::vector<low_rank<const float>> beside_;
     std::optional<adapters_type> gradients_;
     std::optional<training_pass<model_type>> pass_;

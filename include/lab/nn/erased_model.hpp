@@ -1,5 +1,5 @@
-// The one implementation of `any_model`: an architecture over a CPU backend, with what its weights point into
-// (mapped files, an arena) and, for training, its gradients.
+// The usual implementation of `any_model`: an architecture over a CPU backend, with what its weights point into
+// (mapped files, an arena) and, for training, its gradients. With adapters: adapted_model.hpp.
 #pragma once
 
 #include <concepts>
@@ -14,7 +14,7 @@
 #include "lab/core/file.hpp"
 #include "lab/core/thread_pool.hpp"
 #include "lab/nn/any_model.hpp"
-#include "lab/nn/model.hpp"
+#include "lab/nn/model_implementation.hpp"
 #include "lab/nn/training.hpp"
 #include "lab/nn/weights.hpp"
 
@@ -32,7 +32,10 @@ struct weight_storage {
 
 template <class Architecture, class Backend>
 requires std::same_as<typename Backend::scalar, float> && std::same_as<typename Backend::weight, matrix_view>
-class erased_model final : public any_model::implementation {
+class erased_model final : public model_implementation<Architecture, Backend> {
+    using base = model_implementation<Architecture, Backend>;
+    using base::info_, base::model_;
+
 public:
     using storage = weight_storage<Architecture>;
     using weights_type = model_weights<Architecture, Backend>;
@@ -41,40 +44,12 @@ public:
     /// by `training`.
     erased_model(model_info info, weights_type w, Backend backend, Backend training, std::shared_ptr<storage> owned,
                  bool dense)
-        : info_(std::move(info)),
+        : base(std::move(info), std::move(w), std::move(backend), {}),
           owned_(std::move(owned)),
           dense_(dense),
-          training_(std::move(training)),
-          model_(info_.dims, std::move(w), std::move(backend), info_.half_split) {
-        auto all = model_.weights();
-        for_each_tensor(
-            info_.dims,
-            [&](const tensor_info& tensor, const auto& handle) {
-                if constexpr (std::same_as<std::remove_cvref_t<decltype(handle)>, matrix_view>) {
-                    list_.push_back({tensor, handle});
-                } else {
-                    list_.push_back(
-                        {tensor, {reinterpret_cast<const std::byte*>(handle.data()), dtype::f32, 1, handle.size()}});
-                }
-            },
-            all);
-    }
+          training_(std::move(training)) {}
 
-    [[nodiscard]] const model_info& info() const override { return info_; }
     [[nodiscard]] thread_pool& pool() const override { return *owned_->pool; }
-    [[nodiscard]] std::span<const named_weight> weights() const override { return list_; }
-    [[nodiscard]] kv_cache<float> make_cache(kv_cache_options options) const override {
-        return model_.make_cache(options);
-    }
-    view<const float> forward(const ragged_batch& batch, kv_cache<float>& cache, std::span<const sequence_id> sequences,
-                              std::span<const std::uint32_t> rows) override {
-        return model_.forward(batch, cache, sequences, rows);
-    }
-    view<const float> hidden(const ragged_batch& batch, kv_cache<float>& cache, std::span<const sequence_id> sequences,
-                             std::span<const std::uint32_t> rows) override {
-        return model_.hidden(batch, cache, sequences, rows);
-    }
-
     [[nodiscard]] std::span<float> parameters() override {
         require_dense();
         return owned_->dense.flat();
@@ -108,7 +83,7 @@ public:
     }
 
 private:
-    using model_type = model<Architecture, runtime_dims, Backend>;
+    using model_type = typename base::model_type;
     static constexpr bool trainable = Architecture::ffn::trainable;
     struct nothing {};
     template <bool Yes, class M>
@@ -137,12 +112,9 @@ private:
         return *pass_;
     }
 
-    model_info info_;
     std::shared_ptr<storage> owned_;
     bool dense_;
     Backend training_;
-    model_type model_;
-    std::vector<named_weight> list_;
     std::optional<parameter_set<Architecture, float>> gradients_;
     std::optional<pass_type> pass_;
 };
