@@ -76,19 +76,10 @@ public:
         c.correction2 = static_cast<float>(1.0 / std::sqrt(1.0 - std::pow(options_.beta2, t)));
         c.eps = static_cast<float>(options_.eps);
         const auto decayed = static_cast<float>(1.0 - learning_rate * options_.weight_decay);
-        const auto range = [&](std::size_t begin, std::size_t end, bool decay) {
-            const float keep = decay || options_.decay_vectors ? decayed : 1.0f;
-            const auto part = [&, keep](std::size_t a, std::size_t b, std::size_t) {
-                update(parameters.data() + begin + a, gradients.data() + begin + a, m_.data() + begin + a,
-                       v_.data() + begin + a, b - a, keep, c);
-            };
-            if (pool_ != nullptr)
-                pool_->parallel_for(end - begin, std::size_t{1} << 14, part);
-            else
-                part(0, end - begin, 0);
-        };
-        if (ranges_.empty()) range(0, parameters.size(), true);
-        for (const auto& r : ranges_) range(r.begin, r.end, r.decay);
+        for_each_part(ranges_, m_.size(), pool_, [&](std::size_t begin, std::size_t end, bool decay) {
+            update(parameters.data() + begin, gradients.data() + begin, m_.data() + begin, v_.data() + begin,
+                   end - begin, decay || options_.decay_vectors ? decayed : 1.0f, c);
+        });
     }
 
 private:

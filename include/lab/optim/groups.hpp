@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "lab/core/error.hpp"
+#include "lab/core/thread_pool.hpp"
 #include "lab/nn/any_model.hpp"
 
 namespace lab::optim {
@@ -82,6 +83,19 @@ struct parameter_range {
         at += t.size();
     }
     return ranges;
+}
+
+/// part(begin, end, decay) for stretches of `count` parameters, shared out over the pool where there is one. No ranges:
+/// all decay.
+template <class F>
+void for_each_part(std::span<const parameter_range> ranges, std::size_t count, thread_pool* pool, const F& part) {
+    const auto range = [&](std::size_t begin, std::size_t end, bool decay) {
+        if (pool == nullptr) return part(begin, end, decay);
+        pool->parallel_for(end - begin, std::size_t{1} << 14,
+                           [&](std::size_t a, std::size_t b, std::size_t) { part(begin + a, begin + b, decay); });
+    };
+    if (ranges.empty()) range(0, count, true);
+    for (const auto& r : ranges) range(r.begin, r.end, r.decay);
 }
 
 /// The ranges of a model's parameter arena: matrices decay, vectors do not.

@@ -63,21 +63,15 @@ public:
                               std::to_string(gradients.size()) + " gradients, the state is for " +
                               std::to_string(count_));
         ++steps_;
-        const auto range = [&](std::size_t begin, std::size_t end, bool decay) {
-            const constants c{static_cast<float>(options_.momentum), static_cast<float>(gradient_scale),
-                              static_cast<float>(learning_rate),
-                              decay ? static_cast<float>(options_.weight_decay) : 0.0f};
-            const auto part = [&, c](std::size_t a, std::size_t b, std::size_t) {
-                float* v = velocity_.size() != 0 ? velocity_.data() + begin + a : nullptr;
-                update(parameters.data() + begin + a, gradients.data() + begin + a, v, b - a, c);
-            };
-            if (pool_ != nullptr)
-                pool_->parallel_for(end - begin, std::size_t{1} << 14, part);
-            else
-                part(0, end - begin, 0);
+        const auto c = [&](bool decay) {
+            return constants{static_cast<float>(options_.momentum), static_cast<float>(gradient_scale),
+                             static_cast<float>(learning_rate),
+                             decay ? static_cast<float>(options_.weight_decay) : 0.0f};
         };
-        if (ranges_.empty()) range(0, parameters.size(), true);
-        for (const auto& r : ranges_) range(r.begin, r.end, r.decay);
+        for_each_part(ranges_, count_, pool_, [&](std::size_t begin, std::size_t end, bool decay) {
+            float* v = velocity_.size() != 0 ? velocity_.data() + begin : nullptr;
+            update(parameters.data() + begin, gradients.data() + begin, v, end - begin, c(decay));
+        });
     }
 
 private:
