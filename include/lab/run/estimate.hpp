@@ -60,10 +60,6 @@ namespace estimate_detail {
     return room;
 }
 
-[[nodiscard]] inline nn::any_model adapted(const student& who, const train_run_options& o, std::size_t threads) {
-    return who.load_adapted(threads, o.compute, *o.lora, o.base_type, o.adapter);
-}
-
 struct chosen_batches {
     std::uint64_t steps = 0, tokens = 0;
     replay::packed_batch shortest, longest;
@@ -112,9 +108,10 @@ template <replay::ReplayBuffer Buffer = replay::stratified>
     all.steps = batches.steps;
     all.tokens = batches.tokens;
     all.longest_micro_batch = batches.longest.tokens.size();
+    nn::any_model model;
+    if (o.lora) model = train_run_detail::load_to_learn(who, o);  // expands nothing
     {
-        // As it lies in the file: mapped, not expanded. Adapters leave it so.
-        const auto stored = o.lora ? detail::adapted(who, o, 1) : nn::load_model(o.model, {.threads = 1});
+        const auto stored = o.lora ? model : nn::load_model(o.model, {.threads = 1});  // mapped, not expanded
         all.parameters =
             o.lora ? stored.adapter_parameter_count()
                    : stored.parameter_count() + who.added.size() * stored.dims().dim * (stored.dims().tied ? 1 : 2);
@@ -128,7 +125,7 @@ template <replay::ReplayBuffer Buffer = replay::stratified>
     if (o.trainer.result.kind != train::phase_result::last) all.result = all.gradients;
     if (!all.fits() || all.longest_micro_batch == 0) return all;
 
-    auto model = o.lora ? detail::adapted(who, o, o.threads) : who.load(o.threads, o.compute);
+    if (!o.lora) model = train_run_detail::load_to_learn(who, o);
     train::optimizer_update update(o.update, optim::parameter_tensors(model, o.update.decay), &model.pool());
     update.reset(model.parameters().size());
     model.zero_gradients();

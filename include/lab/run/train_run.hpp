@@ -73,6 +73,14 @@ struct stopped : error {
     using error::error;
 };
 
+/// The student, ready to learn: adapters beside its weights as they are stored, or the weights themselves in f32.
+[[nodiscard]] inline nn::any_model load_to_learn(const student& who, const train_run_options& o) {
+    if (!o.lora) return who.load(o.threads, o.compute);
+    auto adapters = *o.lora;
+    adapters.seed = o.trainer.seed;
+    return who.load_adapted(o.threads, o.compute, adapters, o.base_type, o.adapter);
+}
+
 /// The held-out questions' answers, as samples whose loss is watched.
 template <class Encoder>
 [[nodiscard]] std::vector<replay::training_sample> heldout_samples(const std::vector<eval::question>& questions,
@@ -189,17 +197,14 @@ template <replay::ReplayBuffer Buffer = replay::stratified>
     const replay::chat_encoder encoder(who.tokens, who.format);
     const auto data = replay::encode_samples(replay::read_samples(o.data), encoder, o.encode);
     if (on.data) on.data(data);
-    auto adapters = o.lora;
-    if (adapters) adapters->seed = o.trainer.seed;
-    auto model = adapters ? who.load_adapted(o.threads, o.compute, *adapters, o.base_type, o.adapter)
-                          : who.load(o.threads, o.compute);
+    auto model = detail::load_to_learn(who, o);
     nn::require_finite(model);
     if (on.loaded) on.loaded(model, who);
 
     auto settings = o.trainer;
     settings.folder = o.out;
     settings.arithmetic = name_of(o.compute);
-    if (adapters)
+    if (o.lora)
         settings.arithmetic +=
             " beside " + detail::digest_of_weights(model) + formats::to_text(detail::lora_json(model));
     train::trainer trainer(
@@ -257,7 +262,7 @@ template <replay::ReplayBuffer Buffer = replay::stratified>
                             {"steps", result.steps},
                             {"tokens", result.tokens},
                             {"sha256", detail::save_result(model, who, o)}});
-    if (adapters) result.manifest["lora"] = detail::lora_json(model);
+    if (o.lora) result.manifest["lora"] = detail::lora_json(model);
     if (o.update.kind != train::optimizer::adamw)
         result.manifest["optimizer"] = train::optimizer_update(o.update, {}).describe();
     if (const auto more = train::further_settings(settings); !more.is_null()) result.manifest["settings"] = more;
