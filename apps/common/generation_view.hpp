@@ -160,12 +160,14 @@ private:
         if (p.kept > 0 && p.kept < p.wanted) line += ", " + duration_text(left(p, s)) + " left";
         return line;
     }
+    /// "leaf 2/6: id"
+    [[nodiscard]] static std::string place_of(const sdg::run_progress& p) {
+        if (p.done == nullptr || p.leaves == 0) return p.leaf;
+        return "leaf " + std::to_string(std::min(p.done->size() + 1, p.leaves)) + "/" + std::to_string(p.leaves) +
+               ": " + p.leaf;
+    }
     [[nodiscard]] std::string leaf_line(const sdg::run_progress& p) const {
-        std::string line;
-        if (p.done != nullptr && p.leaves > 0)
-            line = "leaf " + std::to_string(std::min(p.done->size() + 1, p.leaves)) + "/" + std::to_string(p.leaves) +
-                   ": ";
-        line += p.leaf;
+        std::string line = place_of(p);
         if (p.now != nullptr) line += " " + std::to_string(p.now_kept) + "/" + std::to_string(p.now->wanted);
         if (const auto all = reasons(p); !all.empty())
             line += ", refused " + std::to_string(p.refused) + ": " + reasons_text(all);
@@ -180,10 +182,7 @@ private:
     void draw(const sdg::run_progress& p) {
         std::vector<std::string> lines{last_};
         const auto all = reasons(p);
-        std::string leaf = p.leaf;
-        if (p.done != nullptr && p.leaves > 0)
-            leaf = "leaf " + std::to_string(std::min(p.done->size() + 1, p.leaves)) + "/" + std::to_string(p.leaves) +
-                   ": " + leaf;
+        std::string leaf = place_of(p);
         if (p.now != nullptr && p.now->wanted > 0) {
             constexpr std::size_t width = 20;
             const std::size_t full = width * std::min(p.now_kept, p.now->wanted) / p.now->wanted;

@@ -88,20 +88,28 @@ int logits(const cxxopts::ParseResult& args) {
     return 0;
 }
 
+bool is_gguf(const std::filesystem::path& out) { return out.extension() == ".gguf"; }
+/// OUT is a name in .gguf, or a folder. @throws usage_error
+void require_output(const std::filesystem::path& out) {
+    if (out.extension() == ".safetensors")
+        throw usage_error("OUT is a folder for safetensors: its weights go into model.safetensors");
+}
+void save(const nn::any_model& model, const std::filesystem::path& out, const nn::save_options& options) {
+    if (is_gguf(out))
+        nn::save_gguf(model, out, options);
+    else
+        nn::save_safetensors(model, out, options);
+}
+
 int convert(const cxxopts::ParseResult& args) {
     const auto& files = args.unmatched();
     if (files.size() != 2) throw usage_error("convert needs IN and OUT");
     const std::filesystem::path in = files[0], out = files[1];
-    if (out.extension() == ".safetensors")
-        throw usage_error("OUT is a folder for safetensors: its weights go into model.safetensors");
+    require_output(out);
     nn::save_options options;
     if (args.count("type") != 0) options.type = dtype_from_name(args["type"].as<std::string>());
     if (args.count("tokenizer") != 0) options.tokenizer = args["tokenizer"].as<std::string>();
-    const auto model = nn::load_model(in, {.threads = args["threads"].as<std::size_t>(), .pack = false});
-    if (out.extension() == ".gguf")
-        nn::save_gguf(model, out, options);
-    else
-        nn::save_safetensors(model, out, options);
+    save(nn::load_model(in, {.threads = args["threads"].as<std::size_t>(), .pack = false}), out, options);
     if (args.count("quiet") == 0) std::cerr << "wrote " << out.string() << '\n';
     return 0;
 }
@@ -110,9 +118,7 @@ int merge(const cxxopts::ParseResult& args) {
     const auto& files = args.unmatched();
     if (files.size() != 3) throw usage_error("merge needs BASE, ADAPTER and OUT");
     const std::filesystem::path out = files[2];
-    const bool gguf = out.extension() == ".gguf";
-    if (out.extension() == ".safetensors")
-        throw usage_error("OUT is a folder for safetensors: its weights go into model.safetensors");
+    require_output(out);
     nn::save_options options;
     if (args.count("type") != 0) {
         const auto type = args["type"].as<std::string>();
@@ -121,15 +127,12 @@ int merge(const cxxopts::ParseResult& args) {
         else
             options.type = dtype_from_name(type);
     }
-    if (options.mix && !gguf)
+    if (options.mix && !is_gguf(out))
         throw usage_error("--type " + args["type"].as<std::string>() + " needs OUT to be a name in .gguf");
     if (args.count("tokenizer") != 0) options.tokenizer = args["tokenizer"].as<std::string>();
     const auto model =
         nn::load_model(files[0], {.threads = args["threads"].as<std::size_t>(), .pack = false, .adapter = files[1]});
-    if (gguf)
-        nn::save_gguf(model, out, options);
-    else
-        nn::save_safetensors(model, out, options);
+    save(model, out, options);
     if (args.count("quiet") == 0)
         std::cerr << "merged " << model.adapter_parameter_count() << " parameters of rank " << model.lora()->rank
                   << " into " << out.string() << '\n';
@@ -140,7 +143,7 @@ int quantize(const cxxopts::ParseResult& args) {
     const auto& files = args.unmatched();
     if (files.size() != 2) throw usage_error("quantize needs IN and OUT");
     const std::filesystem::path out = files[1];
-    if (out.extension() != ".gguf") throw usage_error("OUT must be a name in .gguf");
+    if (!is_gguf(out)) throw usage_error("OUT must be a name in .gguf");
     nn::save_options options{.mix = nn::mix_from_name(args["type"].as<std::string>())};
     if (args.count("tokenizer") != 0) options.tokenizer = args["tokenizer"].as<std::string>();
     const auto model = nn::load_model(files[0], {.threads = args["threads"].as<std::size_t>(), .pack = false});
