@@ -1,4 +1,4 @@
-"""What the comparisons with llama.cpp share: its programs, a server of it, the machine in words."""
+"""What the comparisons with peers share: llama.cpp's programs, a server of it, the machine in words, tables in docs."""
 import contextlib
 import datetime
 import http.client
@@ -81,6 +81,15 @@ def llama_server(peer, file, threads, at_once, context):
 
 def number(x):
     return f"{x:.0f}" if x >= 100 else f"{x:.3g}"
+
+
+def write(path, program, text):
+    """Replaces what stands between a program's markers."""
+    begin, end = f"<!-- written by bench/{program} -->", f"<!-- end of what bench/{program} wrote -->"
+    old = path.read_text()
+    if begin not in old or end not in old:
+        raise SystemExit(f"{program}: {path} lacks the lines {begin} and {end}")
+    path.write_text(old[: old.index(begin)] + begin + "\n" + text + "\n" + old[old.index(end):])
 
 
 def idle(patience=120):
