@@ -18,7 +18,7 @@ import torch
 import transformers
 from transformers import LlamaForCausalLM, MistralForCausalLM
 
-from nn_goldens import ADAMW, CLIP, OUT, SEED, WEIGHT_DECAY, packed_loss
+from nn_goldens import ADAMW, OUT, SEED, WEIGHT_DECAY, packed_loss, packed_samples, ten_losses
 
 ALL = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
 ADAPTERS = {
@@ -32,8 +32,7 @@ def main():
     versions = {"peft": peft.__version__, "transformers": transformers.__version__, "torch": torch.__version__, "seed": SEED}
     for name, (base, cls, settings) in ADAPTERS.items():
         given = st.load_file(OUT / base / "golden.safetensors")
-        offsets = given["train.offsets"].long().tolist()
-        samples = [(given["train.tokens"][a:b].long(), given["train.targets"][a:b].long()) for a, b in zip(offsets, offsets[1:])]
+        samples = packed_samples(given)
         model = cls.from_pretrained(OUT / base, dtype=torch.float32, attn_implementation="eager")
         torch.manual_seed(SEED)
         config = peft.LoraConfig(task_type="CAUSAL_LM", lora_dropout=0.0, init_lora_weights=False, **settings)
@@ -62,14 +61,7 @@ def main():
         for key, p in adapter.items():
             golden["grad." + key] = p.grad.clone()
         optimizer = torch.optim.AdamW(adapter.values(), weight_decay=WEIGHT_DECAY, **ADAMW)
-        losses = []
-        for _ in range(10):
-            optimizer.zero_grad()
-            loss = packed_loss(model, samples)
-            losses.append(loss.item())
-            loss.backward()
-            torch.nn.utils.clip_grad_norm_(adapter.values(), CLIP)
-            optimizer.step()
+        losses = ten_losses(model, list(adapter.values()), optimizer, samples)
         golden["train.losses"] = torch.tensor(losses)
         st.save_file(golden, folder / "golden.safetensors", metadata={k: str(v) for k, v in versions.items()})
         print(name, [round(x, 4) for x in losses], {f.name: f.stat().st_size for f in folder.iterdir()})

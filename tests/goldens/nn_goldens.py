@@ -39,14 +39,35 @@ MODELS = {
 }
 
 
-def packed_loss(model, samples):
+def packed_loss(model, samples, smoothing=0.0):
     """Mean cross-entropy over all targets; samples do not see each other."""
     total, count = 0.0, 0
     for tokens, targets in samples:
         logits = model(input_ids=tokens[None], use_cache=False).logits[0].float()
-        total = total + torch.nn.functional.cross_entropy(logits, targets, ignore_index=-1, reduction="sum")
+        total = total + torch.nn.functional.cross_entropy(logits, targets, ignore_index=-1, reduction="sum",
+                                                          label_smoothing=smoothing)
         count += int((targets != -1).sum())
     return total / count
+
+
+def packed_samples(given):
+    """The samples of a golden file of this script."""
+    offsets = given["train.offsets"].long().tolist()
+    tokens, targets = given["train.tokens"].long(), given["train.targets"].long()
+    return [(tokens[a:b], targets[a:b]) for a, b in zip(offsets, offsets[1:])]
+
+
+def ten_losses(model, parameters, optimizer, samples):
+    """The loss before each of ten steps, gradients clipped."""
+    losses = []
+    for _ in range(10):
+        optimizer.zero_grad()
+        loss = packed_loss(model, samples)
+        losses.append(loss.item())
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(parameters, CLIP)
+        optimizer.step()
+    return losses
 
 
 def main():
@@ -94,14 +115,7 @@ def main():
             rest = [p for p in model.parameters() if p.dim() < 2]
             optimizer = torch.optim.AdamW([{"params": decay, "weight_decay": WEIGHT_DECAY}, {"params": rest, "weight_decay": 0.0}],
                                           **ADAMW)
-            losses = []
-            for _ in range(10):
-                optimizer.zero_grad()
-                loss = packed_loss(model, samples)
-                losses.append(loss.item())
-                loss.backward()
-                torch.nn.utils.clip_grad_norm_(model.parameters(), CLIP)
-                optimizer.step()
+            losses = ten_losses(model, list(model.parameters()), optimizer, samples)
             golden["train.losses"] = torch.tensor(losses)
             print(name, [round(x, 4) for x in losses])
         st.save_file(golden, folder / "golden.safetensors", metadata={k: str(v) for k, v in versions.items()})

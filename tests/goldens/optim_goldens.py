@@ -15,6 +15,8 @@ import safetensors.torch as st
 import torch
 import transformers
 
+from nn_goldens import packed_loss, packed_samples, ten_losses
+
 SEED = 20260101
 DATA = pathlib.Path(__file__).resolve().parent.parent / "data"
 DECAY = 0.1
@@ -52,21 +54,6 @@ def trajectories(golden):
             golden[f"{name}.{k}"] = torch.stack(kept[k])
 
 
-def packed(given):
-    offsets = [int(x) for x in given["train.offsets"]]
-    tokens, targets = given["train.tokens"].long(), given["train.targets"].long()
-    return [(tokens[a:b], targets[a:b]) for a, b in zip(offsets, offsets[1:])]
-
-
-def mean_loss(model, samples, smoothing=0.0):
-    total, count = 0.0, 0
-    for tokens, targets in samples:
-        logits = model(input_ids=tokens[None], use_cache=False).logits[0].float()
-        total = total + torch.nn.functional.cross_entropy(logits, targets, ignore_index=-1, reduction="sum", label_smoothing=smoothing)
-        count += int((targets != -1).sum())
-    return total / count
-
-
 def load():
     return transformers.LlamaForCausalLM.from_pretrained(DATA / "nn" / "llama", dtype=torch.float32, attn_implementation="eager").eval()
 
@@ -75,22 +62,15 @@ def main():
     torch.set_num_threads(1)
     golden = {}
     trajectories(golden)
-    samples = packed(st.load_file(DATA / "nn" / "llama" / "golden.safetensors"))
+    samples = packed_samples(st.load_file(DATA / "nn" / "llama" / "golden.safetensors"))
     for name, make in OPTIMIZERS.items():
         model = load()
         optimizer = make(list(model.parameters()), RATES[name])
-        losses = []
-        for _ in range(10):
-            optimizer.zero_grad()
-            loss = mean_loss(model, samples)
-            losses.append(loss.item())
-            loss.backward()
-            torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-            optimizer.step()
+        losses = ten_losses(model, list(model.parameters()), optimizer, samples)
         golden[name + ".losses"] = torch.tensor(losses)
         print(name, [round(x, 4) for x in losses])
     model = load()
-    loss = mean_loss(model, samples, 0.1)
+    loss = packed_loss(model, samples, 0.1)
     loss.backward()
     golden["smooth.loss"] = loss.detach().reshape(1)
     for key, p in model.named_parameters():
