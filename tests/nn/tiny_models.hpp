@@ -42,6 +42,22 @@ inline std::vector<token> random_tokens(std::size_t count, std::size_t vocab, st
     return tokens;
 }
 
+/// What a training pass takes.
+struct samples {
+    nn::batch_builder batch;
+    std::vector<token> targets;
+};
+/// A short sequence and one of several blocks of the cache, the first tokens of each without a target.
+inline samples two_samples(std::size_t vocab) {
+    samples s;
+    const auto a = random_tokens(9, vocab, 3), b = random_tokens(70, vocab, 4);
+    s.batch.add(a);
+    s.batch.add(b);
+    for (std::size_t i = 0; i < a.size(); ++i) s.targets.push_back(i < 4 || i + 1 == a.size() ? no_token : a[i + 1]);
+    for (std::size_t i = 0; i < b.size(); ++i) s.targets.push_back(i < 50 || i + 1 == b.size() ? no_token : b[i + 1]);
+    return s;
+}
+
 /// All logits of one sequence, prefilled in one call: [tokens, vocab].
 template <class Model>
 std::vector<typename Model::scalar> all_logits(Model& m, const std::vector<token>& tokens) {

@@ -15,19 +15,7 @@ using namespace lab;
 using reference = kernels::reference<double>;
 using complex_reference = kernels::reference<std::complex<double>>;
 
-struct samples {
-    nn::batch_builder batch;
-    std::vector<token> targets;
-};
-samples two_samples(std::size_t vocab) {
-    samples s;
-    const auto a = test::random_tokens(9, vocab, 3), b = test::random_tokens(70, vocab, 4);
-    s.batch.add(a);
-    s.batch.add(b);
-    for (std::size_t i = 0; i < a.size(); ++i) s.targets.push_back(i < 4 || i + 1 == a.size() ? no_token : a[i + 1]);
-    for (std::size_t i = 0; i < b.size(); ++i) s.targets.push_back(i < 50 || i + 1 == b.size() ? no_token : b[i + 1]);
-    return s;
-}
+using test::two_samples;
 
 template <class Architecture>
 void check_by_complex_step(nn::runtime_dims d, bool half_split) {

@@ -4,17 +4,11 @@
 #include <cmath>
 #include <vector>
 
-#include "lab/core/rng.hpp"
+#include "optim/random_values.hpp"
 
 namespace {
 using namespace lab;
-
-std::vector<float> random_values(std::size_t count, std::uint64_t seed, double scale = 1.0) {
-    counter_rng rng(seed);
-    std::vector<float> values(count);
-    for (float& x : values) x = static_cast<float>(scale * rng.normal());
-    return values;
-}
+using test::random_values;
 const std::vector<optim::parameter_tensor> tensors{{37, 130, true, true}, {1, 75, false, false}, {3, 1, true, true}};
 constexpr std::size_t count = 37 * 130 + 75 + 3;
 }  // namespace

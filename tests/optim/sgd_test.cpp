@@ -3,17 +3,11 @@
 #include <boost/test/unit_test.hpp>
 #include <vector>
 
-#include "lab/core/rng.hpp"
+#include "optim/random_values.hpp"
 
 namespace {
 using namespace lab;
-
-std::vector<float> random_values(std::size_t count, std::uint64_t seed) {
-    counter_rng rng(seed);
-    std::vector<float> values(count);
-    for (float& x : values) x = static_cast<float>(rng.normal());
-    return values;
-}
+using test::random_values;
 }  // namespace
 
 BOOST_AUTO_TEST_SUITE(sgd)
