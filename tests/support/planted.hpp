@@ -67,7 +67,8 @@ struct planted_world {
             };
             const auto of = [&](const char* thing) { return "the " + std::string(thing) + " of " + town; };
             add("the bridge", "is called", name(2) + " Arch", "What is " + of("bridge") + " called?");
-            add("the mill", "was built by", name(2) + " " + name(3), "Who was " + of("mill") + " built by?");
+            const std::string family = name(3), builder = name(2) + " " + family;
+            add("the mill", "was built by", builder, "Who was " + of("mill") + " built by?");
             add("the market", "was founded in", std::to_string(year += 3), "When was " + of("market") + " founded?");
             add("the tower", "is made of", name(2) + " stone", "What is " + of("tower") + " made of?");
             add("the festival", "is dedicated to", "saint " + name(3), "Whom is " + of("festival") + " dedicated to?");

@@ -83,10 +83,8 @@ outcome run(const train::trainer_options& base, std::vector<std::uint64_t> kills
         Model model = make();
         train::trainer<Model, toy::momentum> trainer(model, {}, samples(poisoned), plan(), {.seed = 4}, options);
         trainer.set_heldout(heldout());
-        std::uint64_t step = 0;
         train::listener on;
         const auto die = [&](std::uint64_t at) {
-            step = at;
             if (life < kills.size() && at == kills[life]) throw killed{};
         };
         on.step = [&](const train::step_event& e) { die(e.total_step); };

@@ -214,11 +214,11 @@ void panel_part(const tiled_activations<Arch>& x, const matrix_view& w, std::siz
         const std::size_t t1 = std::min(x.tiles(), t0 + at_once);
         for (std::size_t p0 = begin; p0 < end; p0 += group) {
             const std::size_t p1 = std::min(end, p0 + group);
-            const std::byte* panels = w.panels + p0 * bytes;
-            if (packed != nullptr) {
+            const std::byte* panels = packed;
+            if (packed == nullptr)
+                panels = w.panels + p0 * bytes;
+            else
                 for (std::size_t p = p0; p < p1; ++p) pack_panel<Arch, F>(w, p, packed + (p - p0) * bytes);
-                panels = packed;
-            }
             const auto multiply = [&](std::size_t t, std::size_t p, std::size_t count) {
                 const std::size_t height = x.height(t), column = p * panel_columns;
                 panel_kernel_for<Arch, F, Kind>(height, count == 1)(

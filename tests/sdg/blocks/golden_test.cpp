@@ -38,7 +38,7 @@ void check_case(const cell& golden, const std::filesystem::path& folder) {
     registry.add<echo_block>();
     registry.add<llm_block>("MockLLMBlock");  // as in its tests' pipelines
     const auto p = read_pipeline(folder / golden.at("pipeline").get<std::string>(), registry);
-    for (const std::size_t batch : {1000, 3, 1}) {
+    for (const std::size_t batch : {1000u, 3u, 1u}) {
         BOOST_TEST_CONTEXT(golden.at("name") << ", " << batch << " rows at a time") {
             auto teacher = test::scripted_answers(golden.at("calls"));
             run_options options;

@@ -140,7 +140,7 @@ BOOST_AUTO_TEST_CASE(batches_change_no_row) {
         for (const auto& d : r.dropped) out.insert(d.block + d.kind + d.reason + d.values.dump());
         return out;
     };
-    for (const std::size_t batch : {1, 2, 7, 16, 49, 50}) {
+    for (const std::size_t batch : {1u, 2u, 7u, 16u, 49u, 50u}) {
         const auto parts = run(p, rows, saying(say), {.batch_rows = batch});
         BOOST_TEST(text_of(parts.rows) == text_of(whole.rows));
         BOOST_TEST((sorted(parts) == sorted(whole)));
