@@ -23,6 +23,18 @@ BOOST_AUTO_TEST_CASE(auc_threshold_and_trust) {
     BOOST_TEST(sdg::calibrate(right, right, 0.7).auc == 0.5);
 }
 
+/// One right answer among eight is scored as the wrong ones are: that is the judge's error, not where its scores part.
+BOOST_AUTO_TEST_CASE(a_stray_score_does_not_draw_the_threshold) {
+    const std::vector<double> wrong{0.05, 0.1, 0.15, 0.2, 0.12, 0.18, 0.02, 0.07};
+    const auto c = sdg::calibrate(std::vector<double>{0.75, 0.8, 0.85, 0.9, 0.95, 0.78, 0.88, 0.22}, wrong, 0.7);
+    BOOST_TEST(c.threshold == (0.22 + 0.75) / 2, boost::test_tools::tolerance(1e-12));
+    BOOST_TEST(c.right_kept == 0.875);
+    BOOST_TEST(c.wrong_kept == 0.0);
+    // Three of eight are no stray.
+    const auto low = sdg::calibrate(std::vector<double>{0.75, 0.8, 0.85, 0.9, 0.95, 0.24, 0.25, 0.26}, wrong, 0.7);
+    BOOST_TEST(low.threshold == 0.22, boost::test_tools::tolerance(1e-12));
+}
+
 BOOST_AUTO_TEST_CASE(the_roc_has_a_corner_for_every_set_that_can_pass) {
     const auto c = sdg::calibrate(std::vector<double>{3, 4, 5, 6}, std::vector<double>{0, 1, 2, 4}, 0.7);
     BOOST_TEST_REQUIRE(c.roc.size() == 7u);  // seven different scores

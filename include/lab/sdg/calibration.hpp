@@ -1,8 +1,8 @@
 // How far a judge can be trusted: its scores of what is known to be right against its scores of what is known to be
 // wrong. AUC (the chance that a right one scores above a wrong one) with Newcombe's interval ("Confidence intervals for
-// an effect size measure based on the Mann-Whitney statistic, part 2", 2006, method 5), the ROC and the threshold with
-// the best balance (Youden's J), each kind of wrong examples apart, and a leaf's own scores weighed against all
-// others'. A judge that is not trusted still has its scores recorded, but refuses nothing.
+// an effect size measure based on the Mann-Whitney statistic, part 2", 2006, method 5), the ROC, a threshold of good
+// balance (Youden's J) where scores leave the most room, each kind of wrong examples apart, and a leaf's own scores
+// weighed against all others'. A judge that is not trusted still has its scores recorded, but refuses nothing.
 #pragma once
 
 #include <algorithm>
@@ -113,14 +113,37 @@ namespace detail {
     return static_cast<double>(kept) / static_cast<double>(scores.size());
 }
 
+/// A threshold, the width of the empty interval about it, and Youden's J there.
+struct cut {
+    double threshold = 0, room = 0, balance = 0;
+};
 /// Every threshold that lets another set of these scores pass: the least score, and half-ways between neighbours.
-[[nodiscard]] inline std::vector<double> thresholds_of(std::vector<double> scores) {
+[[nodiscard]] inline std::vector<cut> cuts_of(std::vector<double> scores) {
     std::sort(scores.begin(), scores.end());
-    std::vector<double> list;
-    for (std::size_t i = 0; i < scores.size(); ++i)
-        if (i == 0 || scores[i] > scores[i - 1])
-            list.push_back(i == 0 ? scores[0] : scores[i - 1] + (scores[i] - scores[i - 1]) / 2);
+    std::vector<cut> list;
+    for (std::size_t i = 0; i < scores.size(); ++i) {
+        const double room = i == 0 ? 0 : scores[i] - scores[i - 1];
+        if (i == 0 || room > 0) list.push_back({scores[i] - room / 2, room});
+    }
     return list;
+}
+/// Variance of a share of `n` examples, as if two more were in it and two were not (Agresti and Coull): not 0 where
+/// all or none are.
+[[nodiscard]] inline double share_variance(double share, double n) {
+    const double p = (share * n + 2) / (n + 4);
+    return p * (1 - p) / (n + 4);
+}
+/// Of the cuts that a few examples do not tell from the best, its balance less one standard error, the roomiest: a
+/// score or two among the other group's do not draw the threshold there.
+[[nodiscard]] inline cut chosen(std::span<const cut> cuts, double standard_error) {
+    cut best{0, 0, -2}, roomiest{0, -1, -2};
+    for (const auto& c : cuts)
+        if (c.balance > best.balance) best = c;
+    for (const auto& c : cuts) {
+        if (c.balance < best.balance - standard_error) continue;
+        if (c.room > roomiest.room || (c.room == roomiest.room && c.balance > roomiest.balance)) roomiest = c;
+    }
+    return roomiest;
 }
 
 inline constexpr std::size_t least_examples = 4;
@@ -171,16 +194,24 @@ inline constexpr std::size_t least_examples = 4;
         every.insert(every.end(), others->right.begin(), others->right.end());
         every.insert(every.end(), other_wrong.begin(), other_wrong.end());
     }
-    double best = -2;
-    for (const double t : thresholds_of(std::move(every))) {
+    auto cuts = cuts_of(std::move(every));
+    double best = -2, error = 0;
+    for (auto& [t, room, balance] : cuts) {
         const roc_point p{t, share_kept(own.right, t), share_kept(wrong, t)};
         if (c.roc.empty() || p.right_kept < c.roc.back().right_kept || p.wrong_kept < c.roc.back().wrong_kept)
             c.roc.push_back(p);
         const double r = weighed(p.right_kept, c.right, alone ? 0.0 : share_kept(others->right, t));
         const double w = weighed(p.wrong_kept, c.right, alone ? 0.0 : share_kept(other_wrong, t));
-        if (r - w > best + 1e-12)
-            best = r - w, c.threshold = t, c.right_kept = p.right_kept, c.wrong_kept = p.wrong_kept;
+        balance = r - w;
+        if (balance <= best) continue;
+        best = balance;
+        const double more = alone ? 0 : weight;
+        error = std::sqrt(share_variance(r, static_cast<double>(c.right) + more) +
+                          share_variance(w, static_cast<double>(c.wrong) + more));
     }
+    c.threshold = chosen(cuts, error).threshold;
+    c.right_kept = share_kept(own.right, c.threshold);
+    c.wrong_kept = share_kept(wrong, c.threshold);
     std::map<std::string, double> weighed_kinds;
     if (own.wrong.size() > 1)
         for (const auto& [kind, scores] : own.wrong) {
