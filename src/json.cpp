@@ -1,6 +1,9 @@
 // Part of lab::compiled: JSON in and out.
 #include "lab/formats/json.hpp"
 
+template class nlohmann::basic_json<>;
+template class nlohmann::detail::serializer<nlohmann::json>;
+
 namespace lab::formats {
 
 template <>

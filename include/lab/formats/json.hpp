@@ -19,6 +19,11 @@
 #include "lab/core/error.hpp"
 #include "lab/formats/text_bytes.hpp"
 
+#ifdef LAB_COMPILED
+extern template class nlohmann::basic_json<>;
+extern template class nlohmann::detail::serializer<nlohmann::json>;
+#endif
+
 namespace lab::formats {
 
 using json = nlohmann::json;
