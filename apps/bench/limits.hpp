@@ -116,7 +116,11 @@ std::array<double, 5> rates(thread_pool& pool, double seconds, double amount, co
             for (std::size_t thread = begin; thread < end; ++thread) {
                 const double start = Clock::now();
                 double turns = 0, elapsed = 0;
-                for (; elapsed < seconds / 5; elapsed = Clock::now() - start, ++turns) turn(thread);
+                while (elapsed < seconds / 5) {
+                    turn(thread);
+                    elapsed = Clock::now() - start;
+                    ++turns;
+                }
                 total += turns * amount / elapsed;
             }
         });

@@ -87,9 +87,10 @@ private:
 /// Frees the memory that holds these bytes of a mapped_file; they are read from the file again when next touched.
 inline void forget_pages(std::span<const std::byte> mapped) {
     const auto page = static_cast<std::uintptr_t>(::sysconf(_SC_PAGESIZE));
-    const auto begin = (reinterpret_cast<std::uintptr_t>(mapped.data()) + page - 1) / page * page;
-    const auto end = reinterpret_cast<std::uintptr_t>(mapped.data() + mapped.size()) / page * page;
-    if (begin < end) ::madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DONTNEED);  // only advice
+    const std::size_t before = (page - reinterpret_cast<std::uintptr_t>(mapped.data()) % page) % page;
+    if (mapped.size() < before + page) return;
+    const std::size_t whole = (mapped.size() - before) / page * page;
+    ::madvise(const_cast<std::byte*>(mapped.data()) + before, whole, MADV_DONTNEED);  // only advice
 }
 
 /// Zeroed memory for large arrays that are read from end to end, in large pages where the system has them: reading

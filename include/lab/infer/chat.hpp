@@ -73,7 +73,7 @@ private:
             .prompt = fitting_prompt(), .max_tokens = options_.max_tokens, .sampler = sampler_, .stop = format_.stop()};
         job.constraint = constraint_;
         job.on_text = on_piece;
-        generated result = engine_->run_one(std::move(job));
+        generated result = engine_->run_one(job);
         messages_.push_back({"assistant", result.text});
         return result;
     }

@@ -204,13 +204,14 @@ public:
         };
         for (std::size_t i = 0; i < sequences; ++i) {
             const std::uint32_t s = order[i], begin = batch.seq_offsets[s], end = batch.seq_offsets[s + 1];
-            if (4 * (end - begin) > size) end_tile();  // a long one gets tiles of its own
+            const bool is_long = std::size_t{4} * (end - begin) > size;
+            if (is_long) end_tile();  // it gets tiles of its own
             for (std::uint32_t t = begin; t < end; ++t) {
                 sequence_of_[t] = s;
                 tokens_[used++] = t;
                 if (++tile == size) end_tile();
             }
-            if (4 * (end - begin) > size) end_tile();
+            if (is_long) end_tile();
         }
         end_tile();
     }

@@ -243,22 +243,22 @@ struct panel<Arch, format::q6_k> {
             u32x16<Arch> low[16], high[8];
             for (std::size_t i = 0; i < 4; ++i) {
                 u32x16<Arch> four[4];
-                load_columns<Arch>(rows + 64 * half + 16 * i, stride, four);
+                load_columns<Arch>(rows + std::size_t{64} * half + 16 * i, stride, four);
                 for (std::size_t w = 0; w < 4; ++w) low[4 * i + w] = four[w];
             }
-            detail::load_eight_columns<Arch>(rows + 128 + 32 * half, stride, high);
+            detail::load_eight_columns<Arch>(rows + 128 + std::size_t{32} * half, stride, high);
             for (unsigned quarter = 0; quarter < 4; ++quarter) {
                 std::byte* cell = out + header + (4 * half + quarter) * cell_bytes;
-                const u32x16<Arch>* from = low + 8 * (quarter & 1);
+                const u32x16<Arch>* from = low + std::size_t{8} * (quarter & 1);
                 for (unsigned w = 0; w < 4; ++w)
                     detail::store_words<Arch>(detail::join_nibbles<Arch>(from[w] >> (4 * (quarter >> 1)),
                                                                          from[w + 4] >> (4 * (quarter >> 1))),
-                                              cell + quants + 64 * w);
+                                              cell + quants + std::size_t{64} * w);
                 for (unsigned part = 0; part < 2; ++part) {
                     auto turned = u32x16<Arch>::broadcast(0);
                     for (unsigned u = 0; u < 4; ++u)
                         turned = turned | (((high[4 * part + u] >> (2 * quarter)) & 0x03030303u) << (2 * u));
-                    detail::store_words<Arch>(turned, cell + pairs + 64 * part);
+                    detail::store_words<Arch>(turned, cell + pairs + std::size_t{64} * part);
                 }
             }
         }

@@ -55,7 +55,7 @@ struct decay_groups {
 /// What a model learns, in the order of its `parameters()`: its tensors, or the two matrices of each of its adapters.
 [[nodiscard]] inline std::vector<parameter_tensor> parameter_tensors(const nn::any_model& model,
                                                                      const decay_groups& groups = {}) {
-    const auto weights = parameter_tensors(model.weights(), groups);
+    auto weights = parameter_tensors(model.weights(), groups);
     if (model.lora() == nullptr) return weights;
     std::vector<parameter_tensor> tensors;
     const auto adapters = model.adapters();

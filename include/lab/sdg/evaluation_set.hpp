@@ -160,7 +160,7 @@ inline void read_evaluation_file(const std::filesystem::path& file, const std::s
                                  std::vector<evaluation_item>& items) {
     const std::string place = file.string(), type = file.extension().string();
     if (type == ".jsonl" || type == ".ndjson") {
-        formats::for_each_json_line(text, place, [&](json line, std::size_t number) {
+        formats::for_each_json_line(text, place, [&](const json& line, std::size_t number) {
             read_object(line, name + ":" + std::to_string(number), items);
         });
     } else if (type == ".json") {

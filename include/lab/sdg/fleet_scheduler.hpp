@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <condition_variable>
 #include <cstddef>
 #include <cstdint>
@@ -163,7 +164,7 @@ private:
     }
     [[nodiscard]] bool cancelled() const { return options_.cancelled && options_.cancelled(); }
     static std::string seconds_text(double seconds) {
-        const auto tenths = static_cast<long long>(seconds * 10 + 0.5);
+        const auto tenths = std::llround(seconds * 10);
         return std::to_string(tenths / 10) + "." + std::to_string(tenths % 10) + " s";
     }
     /// In short naps, so that cancelling need not wait.

@@ -137,7 +137,7 @@ private:
     /// Contexts from number `first` to before `last` that are not there yet; those before are no longer needed.
     void write_contexts(leaf_run& run, std::uint64_t first, std::uint64_t last) {
         contexts_.erase(contexts_.begin(), contexts_.lower_bound(first));
-        const std::string prompt = run.options.wordings.render<prompts::write_context>(text::field<"task">(task_));
+        std::string prompt = run.options.wordings.render<prompts::write_context>(text::field<"task">(task_));
         std::vector<text::request> requests;
         std::vector<std::uint64_t> numbers;
         std::size_t longest = 0;

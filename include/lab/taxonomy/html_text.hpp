@@ -62,13 +62,16 @@ inline std::string to_utf8(std::string_view bytes, const std::string& charset) {
         converter(const converter&) = delete;
         converter& operator=(const converter&) = delete;
         ~converter() {
-            if (handle != reinterpret_cast<iconv_t>(-1)) ::iconv_close(handle);
+            if (known()) ::iconv_close(handle);
+        }
+        [[nodiscard]] bool known() const {
+            return handle != reinterpret_cast<iconv_t>(-1);  // NOLINT(performance-no-int-to-ptr): as iconv says it
         }
     };
     const bool plain = !charset.empty() && charset.size() < 40 &&
                        charset.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-_.:") == charset.npos;
     const converter c(plain ? charset : "none");
-    if (c.handle == reinterpret_cast<iconv_t>(-1))
+    if (!c.known())
         throw format_error("names the character set " + formats::quote(charset, 40) +
                            ", which is not known here (save it as UTF-8)");
     std::string in(bytes), out;

@@ -44,7 +44,7 @@ inline std::string leaf_node_path(std::string id) {
     return id;
 }
 /// Adds a row whose values have names; columns are added as they come up.
-inline void add_named(table& rows, std::vector<std::pair<std::string, cell>> values, std::size_t origin) {
+inline void add_named(table& rows, std::vector<std::pair<std::string, cell>>&& values, std::size_t origin) {
     std::vector<std::pair<std::size_t, cell>> placed;
     for (auto& [column, value] : values) placed.emplace_back(rows.put_column(column), std::move(value));
     row r{std::vector<cell>(rows.columns().size()), origin};

@@ -38,12 +38,12 @@ struct iter_block {
         if (inner == type) config.fail("block_type", "is another block than IterBlock");  // its keys would be its own
         return {read_block(*config.common().registry, inner, config.at("block_type"), config), *rounds};
     }
-    [[nodiscard]] table operator()(block_run& run, table rows) const {
+    [[nodiscard]] table operator()(block_run& run, const table& rows) const {
         table out;
         const std::size_t outer = run.iteration();
         for (std::size_t n = 0; n < rounds; ++n) {
             run.set_iteration(outer * rounds + n);
-            table made = inner(run, n + 1 == rounds ? std::move(rows) : rows);
+            table made = inner(run, rows);
             if (n == 0)
                 out = std::move(made);
             else
