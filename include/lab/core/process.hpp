@@ -232,7 +232,7 @@ private:
         if (ready < 0 && errno != EINTR) throw_errno(program, "read the output of");
         // What the program left running may hold its output open: with the program's end only what is there is read.
         if (ready == 0 && ended) break;
-        if (!ended) ended = running.wait(WNOHANG);  // even while others write: they die with it
+        ended = running.wait(WNOHANG);  // even while others write: they die with it
         for (std::size_t i = 0; ready > 0 && i < open.size(); ++i) {
             if (open[i].fd < 0 || open[i].revents == 0) continue;
             const ssize_t n = ::read(open[i].fd, block.data(), block.size());

@@ -113,9 +113,9 @@ namespace detail {
     return static_cast<double>(kept) / static_cast<double>(scores.size());
 }
 
-/// A threshold, the width of the empty interval about it, and Youden's J there.
+/// A threshold, the width of the empty interval about it, Youden's J there and its variance.
 struct cut {
-    double threshold = 0, room = 0, balance = 0;
+    double threshold = 0, room = 0, balance = -2, variance = 0;
 };
 /// Every threshold that lets another set of these scores pass: the least score, and half-ways between neighbours.
 [[nodiscard]] inline std::vector<cut> cuts_of(std::vector<double> scores) {
@@ -135,14 +135,13 @@ struct cut {
 }
 /// Of the cuts that a few examples do not tell from the best, its balance less one standard error, the roomiest: a
 /// score or two among the other group's do not draw the threshold there.
-[[nodiscard]] inline cut chosen(std::span<const cut> cuts, double standard_error) {
-    cut best{0, 0, -2}, roomiest{0, -1, -2};
+[[nodiscard]] inline cut chosen(std::span<const cut> cuts) {
+    cut best, roomiest{.room = -1};
     for (const auto& c : cuts)
         if (c.balance > best.balance) best = c;
-    for (const auto& c : cuts) {
-        if (c.balance < best.balance - standard_error) continue;
-        if (c.room > roomiest.room || (c.room == roomiest.room && c.balance > roomiest.balance)) roomiest = c;
-    }
+    const double least = best.balance - std::sqrt(best.variance);
+    for (const auto& c : cuts)
+        if (c.balance >= least && std::tie(c.room, c.balance) > std::tie(roomiest.room, roomiest.balance)) roomiest = c;
     return roomiest;
 }
 
@@ -195,21 +194,18 @@ inline constexpr std::size_t least_examples = 4;
         every.insert(every.end(), other_wrong.begin(), other_wrong.end());
     }
     auto cuts = cuts_of(std::move(every));
-    double best = -2, error = 0;
-    for (auto& [t, room, balance] : cuts) {
+    const double more = alone ? 0 : weight;
+    for (auto& [t, room, balance, variance] : cuts) {
         const roc_point p{t, share_kept(own.right, t), share_kept(wrong, t)};
         if (c.roc.empty() || p.right_kept < c.roc.back().right_kept || p.wrong_kept < c.roc.back().wrong_kept)
             c.roc.push_back(p);
         const double r = weighed(p.right_kept, c.right, alone ? 0.0 : share_kept(others->right, t));
         const double w = weighed(p.wrong_kept, c.right, alone ? 0.0 : share_kept(other_wrong, t));
         balance = r - w;
-        if (balance <= best) continue;
-        best = balance;
-        const double more = alone ? 0 : weight;
-        error = std::sqrt(share_variance(r, static_cast<double>(c.right) + more) +
-                          share_variance(w, static_cast<double>(c.wrong) + more));
+        variance = share_variance(r, static_cast<double>(c.right) + more) +
+                   share_variance(w, static_cast<double>(c.wrong) + more);
     }
-    c.threshold = chosen(cuts, error).threshold;
+    c.threshold = chosen(cuts).threshold;
     c.right_kept = share_kept(own.right, c.threshold);
     c.wrong_kept = share_kept(wrong, c.threshold);
     std::map<std::string, double> weighed_kinds;
