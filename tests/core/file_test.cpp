@@ -31,6 +31,33 @@ BOOST_AUTO_TEST_CASE(an_uncommitted_file_leaves_the_old_one_and_nothing_else) {
     BOOST_TEST(entries(folder.path()) == 1);
 }
 
+BOOST_AUTO_TEST_CASE(a_file_that_grows_under_a_known_name) {
+    const lab::test::temporary_folder folder;
+    lab::write_file_atomically(folder / "a", "old");
+    lab::write_file_atomically(folder / "a.part", "left by a killed process, and longer");
+    {
+        lab::atomic_file file(folder / "a", ".part");
+        BOOST_TEST(fs::file_size(folder / "a.part") == 0u);
+        BOOST_CHECK_THROW(lab::atomic_file(folder / "a", ".part"), lab::io_error);  // somebody is writing it
+        file.write("new text");
+        BOOST_TEST(file.read(4, 8) == "text");
+        BOOST_TEST(file.read(0, 0) == "");
+        BOOST_CHECK_THROW((void)file.read(4, 9), lab::io_error);
+        file.sync();
+        BOOST_TEST(lab::read_file(folder / "a") == "old");
+        file.commit();
+        BOOST_TEST(file.read(0, 3) == "new");
+    }
+    BOOST_TEST(lab::read_file(folder / "a") == "new text");
+    BOOST_TEST(entries(folder.path()) == 1);
+    { lab::atomic_file file(folder / "a", ".part"); }
+    BOOST_TEST(lab::read_file(folder / "a") == "new text");
+    BOOST_TEST(entries(folder.path()) == 1);
+    fs::create_symlink("a", folder / "b.part");
+    BOOST_CHECK_THROW(lab::atomic_file(folder / "b", ".part"), lab::io_error);  // never through a link
+    BOOST_TEST(lab::read_file(folder / "a") == "new text");
+}
+
 BOOST_AUTO_TEST_CASE(writes_through_a_symbolic_link) {
     const lab::test::temporary_folder folder;
     lab::write_file_atomically(folder / "a", "old");

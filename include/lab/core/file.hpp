@@ -3,6 +3,7 @@
 #pragma once
 
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -140,12 +141,28 @@ public:
         fd_ = file_descriptor(::mkostemp(temporary_.data(), O_CLOEXEC));
         if (fd_.get() < 0) throw_errno(target_, "create a temporary file beside it");
     }
+    /// For files that grow as long as a process lives: the temporary file is `target` + `suffix`, and what a killed
+    /// process left there is replaced. @throws io_error while another process writes it
+    atomic_file(std::filesystem::path target, std::string_view suffix)
+        : target_(followed(std::move(target))), temporary_(target_.string().append(suffix)) {
+        fd_ = file_descriptor(::open(temporary_.c_str(), O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0644));
+        if (fd_.get() < 0) throw_errno(temporary_, "open for writing");
+        struct stat opened {
+        }, there{};
+        // The other may have put its file into place between the opening and the lock.
+        if (::flock(fd_.get(), LOCK_EX | LOCK_NB) != 0 || ::fstat(fd_.get(), &opened) != 0 ||
+            ::stat(temporary_.c_str(), &there) != 0 || opened.st_ino != there.st_ino)
+            throw io_error(explain(temporary_, "another process is writing it",
+                                   "wait until that one has ended, or name another folder"));
+        if (::ftruncate(fd_.get(), 0) != 0) throw_errno(temporary_, "truncate");
+    }
     atomic_file(const atomic_file&) = delete;
     atomic_file& operator=(const atomic_file&) = delete;
     ~atomic_file() {
         if (!committed_) ::unlink(temporary_.c_str());
     }
     void write(std::span<const std::byte> bytes) {
+        synced_ = false;
         while (!bytes.empty()) {
             const ssize_t n = ::write(fd_.get(), bytes.data(), bytes.size());
             if (n < 0 && errno == EINTR) continue;
@@ -156,9 +173,27 @@ public:
     }
     void write(std::string_view text) { write(std::as_bytes(std::span(text.data(), text.size()))); }
     [[nodiscard]] std::size_t written() const noexcept { return written_; }
+    /// Bytes [begin, end) of what was written.
+    [[nodiscard]] std::string read(std::size_t begin, std::size_t end) const {
+        std::string text(end - begin, '\0');
+        for (std::size_t have = 0; have < text.size();) {
+            const ssize_t n =
+                ::pread(fd_.get(), text.data() + have, text.size() - have, static_cast<off_t>(begin + have));
+            if (n < 0 && errno == EINTR) continue;
+            if (n < 0) throw_errno(temporary_, "read");
+            if (n == 0) throw io_error(explain(temporary_, "is shorter than what was written to it"));
+            have += static_cast<std::size_t>(n);
+        }
+        return text;
+    }
 
-    void commit() {
+    /// Waits until the disk has all of it: of several files none is put into place before the last is safe.
+    void sync() {
         if (::fchmod(fd_.get(), 0644) != 0 || ::fsync(fd_.get()) != 0) throw_errno(target_, "flush");
+        synced_ = true;
+    }
+    void commit() {
+        if (!synced_) sync();
         if (::rename(temporary_.c_str(), target_.c_str()) != 0) throw_errno(target_, "rename into place");
         committed_ = true;
         const auto folder = target_.has_parent_path() ? target_.parent_path() : std::filesystem::path(".");
@@ -180,7 +215,7 @@ private:
     std::string temporary_;
     file_descriptor fd_;
     std::size_t written_ = 0;
-    bool committed_ = false;
+    bool synced_ = false, committed_ = false;
 };
 
 inline void write_file_atomically(const std::filesystem::path& path, std::string_view content) {
