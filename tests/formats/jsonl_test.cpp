@@ -23,6 +23,31 @@ BOOST_AUTO_TEST_CASE(faults_name_the_line_of_the_file) {
         lab::format_error, [](const auto& fault) { return std::string(fault.what()).starts_with("data.jsonl:3:6: "); });
 }
 
+BOOST_AUTO_TEST_CASE(large_files_are_read_block_by_block) {
+    const lab::test::temporary_folder folder;
+    std::string text;
+    std::size_t count = 0;
+    for (; text.size() < 10'000'000; ++count) text += "[\"" + std::string(count % 1000, 'a') + "\"]\n\n";
+    const auto path = folder / "x.jsonl";
+    for (const bool ended : {true, false}) {
+        if (!ended) text.resize(text.size() - 2);
+        lab::write_file_atomically(path, text);
+        std::size_t seen = 0;
+        lab::formats::for_each_json_line(path, [&](const json& value, std::size_t line) {
+            BOOST_TEST_REQUIRE(line == 2 * seen + 1);
+            BOOST_TEST_REQUIRE(value[0].get<std::string>().size() == seen % 1000);
+            ++seen;
+        });
+        BOOST_TEST(seen == count);
+    }
+    lab::write_file_atomically(path, text + "\n{");
+    BOOST_CHECK_EXCEPTION(lab::formats::for_each_json_line(path, [](const json&, std::size_t) {}), lab::format_error,
+                          [&](const auto& fault) {
+                              return std::string(fault.what()).find("x.jsonl:" + std::to_string(2 * count) + ":") !=
+                                     std::string::npos;
+                          });
+}
+
 BOOST_AUTO_TEST_CASE(written_files_read_back) {
     const lab::test::temporary_folder folder;
     const std::vector<json> values{{{"a", "ü\n"}}, 2, json::array()};

@@ -99,7 +99,12 @@ private:
 [[nodiscard]] inline std::string sha256_of_file(const std::filesystem::path& path) {
     const mapped_file file(path);
     sha256 sum;
-    sum.update(file.bytes());
+    for (auto rest = file.bytes(); !rest.empty();) {  // piece by piece: the file may be larger than memory
+        const auto piece = rest.first(std::min(rest.size(), std::size_t{1} << 22));
+        sum.update(piece);
+        forget_pages(piece);
+        rest = rest.subspan(piece.size());
+    }
     return sum.hex();
 }
 

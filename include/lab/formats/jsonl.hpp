@@ -2,6 +2,7 @@
 // appending survives a kill: each record is one write, and a torn last line is cut off when the file is opened again.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <filesystem>
 #include <span>
@@ -16,11 +17,11 @@
 
 namespace lab::formats {
 
-/// Calls `visit(value, line)` (lines count from 1) for every line of `text` that is not blank.
+/// Calls `visit(value, line)` for every line of `text` that is not blank. @param number of the first line
 /// @throws format_error "place:line:column: what".
 inline void for_each_json_line(std::string_view text, std::string_view place,
-                               function_ref<void(json, std::size_t)> visit) {
-    for (std::size_t number = 1; !text.empty(); ++number) {
+                               function_ref<void(json, std::size_t)> visit, std::size_t number = 1) {
+    for (; !text.empty(); ++number) {
         const auto end = std::min(text.find('\n'), text.size());
         const auto line = text.substr(0, end);
         text.remove_prefix(std::min(end + 1, text.size()));
@@ -36,7 +37,16 @@ inline void for_each_json_line(std::string_view text, std::string_view place,
 }
 inline void for_each_json_line(const std::filesystem::path& path, function_ref<void(json, std::size_t)> visit) {
     const mapped_file file(path);
-    for_each_json_line(as_text(file.bytes()), path.string(), visit);
+    constexpr std::size_t block = std::size_t{1} << 22;  // of whole lines; memory holds one: the file may be larger
+    std::size_t number = 1;
+    for (auto text = as_text(file.bytes()); !text.empty();) {
+        const auto end = std::min(text.find('\n', std::min(block, text.size())), text.size() - 1);
+        const auto lines = text.substr(0, end + 1);
+        for_each_json_line(lines, path.string(), visit, number);
+        number += static_cast<std::size_t>(std::count(lines.begin(), lines.end(), '\n'));
+        forget_pages(std::as_bytes(std::span(lines)));
+        text.remove_prefix(lines.size());
+    }
 }
 
 /// All values of a JSON Lines file.
