@@ -28,11 +28,11 @@ inline void show_diversity(std::ostream& out, const sdg::run_result& run) {
     double distinct = 0, bleu = 0, nearest = 0, most = -1;
     std::size_t leaves = 0;
     std::string dullest;
-    for (const auto& r : run.leaves) {
-        if (r.kept.size() < 2) continue;
-        const auto d = sdg::diversity_of(r);
+    for (const auto& s : run.summaries) {
+        if (s.kept < 2) continue;
+        const auto& d = s.diversity;
         ++leaves, distinct += d.distinct[1], bleu += d.self_bleu, nearest += d.nearest_rouge_l;
-        if (d.nearest_rouge_l > most) most = d.nearest_rouge_l, dullest = r.leaf->id;
+        if (d.nearest_rouge_l > most) most = d.nearest_rouge_l, dullest = s.leaf->id;
     }
     if (leaves == 0) return;
     const auto n = static_cast<double>(leaves);
@@ -49,10 +49,10 @@ inline void show_contamination(std::ostream& out, const painter& paint, const sd
                                const sdg::contamination_index& avoid) {
     std::map<std::string, sdg::contamination_tally> all;
     std::map<std::string, std::string> leaves;  // those that lost samples, by set
-    for (const auto& r : run.leaves)
-        for (const auto& [set, t] : sdg::contamination_of(r, avoid)) {
+    for (const auto& s : run.summaries)
+        for (const auto& [set, t] : s.contamination) {
             all[set].add(t);
-            if (t.refused > 0) leaves[set] += "  " + std::to_string(t.refused) + " refused in " + r.leaf->id + "\n";
+            if (t.refused > 0) leaves[set] += "  " + std::to_string(t.refused) + " refused in " + s.leaf->id + "\n";
         }
     for (std::size_t s = 0; s < avoid.size(); ++s) {
         const auto& set = avoid.set(s);
@@ -73,14 +73,13 @@ inline void show_contamination(std::ostream& out, const painter& paint, const sd
 /// Which facts of the documents have a question, and the first of those that have none.
 inline void show_coverage(std::ostream& out, const painter& paint, const sdg::run_result& run) {
     constexpr std::size_t most = 3;  // of a leaf
-    for (const auto& r : run.leaves) {
-        const auto c = sdg::coverage::of(r.facts);
+    for (const auto& s : run.summaries) {
+        const auto& c = s.facts;
         if (c.facts == 0) continue;
-        out << "Facts of " << r.leaf->id << ": " << c.covered << " of " << c.facts << " have a question\n";
+        out << "Facts of " << s.leaf->id << ": " << c.covered << " of " << c.facts << " have a question\n";
         for (const auto& [why, n] : c.without) out << paint.dim("  " + std::to_string(n) + " without: " + why) << '\n';
-        std::size_t shown = 0;
-        for (const auto& f : r.facts)
-            if (!f.covered() && shown++ < most) out << paint.dim("    \"" + f.text + "\": " + f.why_not()) << '\n';
+        for (std::size_t i = 0; i < std::min(most, s.gaps.size()); ++i)
+            out << paint.dim("    \"" + s.gaps[i].text + "\": " + s.gaps[i].why) << '\n';
     }
 }
 
@@ -88,16 +87,16 @@ inline void show_report(std::ostream& out, const painter& paint, const sdg::run_
                         const sdg::fact_score& facts, const std::map<std::string, sdg::overlap_report>& overlap,
                         const sdg::contamination_index* avoid = nullptr) {
     std::size_t kept = 0, seeds = 0, refused = 0;
-    for (const auto& r : run.leaves) kept += r.kept.size(), seeds += r.seeds, refused += r.refused.size();
+    for (const auto& s : run.summaries) kept += s.kept, seeds += s.seeds, refused += s.refused;
     out << paint.bold(std::to_string(kept) + " samples") << " (" << kept - seeds << " generated, " << seeds
         << " seeds), " << refused << " refused\n";
-    for (const auto& r : run.leaves) {
-        out << "  " << std::setw(3) << r.kept.size() - r.seeds << " of " << r.wanted << "  " << r.leaf->id;
+    for (const auto& s : run.summaries) {
+        out << "  " << std::setw(3) << s.generated() << " of " << s.wanted << "  " << s.leaf->id;
         std::string why;
-        for (const auto& [check, n] : r.refused_by())
+        for (const auto& [check, n] : s.refused_by)
             why.append(why.empty() ? "  refused: " : ", ").append(check).append(" ").append(std::to_string(n));
         out << paint.dim(why) << '\n';
-        if (!r.shortfall.empty()) out << paint.yellow("         fell short: " + r.shortfall) << '\n';
+        if (!s.shortfall.empty()) out << paint.yellow("         fell short: " + s.shortfall) << '\n';
     }
     show_coverage(out, paint, run);
     if (!run.judges.empty()) {
@@ -127,12 +126,8 @@ inline void show_report(std::ostream& out, const painter& paint, const sdg::run_
     show_diversity(out, run);
     if (avoid != nullptr) show_contamination(out, paint, run, *avoid);
     for (const auto& note : run.notes) out << paint.yellow("Note: " + note) << '\n';
-    for (const bool knowledge : {true, false})
-        for (const auto& r : run.leaves) {
-            if ((r.leaf->kind == taxonomy::root::knowledge) != knowledge || r.kept.size() == r.seeds) continue;
-            show_sample(out, paint, *r.leaf, r.kept[r.seeds]);
-            break;
-        }
+    for (const auto& example : run.examples)
+        if (example) show_sample(out, paint, *example->leaf, example->sample);
 }
 
 }  // namespace lab::apps

@@ -123,16 +123,15 @@ private:
     void take_leaves(const sdg::run_progress& p) {
         if (p.done == nullptr) return;
         for (; leaves_ < p.done->size(); ++leaves_) {
-            const auto& r = (*p.done)[leaves_];
-            const auto counts = r.refused_by();
-            for (const auto& [reason, n] : counts) reasons_[reason] += n;
+            const auto& s = (*p.done)[leaves_];
+            for (const auto& [reason, n] : s.refused_by) reasons_[reason] += n;
             if (!events_) continue;
             formats::json event{{"event", "leaf"},
-                                {"leaf", r.leaf->id},
-                                {"kept", r.kept.size() - r.seeds},
-                                {"wanted", r.wanted},
-                                {"refused", counts}};
-            if (!r.shortfall.empty()) event["shortfall"] = r.shortfall;
+                                {"leaf", s.leaf->id},
+                                {"kept", s.generated()},
+                                {"wanted", s.wanted},
+                                {"refused", s.refused_by}};
+            if (!s.shortfall.empty()) event["shortfall"] = s.shortfall;
             tell(event);
         }
     }

@@ -308,17 +308,20 @@ int generate_by_pipelines(const generate_options& o, TeacherOf teacher_of) {
 
     progress shown("generating", tree.leaves.size(), "leaves",
                    o.json ? progress::style::quiet : progress::style::automatic);
+    sdg::run_writer writer(o.out, o.pipeline);
     blocks::taxonomy_result made;
     std::size_t leaves = 0;
     std::string leaf;
     try {
         made = blocks::generate_by_pipelines(
-            tree.leaves, pipelines, {&asked, {}}, options, opened.count, [&](const sdg::run_progress& p) {
+            tree.leaves, pipelines, {&asked, {}}, options, opened.count,
+            [&](const sdg::run_progress& p) {
                 const bool done = p.leaf.find(": ") == p.leaf.npos;
                 shown.update(leaves += done,
                              std::to_string(p.kept) + " samples, " + std::to_string(p.refused) + " refused, " + p.leaf);
                 return !stop_asked();
-            });
+            },
+            [&](const sdg::leaf_result& r, const sdg::run_result& so_far) { writer.add(r, so_far.teacher); });
     } catch (const lab::error&) {
         if (!stop_asked()) throw;
         shown.finish();
@@ -327,11 +330,11 @@ int generate_by_pipelines(const generate_options& o, TeacherOf teacher_of) {
         return stopped_exit_code();
     }
     shown.finish();
-    const auto overlap = sdg::heldout_overlap(made.run);
-    const auto facts = sdg::score_facts(made.run);
+    const auto overlap = sdg::heldout_overlap(made.run, writer.kept());
+    const auto facts = sdg::score_facts(made.run, writer.kept());
     made.run.spending = sdg::to_json(accounts.run, o.budget.price);
-    const auto manifest = sdg::write_run(o.out, made.run, o.pipeline, o.taxonomy, overlap,
-                                         {{"pipeline", made.to_json(pipelines, options)}});
+    const auto manifest =
+        writer.finish(made.run, o.taxonomy, overlap, {{"pipeline", made.to_json(pipelines, options)}});
     if (o.json) {
         std::cout << formats::to_text(manifest) << '\n';
         return 0;

@@ -124,6 +124,7 @@ int generate(const generate_options& o) {
     std::optional<apps::generation_view> shown;
     shown.emplace(o.json ? apps::generation_view::style::events : apps::generation_view::style::automatic,
                   [&] { return accounts.now.tokens(); });
+    sdg::run_writer writer(o.out, o.pipeline);
     sdg::run_result made;
     try {
         made = sdg::generate(
@@ -132,7 +133,8 @@ int generate(const generate_options& o) {
                 shown->update(p);
                 return !apps::stop_asked();
             },
-            {}, judge ? &*judge : nullptr);
+            {}, judge ? &*judge : nullptr,
+            [&](const sdg::leaf_result& r, const sdg::run_result& so_far) { writer.add(r, so_far.teacher); });
     } catch (const lab::error&) {
         if (!apps::stop_asked()) throw;
         shown.reset();
@@ -144,11 +146,11 @@ int generate(const generate_options& o) {
     made.spending = sdg::to_json(accounts.run, o.budget.price);
 
     // The examination's questions are read only now that nothing can be generated any more.
-    const auto overlap = sdg::heldout_overlap(made);
-    const auto facts = sdg::score_facts(made);
-    const auto manifest = sdg::write_run(o.out, made, o.pipeline, o.taxonomy, overlap);
+    const auto overlap = sdg::heldout_overlap(made, writer.kept());
+    const auto facts = sdg::score_facts(made, writer.kept());
+    const auto manifest = writer.finish(made, o.taxonomy, overlap);
     write_file_atomically(o.out / "report.html", sdg::html_report_of(o.out));
-    const bool nothing = made.failures() == made.leaves.size() && made.stopped.empty();
+    const bool nothing = made.failures() == made.summaries.size() && made.stopped.empty();
     const int code = made.failures() == 0 ? 0 : nothing ? apps::exit_failure : apps::exit_incomplete;
     if (o.json) {
         std::cout << formats::to_text(manifest) << '\n';
@@ -164,7 +166,7 @@ int generate(const generate_options& o) {
     if (!made.stopped.empty())
         std::cerr << "Not all was done: " << made.stopped << "; the same command with a larger budget goes on.\n";
     else if (code != 0)
-        std::cerr << made.failures() << " of " << made.leaves.size()
+        std::cerr << made.failures() << " of " << made.summaries.size()
                   << " leaves failed (why stands above and in manifest.json); the same command tries them again.\n";
     return code;
 }

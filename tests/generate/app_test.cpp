@@ -180,8 +180,12 @@ BOOST_AUTO_TEST_CASE(killed_while_a_server_answers) {
         const auto died = w.run(w.command(out, {"--teacher", s.server.url()}), [&] { return s.calls > moment; });
         BOOST_TEST(died.code != 1, died.err);
         const int asked = s.calls;
+        if (moment < w.calls / 2)  // in the middle of the work: samples were written, and no file is there yet
+            for (const char* name : final_files) BOOST_TEST(!std::filesystem::exists(w.folder / out / name), name);
         const auto done = w.ask(out, s.server.url());
         BOOST_REQUIRE_MESSAGE(done.code == 0, done.err);
+        for (const auto& entry : std::filesystem::directory_iterator(w.folder / out))
+            BOOST_TEST(entry.path().extension() != ".unfinished", entry.path());
         BOOST_TEST(s.calls - asked <= w.calls - moment + 64, "what was answered is not asked again");
         w.expect_same(out, "whole", "killed after " + std::to_string(moment) + " calls");
         std::filesystem::remove_all(w.folder / out);

@@ -4,6 +4,7 @@
 // them, leaves every other sample as it is, and trains anew from the base.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <filesystem>
 #include <functional>
@@ -29,7 +30,7 @@ struct lab_run_options {
     bool keep_going = false;           // train without the samples of leaves that failed
 };
 
-/// What generation made, for a report.
+/// What generation made, for a report: counts and summaries; the samples are in the files.
 struct generated_event {
     const sdg::run_result& run;
     sdg::fact_score facts;
@@ -204,30 +205,38 @@ bool lab_run<Buffer>::generate(const std::filesystem::path& folder, const lab_li
     for (const auto& leaf : tree_.leaves) keys.push_back(sdg::leaf_key(leaf, options_.generation, teacher_.key));
     if (store.complete(keys)) return true;
     something = true;
-    const auto known = store.known(tree_.leaves, keys);
-    if (on.generating) on.generating(tree_.leaves.size() - known.size(), tree_.leaves.size());
+    const auto missing = static_cast<std::size_t>(
+        std::count_if(keys.begin(), keys.end(), [&](const std::string& key) { return !store.contains(key); }));
+    if (on.generating) on.generating(missing, tree_.leaves.size());
     sdg::journal journal(folder / "journal.jsonl");
     auto opened = teacher_.open();
     sdg::ledger accounts{.limit = options_.budget};
     sdg::within_context limited(opened.teacher, opened.context, tree_.leaves);
     sdg::any_teacher asked(sdg::journaled(limited, journal, &accounts));
     try {
+        sdg::run_writer files(folder, options_.generation);
+        sdg::leaf_store::writer stored(store, keys);
         const auto run = sdg::generate(
             tree_.leaves, asked, options_.generation, opened.count,
             [&](const sdg::run_progress& p) {
                 if (on.generation) on.generation(p);
                 return !stopped(on);
             },
-            known);
+            store.known(tree_.leaves, keys), nullptr,
+            [&](const sdg::leaf_result& r, const sdg::run_result& so_far) {
+                files.add(r, so_far.teacher);
+                stored.add(r, so_far);
+            });
         // The examination's questions are read only now that nothing can be generated any more.
-        auto overlap = sdg::heldout_overlap(run);
-        sdg::write_run(folder, run, options_.generation, options_.taxonomy, overlap);
-        store.save(run, keys);
-        if (on.generated) on.generated({run, sdg::score_facts(run), std::move(overlap)});
+        auto overlap = sdg::heldout_overlap(run, files.kept());
+        auto facts = sdg::score_facts(run, files.kept());
+        files.finish(run, options_.taxonomy, overlap);
+        stored.finish();
+        if (on.generated) on.generated({run, std::move(facts), std::move(overlap)});
         if (!options_.keep_going)
-            for (const auto& r : run.leaves)
-                if (!r.failure.empty())
-                    throw error(explain(r.leaf->id, "the work on it failed: " + r.failure,
+            for (const auto& s : run.summaries)
+                if (!s.failure.empty())
+                    throw error(explain(s.leaf->id, "the work on it failed: " + s.failure,
                                         "the samples of the others are kept; the same command tries it again"));
     } catch (const error&) {
         if (!stopped(on)) throw;

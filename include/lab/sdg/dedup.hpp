@@ -46,6 +46,15 @@ public:
         loose_word_hashes(text, query_.hashes);
         return equal_to(query_);
     }
+    /// Whether the item has a word of `text` among its own from the one of number `first` on.
+    [[nodiscard]] bool has_word_of(std::string_view text, std::size_t item, std::size_t first) const {
+        loose_word_hashes(text, query_.hashes);
+        store_.known(query_.hashes, query_.words);
+        const auto words = store_[item].subspan(first);
+        return std::any_of(query_.words.begin(), query_.words.end(), [&](word_store::word w) {
+            return w != word_store::unknown && std::find(words.begin(), words.end(), w) != words.end();
+        });
+    }
     /// Takes the text in, whatever it resembles; returns its index.
     std::size_t add(std::string_view text) {
         loose_word_hashes(text, query_.hashes);

@@ -131,9 +131,10 @@ static_assert(teacher<stand_in_teacher>);
     any_teacher teacher(stand_in_teacher(leaves, log, identity, scores, plan));
     // No stand-in can tell right from wrong; judges that were measured already keep their standing.
     if (log == nullptr || log->size() == 0) options.least_auc = 0;
-    const auto made = generate(leaves, teacher, options, count, observer);
-    plan.leaves = made.leaves.size();
-    for (const auto& r : made.leaves) plan.samples += r.kept.size() - r.seeds;
+    const auto made = generate(leaves, teacher, options, count, observer, {}, nullptr,
+                               [](const leaf_result&, const run_result&) {});  // only counts are wanted
+    plan.leaves = made.summaries.size();
+    for (const auto& s : made.summaries) plan.samples += s.generated();
     return plan;
 }
 

@@ -8,7 +8,7 @@
 #include <string_view>
 #include <vector>
 
-#include "lab/sdg/generate.hpp"
+#include "lab/sdg/kept_samples.hpp"
 #include "lab/sdg/question_forms.hpp"
 #include "lab/taxonomy/heldout.hpp"
 
@@ -30,16 +30,19 @@ namespace detail {
 }
 }  // namespace detail
 
-/// @throws format_error, io_error
-[[nodiscard]] inline fact_score score_facts(const run_result& run) {
+/// One leaf's samples at a time; of a conversation the first turn. @throws format_error, io_error
+[[nodiscard]] inline fact_score score_facts(const run_result& run, const kept_reader& kept) {
     fact_score score;
-    for (const auto& r : run.leaves) {
-        if (r.leaf->kind != taxonomy::root::knowledge || r.leaf->folder.empty()) continue;
-        const auto facts = taxonomy::facts_beside(r.leaf->folder);
+    for (std::size_t i = 0; i < run.summaries.size(); ++i) {
+        const auto& leaf = *run.summaries[i].leaf;
+        if (leaf.kind != taxonomy::root::knowledge || leaf.folder.empty()) continue;
+        const auto facts = taxonomy::facts_beside(leaf.folder);
+        if (facts.empty()) continue;
         std::vector<bool> covered(facts.size(), false);
-        for (const auto& c : r.kept) {
+        for (const auto& c : kept(i)) {
             if (c.origin == "seed" || c.origin == "section") continue;
-            const std::string question = detail::lower(c.question), answer = detail::bare(c.answer);
+            const auto& said = c.turns.at(0);
+            const std::string question = detail::lower(said.question), answer = detail::bare(said.answer);
             bool about = false, right = false;
             for (std::size_t f = 0; f < facts.size(); ++f) {
                 bool all = !facts[f].keywords.empty();
@@ -53,12 +56,13 @@ namespace detail {
             }
             score.judged += about;
             score.right += right;
-            if (about && !right) score.wrong.push_back(c.question + " -> " + c.answer);
+            if (about && !right) score.wrong.push_back(said.question + " -> " + said.answer);
         }
         score.facts += facts.size();
         score.covered += static_cast<std::size_t>(std::count(covered.begin(), covered.end(), true));
     }
     return score;
 }
+[[nodiscard]] inline fact_score score_facts(const run_result& run) { return score_facts(run, kept_in(run)); }
 
 }  // namespace lab::sdg

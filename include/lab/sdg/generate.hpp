@@ -19,18 +19,21 @@ namespace lab::sdg {
 
 /// @param count tokens of a text, for the chunks; `leaves` must outlive the result
 /// @param judge gives the grades in the teacher's place; null: the teacher does
+/// @param sink takes each leaf's samples as soon as the work on it is over (run_writer.hpp writes them): the run then
+/// holds one leaf's samples at a time, besides what near duplicates are found by, and the result their summaries. The
+/// self-instruct baseline, which draws from all leaves at once, gives them all at its end. None: the result has them.
 /// @throws io_error when the teacher is gone for good, interrupted when the observer says so
 #ifdef LAB_COMPILED
 [[nodiscard]] run_result generate(std::span<const taxonomy::leaf> leaves, any_teacher& teacher,
                                   const pipeline_options& options, token_counter count,
                                   const run_observer& observer = {}, const known_leaves& known = {},
-                                  any_teacher* judge = nullptr);
+                                  any_teacher* judge = nullptr, const leaf_sink& sink = {});
 #else
 [[nodiscard]] inline run_result generate(std::span<const taxonomy::leaf> leaves, any_teacher& teacher,
                                          const pipeline_options& options, token_counter count,
                                          const run_observer& observer = {}, const known_leaves& known = {},
-                                         any_teacher* judge = nullptr) {
-    return detail::whole_run(teacher, options, count, observer, judge)(leaves, known);
+                                         any_teacher* judge = nullptr, const leaf_sink& sink = {}) {
+    return detail::whole_run(teacher, options, count, observer, judge, sink)(leaves, known);
 }
 #endif
 

@@ -7,6 +7,7 @@
 #include <exception>
 #include <map>
 #include <new>
+#include <optional>
 #include <span>
 #include <string>
 #include <utility>
@@ -29,12 +30,13 @@ namespace detail {
 class whole_run {
 public:
     whole_run(any_teacher& teacher, const pipeline_options& options, token_counter count, const run_observer& observer,
-              any_teacher* judge)
+              any_teacher* judge, const leaf_sink& sink)
         : teacher_(teacher),
           options_(options),
           count_(count),
           observer_(observer),
           judge_(judge),
+          sink_(sink),
           seen_(options.near_duplicate) {}
 
     run_result operator()(std::span<const taxonomy::leaf> leaves, const known_leaves& known) {
@@ -44,16 +46,17 @@ public:
         measure_judges(leaves);
         progress_.wanted = leaves.size() * options_.samples_per_leaf;
         progress_.leaves = leaves.size();
-        progress_.done = &result_.leaves;
+        progress_.done = &result_.summaries;
         if (options_.method == sampling_method::self_instruct) {
             draw_from_all(leaves);
             return finished();
         }
+        const auto there_already = [&](const taxonomy::leaf& leaf) { return known ? known(leaf) : std::nullopt; };
         for (const auto& leaf : leaves)  // new samples must not repeat any of them
-            if (const auto at = known.find(leaf.id); at != known.end()) remember(leaf, at->second);
+            if (const auto r = there_already(leaf)) remember(leaf, *r);
         for (const auto& leaf : leaves)
-            if (const auto at = known.find(leaf.id); at != known.end())
-                take(leaf, at->second);
+            if (auto r = there_already(leaf))
+                take(leaf, std::move(*r));
             else
                 work_on(leaf);
         return finished();
@@ -154,11 +157,11 @@ private:
         add_seeds(run, seeds);
         for (std::size_t i = known.seeds; i < known.kept.size(); ++i) seen_.add(leaf, known.kept[i]);
     }
-    void take(const taxonomy::leaf& leaf, const leaf_result& known) {
-        result_.leaves.push_back(known);
-        result_.leaves.back().leaf = &leaf;
+    void take(const taxonomy::leaf& leaf, leaf_result known) {
+        known.leaf = &leaf;
         progress_.kept += known.kept.size() - known.seeds;
         progress_.refused += known.refused.size();
+        result_.add(std::move(known), options_.avoid.get(), sink_);
     }
 
     void work_on(const taxonomy::leaf& leaf) {
@@ -182,7 +185,7 @@ private:
         }
         for (const auto& [name, judge] : run.own) r.judges[name] = judge.to_json();
         if (!r.failure.empty()) r.shortfall = r.failure;
-        result_.leaves.push_back(std::move(r));
+        result_.add(std::move(r), options_.avoid.get(), sink_);
         report(leaf.id);
     }
     void make_samples(leaf_run& run, leaf_result& r) {
@@ -242,14 +245,18 @@ private:
 
     /// The baseline: no leaf has a quota of its own, the run as a whole has.
     void draw_from_all(std::span<const taxonomy::leaf> leaves) {
-        for (const auto& leaf : leaves) {
-            leaf_result r;
-            r.leaf = &leaf;
-            r.wanted = options_.samples_per_leaf;
-            leaf_run run = run_of(leaf);
-            add_seeds(run, r);
-            result_.leaves.push_back(std::move(r));
+        std::vector<leaf_result> all(leaves.size());
+        for (std::size_t l = 0; l < leaves.size(); ++l) {
+            all[l].leaf = &leaves[l];
+            all[l].wanted = options_.samples_per_leaf;
+            leaf_run run = run_of(leaves[l]);
+            add_seeds(run, all[l]);
         }
+        draw_samples(leaves, all);
+        for (auto& r : all) result_.add(std::move(r), options_.avoid.get(), sink_);
+        report("all leaves at once");
+    }
+    void draw_samples(std::span<const taxonomy::leaf> leaves, std::vector<leaf_result>& all) {
         self_instruct_source source(leaves, options_.seed, options_.wordings);
         const auto pipeline = self_instruct_pipeline();
         const std::size_t wanted = progress_.wanted, limit = wanted * options_.budget, round = 16;
@@ -265,11 +272,11 @@ private:
                 beyond = fault.what();
             } catch (...) {  // the draws go over all leaves, and so does the failure
                 const auto cause = cause_of_failure();
-                for (auto& r : result_.leaves) r.failure = r.shortfall = cause;
+                for (auto& r : all) r.failure = r.shortfall = cause;
                 return;
             }
             for (auto& d : drawn) {
-                auto& r = result_.leaves[d.leaf];
+                auto& r = all[d.leaf];
                 ++r.proposed;
                 if (progress_.kept == wanted)
                     d.sample.refuse("quota", "the quota of " + std::to_string(wanted) + " was met");
@@ -278,7 +285,7 @@ private:
             }
             report("all leaves at once");
         }
-        for (auto& r : result_.leaves)
+        for (auto& r : all)
             if (const std::size_t made = r.kept.size() - r.seeds; made < r.wanted)
                 r.shortfall = "self-instruct draws from all leaves at once: " + std::to_string(r.proposed) +
                               " proposals were most like this one, " + std::to_string(made) + " of them were kept" +
@@ -383,6 +390,7 @@ private:
     token_counter count_;
     const run_observer& observer_;
     any_teacher* judge_;  // null: the teacher judges itself
+    const leaf_sink& sink_;
     skill_judges skill_judges_;
     memory seen_;
     run_result result_;

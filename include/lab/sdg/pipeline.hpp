@@ -4,6 +4,7 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
@@ -61,27 +62,41 @@ struct pipeline_options {
     prompts::pack wordings{};
 };
 
-/// What the run has so far, seeds included: whole samples, and questions by themselves.
+/// What the run has so far, seeds included: whole samples, and questions by themselves. All that a run holds of every
+/// sample: 36 bytes here, the duplicate index's 136 and 4 a word, and 23 to 46 in each of two hash tables.
 struct memory {
     explicit memory(double near_duplicate) : samples(near_duplicate) {}
     duplicate_index samples;
-    hash_table questions;                   // the first sample that asks it
-    std::vector<std::string> ids, answers;  // in the order of the samples
+    hash_table questions;  // the first sample that asks it
 
     void add(const taxonomy::leaf& leaf, const candidate& c) {
         const std::string id = sample_id(leaf, c);
         add_pair(user_text(leaf, c), c.answer, id);
         for (const auto& turn : c.more) add_pair(turn_text(c, turn), turn.answer, id);
     }
+    [[nodiscard]] std::string id_of(std::size_t sample) const { return {origins_[sample].id.data(), id_size}; }
+    /// Whether the sample's answer has a word of this one.
+    [[nodiscard]] bool answered_alike(std::size_t sample, std::string_view answer) const {
+        return samples.has_word_of(answer, sample, origins_[sample].question_words);
+    }
 
 private:
+    static constexpr std::size_t id_size = 32;
+    struct origin {
+        std::array<char, id_size> id{};
+        std::uint32_t question_words = 0;
+    };
+
     void add_pair(const std::string& question, const std::string& answer, const std::string& id) {
         const auto number = static_cast<std::uint32_t>(samples.add(question + "\n" + answer));
-        if (const auto words = loose_word_hashes(question); !words.empty())
-            questions.insert(hash_of_words(words), number);
-        ids.push_back(id);
-        answers.push_back(answer);
+        const auto words = loose_word_hashes(question);
+        if (!words.empty()) questions.insert(hash_of_words(words), number);
+        auto& o = origins_.emplace_back();
+        std::copy_n(id.begin(), id_size, o.id.begin());
+        o.question_words = static_cast<std::uint32_t>(words.size());
     }
+
+    std::vector<origin> origins_;  // in the order of the samples
 };
 
 /// As a run's options say: its wordings, as many samples as it asks for.
@@ -208,11 +223,11 @@ struct near_duplicates {
             if (const auto twin = run.seen.samples.find(user_text(run.leaf, c) + "\n" + c.answer)) {
                 c.scores["nearest"] = twin->similarity;
                 c.refuse(name, (twin->similarity > 1 - 1e-9 ? "says the same as " : "is nearly the same as ") +
-                                   run.seen.ids[twin->item]);
+                                   run.seen.id_of(twin->item));
             } else if (const auto same =
                            run.seen.questions.find(hash_of_words(loose_word_hashes(user_text(run.leaf, c))));
-                       same != hash_table::none && !share_words(c.answer, run.seen.answers[same])) {
-                c.refuse("contradiction", "the same question is answered otherwise in " + run.seen.ids[same]);
+                       same != hash_table::none && !run.seen.answered_alike(same, c.answer)) {
+                c.refuse("contradiction", "the same question is answered otherwise in " + run.seen.id_of(same));
             } else {
                 end_at_repetition(run, c);
                 run.seen.add(run.leaf, c);
@@ -230,17 +245,12 @@ private:
                 again = again || rouge_l(c.more[before].question, c.more[t].question).f1 >= run.options.near_duplicate;
             if (!twin && !again) continue;
             c.provenance["conversation_ended"] = "turn " + std::to_string(t + 2) + " says the same as " +
-                                                 (again ? "an earlier one" : run.seen.ids[twin->item]);
+                                                 (again ? "an earlier one" : run.seen.id_of(twin->item));
             c.more.resize(t);
             if (const auto at = c.provenance.find("turns"); at != c.provenance.end())  // what judges said of each
                 while (at->size() > t) at->erase(at->size() - 1);
             return;
         }
-    }
-    static bool share_words(std::string_view a, std::string_view b) {
-        const auto left = loose_words(a), right = loose_words(b);
-        return std::any_of(left.begin(), left.end(),
-                           [&](const auto& w) { return std::find(right.begin(), right.end(), w) != right.end(); });
     }
 };
 

@@ -22,30 +22,20 @@
 
 namespace lab::sdg {
 
-/// Counts of numbers in bins of equal width between the least and the greatest, of kept and refused.
+/// Counts of numbers in bins of equal width between the least and the greatest, of kept and refused. Takes all numbers
+/// twice, for it holds none of them: first to find the range.
 struct histogram {
     static constexpr std::size_t bins = 20;
-    std::vector<double> kept, refused;
+    double low = std::numeric_limits<double>::infinity(), high = -low;
+    std::array<std::size_t, bins> kept{}, refused{};
 
-    void add(double value, bool is_kept) {
-        if (std::isfinite(value)) (is_kept ? kept : refused).push_back(value);
+    void measure(double value) {
+        if (std::isfinite(value)) low = std::min(low, value), high = std::max(high, value);
     }
-    struct counted {
-        double low = 0, high = 0;
-        std::array<std::size_t, bins> kept{}, refused{};
-    };
-    [[nodiscard]] counted count() const {
-        counted c{std::numeric_limits<double>::infinity(), -std::numeric_limits<double>::infinity(), {}, {}};
-        for (const auto* list : {&kept, &refused})
-            for (const double x : *list) c.low = std::min(c.low, x), c.high = std::max(c.high, x);
-        const auto put = [&](const std::vector<double>& list, std::array<std::size_t, bins>& to) {
-            for (const double x : list) {
-                const double place = c.high > c.low ? (x - c.low) / (c.high - c.low) * bins : 0;
-                ++to[std::min(bins - 1, static_cast<std::size_t>(place))];
-            }
-        };
-        put(kept, c.kept), put(refused, c.refused);
-        return c;
+    void add(double value, bool is_kept) {
+        if (!std::isfinite(value)) return;
+        const double place = high > low ? (value - low) / (high - low) * bins : 0;
+        ++(is_kept ? kept : refused)[std::min(bins - 1, static_cast<std::size_t>(place))];
     }
 };
 
@@ -75,11 +65,13 @@ namespace detail {
 
 /// Kept upwards in one colour, refused stacked on it in another.
 [[nodiscard]] inline std::string histogram_svg(const std::string& title, const histogram& h) {
-    const auto c = h.count();
-    std::size_t most = 1;
-    for (std::size_t i = 0; i < histogram::bins; ++i) most = std::max(most, c.kept[i] + c.refused[i]);
-    std::string svg = "<figure><figcaption>" + formats::escape_html(title) + " <small>" +
-                      std::to_string(h.kept.size()) + " kept, " + std::to_string(h.refused.size()) +
+    std::size_t most = 1, kept = 0, refused = 0;
+    for (std::size_t i = 0; i < histogram::bins; ++i) {
+        most = std::max(most, h.kept[i] + h.refused[i]);
+        kept += h.kept[i], refused += h.refused[i];
+    }
+    std::string svg = "<figure><figcaption>" + formats::escape_html(title) + " <small>" + std::to_string(kept) +
+                      " kept, " + std::to_string(refused) +
                       " refused</small></figcaption><svg viewBox=\"0 0 240 90\" role=\"img\">";
     const auto bar = [&](std::size_t i, std::size_t from, std::size_t count, const char* kind) {
         if (count == 0) return;
@@ -92,11 +84,11 @@ namespace detail {
         svg += text;
     };
     for (std::size_t i = 0; i < histogram::bins; ++i) {
-        bar(i, 0, c.kept[i], "kept");
-        bar(i, c.kept[i], c.refused[i], "refused");
+        bar(i, 0, h.kept[i], "kept");
+        bar(i, h.kept[i], h.refused[i], "refused");
     }
-    return svg + "<text x=\"0\" y=\"86\">" + number_text(c.low) +
-           "</text><text x=\"240\" y=\"86\" text-anchor=\"end\">" + number_text(c.high) + "</text></svg></figure>\n";
+    return svg + "<text x=\"0\" y=\"86\">" + number_text(h.low) +
+           "</text><text x=\"240\" y=\"86\" text-anchor=\"end\">" + number_text(h.high) + "</text></svg></figure>\n";
 }
 
 /// Right ones kept (upwards) over wrong ones kept; corners are [threshold, right kept, wrong kept]. Empty where they
@@ -145,6 +137,11 @@ class report_page {
 public:
     report_page(const std::filesystem::path& folder, std::size_t shown_samples)
         : manifest_(read_manifest(folder)), few_(shown_samples, manifest_.value("/options/seed"_json_pointer, 0u)) {
+        for_each_written(folder, [&](const written_sample& s) {
+            for (const auto& [name, score] : s.scores) scores_[name].measure(score);
+            question_words_.measure(words(s.said("user")));
+            answer_words_.measure(words(s.said("assistant")));
+        });
         for_each_written(folder, [&](const written_sample& s) {
             for (const auto& [name, score] : s.scores) scores_[name].add(score, s.kept());
             question_words_.add(words(s.said("user")), s.kept());

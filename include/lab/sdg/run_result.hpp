@@ -1,51 +1,59 @@
-// What a run makes of a taxonomy: for each leaf the samples that were kept and refused, its documents' facts, the views
-// that the teacher wrote, and why it fell short or failed.
+// What a run makes of a taxonomy: each leaf's samples (leaf_result.hpp), or only their summaries where a sink takes the
+// samples away leaf by leaf; what it was made with, and how it ended.
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <cstddef>
 #include <functional>
 #include <map>
+#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "lab/core/error.hpp"
 #include "lab/sdg/calibration.hpp"
-#include "lab/sdg/facts.hpp"
-#include "lab/sdg/view_text.hpp"
+#include "lab/sdg/leaf_result.hpp"
 
 namespace lab::sdg {
 
-struct leaf_result {
-    const taxonomy::leaf* leaf = nullptr;
-    std::vector<candidate> kept, refused;
-    std::size_t seeds = 0;  // of the kept
-    std::size_t wanted = 0, proposed = 0;
-    std::string shortfall;    // why fewer than wanted were kept; empty when the quota was met
-    std::string failure;      // why the work on it broke off; empty when it came to its end
-    std::vector<fact> facts;  // of a knowledge leaf's documents, and what became of each
-    std::vector<view_text> views;
-    json judges = json::object();  // measured on this leaf's seeds, by name
+struct run_result;
 
-    [[nodiscard]] std::map<std::string, std::size_t> refused_by() const {
-        std::map<std::string, std::size_t> counts;
-        for (const auto& c : refused) ++counts[c.refused_by];
-        return counts;
-    }
-};
+/// Takes a leaf's samples when the work on it is over, leaf after leaf in their order; the run then keeps its summary
+/// alone. `so_far` is the run until then, this leaf's summary included. What a sink throws ends the run.
+using leaf_sink = std::function<void(leaf_result, const run_result& so_far)>;
 
 struct run_result {
+    struct example {
+        const taxonomy::leaf* leaf = nullptr;
+        candidate sample;
+    };
+
     std::string teacher, judge;  // the judge's name where it is not the teacher
     std::vector<std::string> notes;
     std::map<std::string, calibration> judges;
-    std::vector<leaf_result> leaves;
-    std::string stopped;          // why the run ended before its last leaf; empty when it did not
-    bool judges_measured = true;  // false: leaves might come out otherwise another time
-    json spending = nullptr;      // what the teacher's answers cost, where somebody counted
+    std::vector<leaf_result> leaves;                 // none where a sink took them
+    std::vector<leaf_summary> summaries;             // of all leaves, in order
+    std::array<std::optional<example>, 2> examples;  // the first generated sample: of knowledge, of a skill
+    std::string stopped;                             // why the run ended before its last leaf; empty when it did not
+    bool judges_measured = true;                     // false: leaves might come out otherwise another time
+    json spending = nullptr;                         // what the teacher's answers cost, where somebody counted
 
     [[nodiscard]] std::size_t failures() const {
         return static_cast<std::size_t>(
-            std::count_if(leaves.begin(), leaves.end(), [](const auto& r) { return !r.failure.empty(); }));
+            std::count_if(summaries.begin(), summaries.end(), [](const auto& s) { return !s.failure.empty(); }));
+    }
+    /// The next leaf, whose work is over: to the sink, where there is one.
+    /// @param avoid as in summary_of
+    void add(leaf_result r, const contamination_index* avoid, const leaf_sink& sink) {
+        summaries.push_back(summary_of(r, avoid));
+        auto& first = examples[r.leaf->kind != taxonomy::root::knowledge];
+        if (!first && r.kept.size() > r.seeds) first = example{r.leaf, r.kept[r.seeds]};
+        if (sink)
+            sink(std::move(r), *this);
+        else
+            leaves.push_back(std::move(r));
     }
 };
 
@@ -54,13 +62,14 @@ struct run_progress {
     std::size_t kept = 0, wanted = 0, refused = 0;  // of the whole run
     std::size_t leaves = 0;
     // As long as the call lasts:
-    const std::vector<leaf_result>* done = nullptr;  // leaves whose work is over, in order
-    const leaf_result* now = nullptr;                // what was refused so far of the leaf that is being worked on
-    std::size_t now_kept = 0;                        // of that leaf
-    const candidate* latest = nullptr;               // of what it kept
+    const std::vector<leaf_summary>* done = nullptr;  // leaves whose work is over, in order
+    const leaf_result* now = nullptr;                 // what was refused so far of the leaf that is being worked on
+    std::size_t now_kept = 0;                         // of that leaf
+    const candidate* latest = nullptr;                // of what it kept
 };
-/// Leaves whose samples are there already, by id: they are taken as they are.
-using known_leaves = std::map<std::string, leaf_result>;
+/// The samples of a leaf that are there already and are taken as they are; nothing for a leaf that is to be worked on.
+/// Asked twice for each leaf.
+using known_leaves = std::function<std::optional<leaf_result>(const taxonomy::leaf&)>;
 
 /// Called after each batch; false stops the run with `interrupted`.
 using run_observer = std::function<bool(const run_progress&)>;

@@ -125,11 +125,13 @@ inline void fill_leaf(leaf_result& r, std::vector<candidate> made, const taxonom
 }  // namespace detail
 
 /// @param count tokens of a text, for the chunks; `leaves` must outlive the result
+/// @param sink takes each leaf's samples as in sdg::generate; none: the result has them
 /// @throws io_error when the teacher is gone for good, interrupted when the observer says so
 [[nodiscard]] inline taxonomy_result generate_by_pipelines(std::span<const taxonomy::leaf> leaves,
                                                            const pipeline_set& pipelines, const teacher_set& teachers,
                                                            const taxonomy_options& options, token_counter count,
-                                                           const run_observer& observer = {}) {
+                                                           const run_observer& observer = {},
+                                                           const leaf_sink& sink = {}) {
     taxonomy_result result;
     result.run.teacher = teachers.usual->identity();
     std::set<std::string> notes;
@@ -178,7 +180,7 @@ inline void fill_leaf(leaf_result& r, std::vector<candidate> made, const taxonom
         progress.kept += r.kept.size() - r.seeds;
         progress.wanted += r.wanted;
         progress.refused += r.refused.size();
-        result.run.leaves.push_back(std::move(r));
+        result.run.add(std::move(r), options.avoid.get(), sink);
         report(leaf.id);
     }
     for (const auto& note : teachers.usual->notes()) notes.insert(note);
