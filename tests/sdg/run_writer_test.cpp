@@ -285,7 +285,9 @@ BOOST_AUTO_TEST_CASE(a_store_of_leaves_is_written_and_read_one_by_one) {
         BOOST_TEST(known(leaves[l]).value().kept.at(0).answer == "answer of " + leaves[l].id);
     BOOST_TEST(!known(leaves[2]).has_value());
     const auto text = read_file(folder / "leaves.json");
-    BOOST_TEST(formats::parse_json(text, "leaves")["leaves"].size() == 2u);
+    const auto all = formats::parse_json(text, "leaves");
+    BOOST_TEST(all["leaves"].size() == 2u);
+    BOOST_TEST((formats::to_text(all) + "\n" == text));  // as if it had been written at once
     for (const std::string& broken : {text.substr(0, text.size() / 2), "[" + text, text.substr(1), std::string("{}"),
                                       std::string("{\"leaves\":[{}],\"samples_sha256\":\"\"}"), std::string()}) {
         write_file_atomically(folder / "leaves.json", broken);
