@@ -16,6 +16,7 @@
 #include "lab/sdg/journaled.hpp"
 #include "lab/sdg/output.hpp"
 #include "lab/sdg/run_report.hpp"
+#include "lab/sdg/run_writer.hpp"
 
 namespace {
 

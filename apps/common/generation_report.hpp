@@ -10,7 +10,8 @@
 
 #include "common/cli.hpp"
 #include "lab/sdg/fact_table.hpp"
-#include "lab/sdg/output.hpp"
+#include "lab/sdg/heldout_overlap.hpp"
+#include "lab/sdg/run_result.hpp"
 
 namespace lab::apps {
 

@@ -17,6 +17,7 @@
 #include "common/stop.hpp"
 #include "lab/run/teacher_source.hpp"
 #include "lab/sdg/blocks/taxonomy_run.hpp"
+#include "lab/sdg/run_writer.hpp"
 #include "lab/taxonomy/load.hpp"
 #include "options.hpp"
 

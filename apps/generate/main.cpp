@@ -8,6 +8,7 @@
 #include "common/progress.hpp"
 #include "inspect.hpp"
 #include "lab/run/teacher_source.hpp"
+#include "lab/sdg/run_writer.hpp"
 #include "lab/taxonomy/check.hpp"
 #include "lab/taxonomy/fix.hpp"
 #include "mix.hpp"

@@ -6,6 +6,9 @@
 
 #include "lab/core/rng.hpp"
 #include "lab/sampling/constraint.hpp"
+#include "lab/sampling/grammar/gbnf.hpp"
+#include "lab/sampling/grammar/json_schema.hpp"
+#include "lab/sampling/grammar/regex.hpp"
 #include "support/toy_tokenizer.hpp"
 
 using namespace lab::sampling;

@@ -5,6 +5,7 @@
 #include <fstream>
 
 #include "lab/taxonomy/check.hpp"
+#include "lab/taxonomy/documents.hpp"
 #include "lab/taxonomy/heldout.hpp"
 #include "support/data.hpp"
 

@@ -4,7 +4,8 @@
 
 #include "lab/core/file.hpp"
 #include "lab/formats/jsonl.hpp"
-#include "lab/taxonomy/leaf.hpp"
+#include "lab/taxonomy/judge.hpp"
+#include "lab/taxonomy/leaf_files.hpp"
 #include "lab/taxonomy/load.hpp"
 #include "support/data.hpp"
 

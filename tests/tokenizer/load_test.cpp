@@ -3,7 +3,10 @@
 #include <boost/test/unit_test.hpp>
 #include <string>
 
+#include "lab/core/file.hpp"
 #include "lab/core/rng.hpp"
+#include "lab/formats/sentencepiece_model.hpp"
+#include "lab/tokenizer/load_sentencepiece.hpp"
 #include "vocabularies.hpp"
 
 namespace lt = lab::tokenizer;

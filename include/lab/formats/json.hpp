@@ -151,6 +151,11 @@ template <class Json>
                           counting_iterator{text.data() + text.size(), &position}, &builder);
     return builder.take();
 }
+template <class Json>
+[[nodiscard]] std::optional<Json> try_parse(std::string_view text) {
+    auto value = Json::parse(text, nullptr, false);
+    return value.is_discarded() ? std::nullopt : std::optional(std::move(value));
+}
 [[nodiscard]] inline std::string print(const json& value, int indent) {
     try {
         return value.dump(indent);
@@ -167,12 +172,18 @@ template <class Json = json>
 [[nodiscard]] Json parse_json(std::string_view text, std::string_view place) {
     return json_detail::parse<Json>(text, place);
 }
-/// `value` as text. @throws format_error when a string in it is not UTF-8.
 #ifdef LAB_COMPILED  // lab::compiled has these
 template <>
 json parse_json<json>(std::string_view text, std::string_view place);
+/// The value in a text that may be anything, such as a model's answer; nothing where it is no JSON. Of members with one
+/// name the last counts.
+[[nodiscard]] std::optional<json> try_parse_json(std::string_view text);
+/// `value` as text. @throws format_error when a string in it is not UTF-8.
 [[nodiscard]] std::string to_text(const json& value, int indent = -1);
 #else
+[[nodiscard]] inline std::optional<json> try_parse_json(std::string_view text) {
+    return json_detail::try_parse<json>(text);
+}
 [[nodiscard]] inline std::string to_text(const json& value, int indent = -1) {
     return json_detail::print(value, indent);
 }

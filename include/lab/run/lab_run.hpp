@@ -18,6 +18,7 @@
 #include "lab/run/train_run.hpp"
 #include "lab/sdg/fact_table.hpp"
 #include "lab/sdg/leaf_store.hpp"
+#include "lab/sdg/run_writer.hpp"
 #include "lab/taxonomy/load.hpp"
 
 namespace lab::run {

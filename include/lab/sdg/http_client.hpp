@@ -79,7 +79,7 @@ private:
 
 /// The server's own words: {"error": {"message": ...}}, {"error": ...}, {"message": ...} or the start of the body.
 [[nodiscard]] inline std::string message_in(const std::string& body) {
-    const auto value = formats::json::parse(body, nullptr, false);
+    const auto value = formats::try_parse_json(body).value_or(nullptr);
     const auto* at = &value;
     if (at->is_object() && at->contains("error")) at = &(*at)["error"];
     if (at->is_object() && at->contains("message")) at = &(*at)["message"];

@@ -22,12 +22,12 @@ namespace lab::sdg {
 [[nodiscard]] inline std::optional<taxonomy::qa> pair_in(std::string_view reply) {
     const auto open = reply.find('{'), close = reply.rfind('}');
     if (open == reply.npos || close == reply.npos || close < open) return std::nullopt;
-    const auto value = formats::json::parse(reply.substr(open, close + 1 - open), nullptr, false);
-    if (!value.is_object()) return std::nullopt;
+    const auto value = formats::try_parse_json(reply.substr(open, close + 1 - open));
+    if (!value || !value->is_object()) return std::nullopt;
     taxonomy::qa pair;
     for (const auto& [name, target] : {std::pair{"question", &pair.question}, {"answer", &pair.answer}}) {
-        const auto at = value.find(name);
-        if (at == value.end() || !at->is_string()) return std::nullopt;
+        const auto at = value->find(name);
+        if (at == value->end() || !at->is_string()) return std::nullopt;
         *target = taxonomy::trim(at->get<std::string>());
         if (target->empty()) return std::nullopt;
     }

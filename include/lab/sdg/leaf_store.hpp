@@ -15,7 +15,9 @@
 
 #include "lab/core/file.hpp"
 #include "lab/core/sha256.hpp"
-#include "lab/sdg/output.hpp"
+#include "lab/sdg/leaf_result.hpp"
+#include "lab/sdg/options_json.hpp"
+#include "lab/sdg/run_result.hpp"
 
 namespace lab::sdg {
 

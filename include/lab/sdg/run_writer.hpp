@@ -15,6 +15,7 @@
 #include "lab/core/sha256.hpp"
 #include "lab/core/version.hpp"
 #include "lab/sdg/heldout_overlap.hpp"
+#include "lab/sdg/options_json.hpp"
 #include "lab/sdg/run_files.hpp"
 
 namespace lab::sdg {
@@ -42,34 +43,6 @@ namespace detail {
             if (!d.converter.empty() && d.converter != "text")
                 list[s.leaf->id + " " + d.path] = {{"sha256", d.sha256}, {"converter", d.converter}};
     return list;
-}
-
-[[nodiscard]] inline json options_json(const pipeline_options& o) {
-    json options{{"seed", o.seed},
-                 {"samples_per_leaf", o.samples_per_leaf},
-                 {"budget", o.budget},
-                 {"chunk_tokens", o.chunks.max_tokens},
-                 {"chunk_overlap", o.chunks.overlap_tokens},
-                 {"near_duplicate", o.near_duplicate},
-                 {"least_auc", o.least_auc},
-                 {"calibration_examples", o.calibration_examples},
-                 {"per_group", o.per_group},
-                 {"seeds_as_samples", o.seeds_as_samples},
-                 {"safety_judge", o.safety_judge},
-                 {"blocked_terms", o.safety.blocked_terms},
-                 {"personal_data", o.safety.personal_data}};
-    if (o.avoid != nullptr) options["avoid"] = to_json(*o.avoid);
-    if (o.method != sampling_method::lab) options["method"] = name_of(o.method);
-    if (o.turns > 1) options["turns"] = o.turns;
-    if (o.judge_samples > 1) options["judge_samples"] = o.judge_samples;
-    if (!is_thorough(o.knowledge)) return options;
-    json views = json::array();
-    for (const auto v : o.knowledge.views) views.push_back(name_of(v));
-    options["knowledge"] = {{"views", views},
-                            {"questions_by", name_of(o.knowledge.writer)},
-                            {"examples", o.knowledge.examples},
-                            {"record_judges", o.knowledge.record_judges}};
-    return options;
 }
 
 /// Counts, and the first facts without a kept question; facts.jsonl has them all.
@@ -237,5 +210,20 @@ private:
     std::map<std::string, detail::line_file> files_;
     std::vector<std::size_t> begins_;  // of each leaf's samples, bytes
 };
+
+namespace detail {
+
+/// What write_run (output.hpp) does.
+inline json write_held_run(const std::filesystem::path& folder, const run_result& run, const pipeline_options& options,
+                           const std::filesystem::path& taxonomy, const std::map<std::string, overlap_report>& overlap,
+                           const json& more) {
+    if (run.leaves.size() != run.summaries.size())
+        throw config_error("write_run: the run does not hold its samples: a sink took them");
+    run_writer writer(folder, options);
+    for (const auto& r : run.leaves) writer.add(r, run.teacher);
+    return writer.finish(run, taxonomy, overlap, more);
+}
+
+}  // namespace detail
 
 }  // namespace lab::sdg

@@ -54,8 +54,8 @@ inline constexpr std::size_t most_facts = 400;  // of one chunk
         auto end = at + 1;
         while (end < reply.size() && reply[end] != '"') end += reply[end] == '\\' ? 2 : 1;
         if (end >= reply.size()) break;  // cut off
-        const auto value = formats::json::parse(reply.substr(at, end + 1 - at), nullptr, false);
-        if (value.is_string()) add(value.get<std::string>());
+        const auto value = formats::try_parse_json(reply.substr(at, end + 1 - at));
+        if (value && value->is_string()) add(value->get<std::string>());
         at = reply.find('"', end + 1);
     }
     return list;

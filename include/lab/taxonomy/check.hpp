@@ -2,47 +2,32 @@
 // Missing documents are warnings here: a taxonomy can be checked where its repositories are not cloned.
 #pragma once
 
+#include <algorithm>
+#include <cstddef>
 #include <filesystem>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "lab/formats/json.hpp"
-#include "lab/taxonomy/lint_texts.hpp"
-#include "lab/taxonomy/load.hpp"
+#include "lab/taxonomy/tree.hpp"
+#ifndef LAB_COMPILED
+#include "lab/taxonomy/read_tree.hpp"
+#endif
 
 namespace lab::taxonomy {
 
 /// Judges every qna.yaml at `path`. Documents are looked for where they are local or `documents_dir` is given.
 /// @throws io_error or format_error when there is nothing to read.
+#ifdef LAB_COMPILED  // lab::compiled has it
+[[nodiscard]] std::vector<file_report> check(const std::filesystem::path& path,
+                                             const std::filesystem::path& documents_dir = {});
+#else
 [[nodiscard]] inline std::vector<file_report> check(const std::filesystem::path& path,
                                                     const std::filesystem::path& documents_dir = {}) {
-    std::vector<file_report> reports;
-    question_register questions;
-    for (const auto& file : detail::find_files(path)) {
-        problem_list problems(file.string());
-        auto found = detail::judge_file(file, path, problems);
-        if (found) {
-            lint_texts(*found, problems);
-            lint_heldout(*found, problems);
-            questions.add(*found, problems);
-        }
-        file_report report{file.string(), problems.errors() == 0, std::move(problems).take()};
-        if (found && found->source && (is_local(*found->source) || !documents_dir.empty())) {
-            problem_list missing(file.string());
-            read_documents(*found, documents_dir, missing);
-            for (auto& p : std::move(missing).take()) {
-                p.severity = severity_level::warning;
-                report.problems.push_back(std::move(p));
-            }
-        }
-        std::stable_sort(report.problems.begin(), report.problems.end(), [](const problem& a, const problem& b) {
-            return std::pair(a.line, a.column) < std::pair(b.line, b.column);
-        });
-        reports.push_back(std::move(report));
-    }
-    return reports;
+    return detail::check_tree(path, documents_dir);
 }
+#endif
 
 [[nodiscard]] inline bool all_valid(std::span<const file_report> reports) {
     return std::all_of(reports.begin(), reports.end(), [](const file_report& r) { return r.valid; });

@@ -17,15 +17,10 @@
 
 #include "lab/core/file.hpp"
 #include "lab/taxonomy/documents.hpp"
+#include "lab/taxonomy/fetch_options.hpp"
 #include "lab/taxonomy/git.hpp"
 
 namespace lab::taxonomy {
-
-struct fetch_options {
-    double seconds = 600;  ///< for one command of git
-    std::function<bool()> keep_going{};
-    std::function<void(const std::string&)> notice{};  ///< told what is fetched
-};
 
 /// The address without a password in it, for messages.
 [[nodiscard]] inline std::string without_password(std::string_view address) {

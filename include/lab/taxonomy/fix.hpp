@@ -16,8 +16,7 @@
 #include <vector>
 
 #include "lab/core/file.hpp"
-#include "lab/taxonomy/leaf.hpp"
-#include "lab/taxonomy/load.hpp"
+#include "lab/taxonomy/leaf_files.hpp"
 
 namespace lab::taxonomy {
 

@@ -1,11 +1,10 @@
 // `tokenizer`: one handle over byte-level BPE and SentencePiece BPE (or a segment encoder of one's own). Special tokens
 // are cut out first, then each stretch of text is encoded. Immutable: copies share the tables, every member is
 // thread-safe. load.hpp makes one from a file. Broken UTF-8 is treated as the vocabulary's `broken` says
-// (vocabulary.hpp).
+// (vocabulary.hpp). With lab::compiled linked (LAB_COMPILED) the two algorithms are compiled there.
 #pragma once
 
 #include <algorithm>
-#include <cmath>
 #include <concepts>
 #include <cstddef>
 #include <memory>
@@ -19,12 +18,19 @@
 #include "lab/core/error.hpp"
 #include "lab/core/token.hpp"
 #include "lab/tokenizer/added_tokens.hpp"
-#include "lab/tokenizer/byte_level_bpe.hpp"
-#include "lab/tokenizer/normalize.hpp"
-#include "lab/tokenizer/sentencepiece_bpe.hpp"
+#include "lab/tokenizer/tables.hpp"
+#include "lab/tokenizer/unicode.hpp"
 #include "lab/tokenizer/vocabulary.hpp"
 
 namespace lab::tokenizer {
+
+namespace detail {
+#ifdef LAB_COMPILED
+[[nodiscard]] std::shared_ptr<const tables> own_tables(vocabulary v);
+#else
+[[nodiscard]] inline std::shared_ptr<const tables> own_tables(vocabulary v) { return make_own_tables(std::move(v)); }
+#endif
+}  // namespace detail
 
 /// Turns text that holds no special tokens into ids; `at_start` when the stretch begins the whole text.
 template <class E>
@@ -46,19 +52,11 @@ class tokenizer {
 public:
     /// Builds the tables of the vocabulary's own algorithm. @throws format_error, config_error for one that contradicts
     /// itself.
-    explicit tokenizer(vocabulary v) {
-        check(v);
-        if (v.kind == algorithm::byte_level_bpe)
-            build(std::move(v), [](const vocabulary& w) { return byte_level_bpe(w); });
-        else
-            build(std::move(v), [](const vocabulary& w) { return sentencepiece_bpe(w); });
-    }
+    explicit tokenizer(vocabulary v) : state_(detail::own_tables(std::move(v))) {}
     /// The same handle over another algorithm.
     template <SegmentEncoder E>
-    tokenizer(vocabulary v, E encoder) {
-        check(v);
-        build(std::move(v), [&](const vocabulary&) { return std::move(encoder); });
-    }
+    tokenizer(vocabulary v, E encoder)
+        : state_(detail::make_tables(std::move(v), [&](const vocabulary&) { return std::move(encoder); })) {}
 
     /// @throws config_error for text of 2 GiB and more, or when bos/eos is asked for and the vocabulary has none.
     [[nodiscard]] std::vector<token> encode(std::string_view text, encode_options options = {}) const {
@@ -75,12 +73,7 @@ public:
         }
         state_->added.split(
             text, options.parse_special,
-            [&](std::string_view stretch, std::size_t offset) {
-                if (v.compose && needs_composing(stretch))
-                    state_->encode(compose(stretch), offset == 0, out);
-                else
-                    state_->encode(stretch, offset == 0, out);
-            },
+            [&](std::string_view stretch, std::size_t offset) { state_->encode(stretch, offset == 0, out); },
             [&](token id) { out.push_back(id); });
         if (options.add_eos) out.push_back(require(eos(), "end-of-text"));
         return out;
@@ -162,95 +155,13 @@ public:
     }
 
 private:
-    struct any_state {
-        explicit any_state(vocabulary from)
-            : v(std::move(from)), by_text(v.texts.size()), by_bytes(v.texts.size()), added(v.added) {
-            offsets.reserve(v.texts.size() + 1);
-            for (std::size_t i = 0; i < v.texts.size(); ++i) {
-                offsets.push_back(blob.size());
-                blob += raw_bytes(i);
-                by_text.insert(v.texts[i], static_cast<token>(i));
-                by_bytes.insert(std::string_view(blob).substr(offsets[i]), static_cast<token>(i));
-            }
-            offsets.push_back(blob.size());
-        }
-        virtual ~any_state() = default;
-        virtual void encode(std::string_view text, bool at_start, std::vector<token>& out) const = 0;
-
-        [[nodiscard]] std::string raw_bytes(std::size_t i) const {
-            const std::string& text = v.texts[i];
-            const token_kind kind = v.kinds[i];
-            if (kind == token_kind::control || kind == token_kind::unknown) return text;
-            if (v.kind == algorithm::byte_level_bpe)
-                return kind == token_kind::user_defined ? text : byte_alphabet::get().bytes(text).value_or(text);
-            if (const int byte = byte_piece_value(text); kind == token_kind::byte && byte >= 0)
-                return std::string(1, static_cast<char>(static_cast<unsigned char>(byte)));
-            std::string out;
-            for (std::string_view rest = text; !rest.empty();) {
-                const std::size_t at = v.escape_spaces ? std::min(rest.find(word_mark_text), rest.size()) : rest.size();
-                out.append(rest.substr(0, at));
-                rest.remove_prefix(at);
-                if (rest.empty()) break;
-                out.push_back(' ');
-                rest.remove_prefix(word_mark_text.size());
-            }
-            return out;
-        }
-
-        vocabulary v;
-        std::string blob;
-        std::vector<std::size_t> offsets;
-        piece_index by_text;
-        piece_index by_bytes;
-        added_token_matcher added;
-    };
-    template <class E>
-    struct state_of final : any_state {
-        template <class Make>
-        state_of(vocabulary from, Make&& make) : any_state(std::move(from)), encoder(make(this->v)) {}
-        void encode(std::string_view text, bool at_start, std::vector<token>& out) const override {
-            encoder.encode(text, at_start, out);
-        }
-        E encoder;
-    };
-    template <class Make>
-    void build(vocabulary v, Make&& make) {
-        using encoder = decltype(make(v));
-        state_ = std::make_shared<state_of<encoder>>(std::move(v), make);
-    }
-
-    static constexpr std::size_t longest_text = std::size_t{1} << 14;
-
-    static void check(const vocabulary& v) {
-        constexpr std::string_view place = "vocabulary";
-        if (v.texts.empty()) throw format_error(explain(place, "has no tokens"));
-        if (v.texts.size() > 0x1000000) throw format_error(explain(place, "has more than 16 million tokens"));
-        if (v.kinds.size() != v.texts.size())
-            throw format_error(explain(place, std::to_string(v.texts.size()) + " tokens but " +
-                                                  std::to_string(v.kinds.size()) + " token types"));
-        for (std::size_t i = 0; i < v.texts.size(); ++i)
-            if (v.texts[i].size() > longest_text)  // building the tables takes the square of a text's length
-                throw format_error(explain(place, "token " + std::to_string(i) + " is " +
-                                                      std::to_string(v.texts[i].size()) + " bytes long, at most " +
-                                                      std::to_string(longest_text) + " are read"));
-        if (std::any_of(v.scores.begin(), v.scores.end(), [](float score) { return std::isnan(score); }))
-            throw format_error(explain(place, "a token's score is not a number"));
-        if (v.merges.size() > 0x10000000) throw format_error(explain(place, "has more than 268 million merges"));
-        const auto in_range = [&](token id) { return id >= 0 && static_cast<std::size_t>(id) < v.texts.size(); };
-        for (const token id : {v.bos, v.eos, v.unknown, v.padding})
-            if (id != no_token && !in_range(id))
-                throw format_error(explain(place, "special token " + std::to_string(id) + " is outside its " +
-                                                      std::to_string(v.texts.size()) + " tokens"));
-        for (const added_token& t : v.added)
-            if (!in_range(t.id)) throw format_error(explain(place, "added token '" + t.text + "' has no valid id"));
-    }
     static token require(token id, std::string_view name) {
         if (id == no_token)
             throw config_error(explain("tokenizer", "has no " + std::string(name) + " token", "do not ask to add it"));
         return id;
     }
 
-    std::shared_ptr<const any_state> state_;
+    std::shared_ptr<const detail::tables> state_;
 };
 
 }  // namespace lab::tokenizer

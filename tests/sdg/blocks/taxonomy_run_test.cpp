@@ -3,7 +3,9 @@
 
 #include <fstream>
 
+#include "lab/sdg/generate.hpp"
 #include "lab/sdg/journaled.hpp"
+#include "lab/sdg/output.hpp"
 #include "support/data.hpp"
 
 using namespace lab;

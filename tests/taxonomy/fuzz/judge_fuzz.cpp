@@ -5,7 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "lab/taxonomy/leaf.hpp"
+#include "lab/taxonomy/judge.hpp"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     using namespace lab::taxonomy;

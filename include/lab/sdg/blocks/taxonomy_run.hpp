@@ -19,7 +19,8 @@
 
 #include "lab/sdg/blocks/leaf_rows.hpp"
 #include "lab/sdg/blocks/pipeline_file.hpp"
-#include "lab/sdg/output.hpp"
+#include "lab/sdg/pipeline.hpp"
+#include "lab/sdg/run_result.hpp"
 
 namespace lab::sdg::blocks {
 
