@@ -1,7 +1,6 @@
 # lab-bench as a process, on models of a few kilobytes.
 if(TARGET lab-bench)
   lab_test_executable(test_bench bench/bench_app_test.cpp)
-  target_link_libraries(test_bench PRIVATE lab::compiled)
   target_compile_definitions(test_bench PRIVATE LAB_BENCH_APP="$<TARGET_FILE:lab-bench>")
   add_dependencies(test_bench lab-bench)
   add_test(NAME bench COMMAND test_bench)

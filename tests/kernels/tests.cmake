@@ -2,7 +2,7 @@
 # kernels are compiled once for each; what drives them is not timed, so it is hardly optimised.
 file(GLOB kernel_tests CONFIGURE_DEPENDS ${CMAKE_CURRENT_LIST_DIR}/*_test.cpp)
 if(CMAKE_BUILD_TYPE STREQUAL "Release")
-  set_source_files_properties(${kernel_tests} PROPERTIES COMPILE_OPTIONS "-O1")
+  set_source_files_properties(${kernel_tests} PROPERTIES COMPILE_OPTIONS "-Og")
 endif()
 target_sources(test_kernels PRIVATE ${CMAKE_CURRENT_LIST_DIR}/cpu.cpp)
 
@@ -34,7 +34,7 @@ if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
     add_library(kernels_outputs_${isa} OBJECT kernels/isa/outputs.cpp)
     target_include_directories(kernels_outputs_${isa} PRIVATE ${CMAKE_CURRENT_SOURCE_DIR})
     target_link_libraries(kernels_outputs_${isa} PRIVATE lab::lab lab::dev)
-    target_compile_options(kernels_outputs_${isa} PRIVATE -ffp-contract=off ${flags_${isa}})
+    target_compile_options(kernels_outputs_${isa} PRIVATE -ffp-contract=off ${flags_${isa}} $<$<CONFIG:Release>:-O2>)
     target_compile_definitions(kernels_outputs_${isa} PRIVATE LAB_TEST_OUTPUTS=outputs_${isa} BOOST_TEST_DYN_LINK)
     target_link_libraries(test_kernels_isa PRIVATE kernels_outputs_${isa})
   endforeach()

@@ -1,7 +1,6 @@
 # Whole models as a user meets them: damaged files through the library, and the apps that look into and talk to models.
 function(lab_model_test name source)
   lab_test_executable(test_${name} ${source})
-  target_link_libraries(test_${name} PRIVATE lab::compiled)
   add_test(NAME ${name} COMMAND test_${name})
   set_tests_properties(${name} PROPERTIES TIMEOUT 300)  # a damaged file must not hang a reader either
 endfunction()

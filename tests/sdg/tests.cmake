@@ -8,7 +8,6 @@ endif()
 # lab-generate with pipeline files, as a user runs it.
 if(TARGET lab-generate)
   lab_test_executable(test_blocks_app sdg/apps/blocks_test.cpp)
-  target_link_libraries(test_blocks_app PRIVATE lab::compiled)
   target_compile_definitions(test_blocks_app PRIVATE LAB_GENERATE_APP="$<TARGET_FILE:lab-generate>")
   add_dependencies(test_blocks_app lab-generate)
   add_test(NAME blocks_app COMMAND test_blocks_app)

@@ -13,10 +13,9 @@ lab_compile_fail(prompt_malformed text/compile_fail/prompt_malformed.cpp "malfor
 # The loop of lab-chat, without terminal and model.
 find_package(cxxopts QUIET)
 if(cxxopts_FOUND)
-  add_executable(test_repl support/main.cpp text/apps/repl_test.cpp)
-  target_include_directories(test_repl PRIVATE ${CMAKE_CURRENT_SOURCE_DIR} ${PROJECT_SOURCE_DIR}/apps)
-  target_link_libraries(test_repl PRIVATE lab::lab lab::native lab::dev cxxopts::cxxopts Boost::unit_test_framework)
-  target_compile_definitions(test_repl PRIVATE BOOST_TEST_DYN_LINK CXXOPTS_NO_REGEX=true
-    LAB_TEST_DATA="${CMAKE_CURRENT_SOURCE_DIR}/data" LAB_SHARED_DATA="${PROJECT_SOURCE_DIR}/../shared/data")
+  lab_test_executable(test_repl text/apps/repl_test.cpp)
+  target_include_directories(test_repl PRIVATE ${PROJECT_SOURCE_DIR}/apps)
+  target_link_libraries(test_repl PRIVATE cxxopts::cxxopts)
+  target_compile_definitions(test_repl PRIVATE CXXOPTS_NO_REGEX=true)
   add_test(NAME repl COMMAND test_repl)
 endif()
