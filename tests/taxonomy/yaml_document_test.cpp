@@ -35,6 +35,11 @@ BOOST_AUTO_TEST_CASE(positions_count_characters) {
     BOOST_TEST(doc[list.items[0]].text == "\xf0\x9f\x8d\xb5");
 }
 
+BOOST_AUTO_TEST_CASE(directives_open_a_document) {
+    const auto doc = read("%YAML 1.1\n\n--- # here\na: 1\n");
+    BOOST_TEST(*doc.find(doc[doc.root], "a")->integer == 1);
+}
+
 BOOST_AUTO_TEST_CASE(empty_files_are_null) {
     for (const auto* text : {"", "\n\n", "# nothing\n", "---\n", "---\n...\n", "~"}) {
         const auto doc = read(text);
@@ -76,6 +81,8 @@ BOOST_AUTO_TEST_CASE(refusals_name_line_and_column) {
     refused("a: &x 1\nb: &x 2\n", "already used", 2, 4);
     refused("a: !mine 1\n", "not known here", 1, 4);
     refused("a: !!python/object:x {}\n", "not known here", 1, 4);
+    refused("%YAML 1.1\n# why\na: b\n", "begins with %", 3, 1);
+    refused("%YAML 1.1\n", "begins with %", 2, 1);
     refused("[a]: b\n", "cannot be a key", 1, 1);
     refused("a: =\n", "special meaning", 1, 4);
     refused("a: 2024-02-30\n", "no such day", 1, 4);

@@ -286,6 +286,7 @@ private:
 /// @throws syntax_error with the position and how to mend it.
 [[nodiscard]] inline document read(std::string_view text, const limits& bounds = {}) {
     std::string clean = detail::clean_text(text, bounds);
+    detail::refuse_lone_directives(clean);
     const auto size = clean.size();
     // At the end of its input yaml-cpp closes an open quote; an end of document inside a quote it refuses.
     if (size > 0) clean += clean.back() == '\n' ? "...\n" : "\n...\n";
