@@ -40,6 +40,12 @@ BOOST_AUTO_TEST_CASE(directives_open_a_document) {
     BOOST_TEST(*doc.find(doc[doc.root], "a")->integer == 1);
 }
 
+BOOST_AUTO_TEST_CASE(marks_of_block_texts_in_other_texts_are_text) {
+    const auto doc = read("a: | # why\n  |# b\n  c: >#\nd: x |# y\n");
+    BOOST_TEST(doc.find(doc[doc.root], "a")->text == "|# b\nc: >#\n");
+    BOOST_TEST(doc.find(doc[doc.root], "d")->text == "x |# y");
+}
+
 BOOST_AUTO_TEST_CASE(empty_files_are_null) {
     for (const auto* text : {"", "\n\n", "# nothing\n", "---\n", "---\n...\n", "~"}) {
         const auto doc = read(text);
@@ -83,6 +89,8 @@ BOOST_AUTO_TEST_CASE(refusals_name_line_and_column) {
     refused("a: !!python/object:x {}\n", "not known here", 1, 4);
     refused("%YAML 1.1\n# why\na: b\n", "begins with %", 3, 1);
     refused("%YAML 1.1\n", "begins with %", 2, 1);
+    refused("a: &x |+#why\n  b\n", "needs a blank", 1, 9);
+    refused("a: \"b\\\\ \\'c\"\n", "double quotes", 1, 9);
     refused("[a]: b\n", "cannot be a key", 1, 1);
     refused("a: =\n", "special meaning", 1, 4);
     refused("a: 2024-02-30\n", "no such day", 1, 4);

@@ -296,8 +296,9 @@ private:
         YAML::Parser parser(stream);
         while (parser.HandleNextDocument(builder)) {
         }
-        if (clean.find('\t') != clean.npos)
-            detail::refuse_tabs(std::string_view(clean).substr(0, size), builder.starts);
+        const auto own = std::string_view(clean).substr(0, size);
+        detail::refuse_loose_scalars(own, builder.starts);
+        if (clean.find('\t') != clean.npos) detail::refuse_tabs(own, builder.starts);
     } catch (const YAML::Exception& fault) {
         const auto line = static_cast<std::size_t>(std::max(fault.mark.line, 0));
         throw syntax_error(

@@ -101,13 +101,19 @@ struct extent {
     std::size_t begin, end;
 };
 
-/// Where tabs are text in the value that starts at `start` with optional tag and anchor: between the quotes of a quoted
-/// scalar, or from the line below a block scalar's header to the next event, at `next`. Empty for other values.
-inline extent quoted_part(std::string_view text, std::size_t start, std::size_t next) {
+/// The byte of the value itself that starts at `start` with optional tag and anchor.
+inline std::size_t after_properties(std::string_view text, std::size_t start, std::size_t next) {
     while (start < next && (text[start] == '&' || text[start] == '!')) {
         start = std::min(text.find_first_of(" \t\n", start), next);
         start = std::min(text.find_first_not_of(" \t\n", start), next);
     }
+    return start;
+}
+
+/// Where tabs are text in the value that starts at `start` with optional tag and anchor: between the quotes of a quoted
+/// scalar, or from the line below a block scalar's header to the next event, at `next`. Empty for other values.
+inline extent quoted_part(std::string_view text, std::size_t start, std::size_t next) {
+    start = after_properties(text, start, next);
     if (start >= next) return {next, next};
     const char mark = text[start];
     if (mark == '|' || mark == '>') return {std::min(text.find('\n', start), next), next};
@@ -120,6 +126,26 @@ inline extent quoted_part(std::string_view text, std::size_t start, std::size_t 
             return {start, i + 1};
     }
     return {start, next};
+}
+
+/// Scalars that yaml-cpp lets pass and PyYAML does not: `|# why`, a comment without a blank before it, and "\'", an
+/// escape that YAML does not know.
+/// @param starts where the document's events begin
+inline void refuse_loose_scalars(std::string_view text, const std::vector<std::size_t>& starts) {
+    for (const auto start : starts) {
+        const auto mark = after_properties(text, std::min(start, text.size()), text.size());
+        if (mark == text.size()) continue;
+        if (text[mark] == '|' || text[mark] == '>') {
+            const auto end = text.find_first_not_of("+-0123456789", mark + 1);
+            if (end != text.npos && text[end] == '#')
+                throw syntax_error(position_of_byte(text, end), "a comment needs a blank before its # (put one there)");
+        } else if (text[mark] == '"') {
+            for (auto i = mark + 1; i < text.size() && text[i] != '"'; ++i)
+                if (text[i] == '\\' && ++i < text.size() && text[i] == '\'')
+                    throw syntax_error(position_of_byte(text, i - 1),
+                                       "in double quotes a single one needs no \\ (delete it)");
+        }
+    }
 }
 
 /// YAML lets tabs stand between tokens, PyYAML does not: outside quoted and block scalars and comments they are errors.
