@@ -40,6 +40,14 @@ BOOST_AUTO_TEST_CASE(directives_open_a_document) {
     BOOST_TEST(*doc.find(doc[doc.root], "a")->integer == 1);
 }
 
+BOOST_AUTO_TEST_CASE(escapes_are_whole_characters) {
+    const auto doc = read(R"(a: "x\_\N\L\xe9\u00a0\U0001F375 \_")"
+                          "\nb: \"\xc3\xa9\\_\"\n");
+    BOOST_TEST(doc.find(doc[doc.root], "a")->text ==
+               "x\xc2\xa0\xc2\x85\xe2\x80\xa8\xc3\xa9\xc2\xa0\xf0\x9f\x8d\xb5 \xc2\xa0");
+    BOOST_TEST(doc.find(doc[doc.root], "b")->text == "\xc3\xa9\xc2\xa0");
+}
+
 BOOST_AUTO_TEST_CASE(marks_of_block_texts_in_other_texts_are_text) {
     const auto doc = read("a: | # why\n  |# b\n  c: >#\nd: x |# y\n");
     BOOST_TEST(doc.find(doc[doc.root], "a")->text == "|# b\nc: >#\n");

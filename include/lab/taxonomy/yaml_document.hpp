@@ -85,7 +85,8 @@ public:
         place(found->second, mark);
     }
     void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
-                  const std::string& text) override {
+                  const std::string& value) override {
+        const auto text = detail::with_whole_characters(value);
         add_scalar(mark, anchor, scalar_type(mark, tag, text), text);
         if (tag != "?" || (text != "<<" && text != "=")) return;
         const auto id = static_cast<node_id>(out.nodes.size() - 1);

@@ -50,6 +50,20 @@ inline position position_of_byte(std::string_view text, std::size_t offset) {
     return character_position(text, line, offset - (last == before.npos ? 0 : last + 1));
 }
 
+/// yaml-cpp writes the escapes "\_" and "\N" as the bytes A0 and 85; meant are the characters U+00A0 and U+0085.
+inline std::string with_whole_characters(std::string_view value) {
+    std::string out;
+    while (!value.empty()) {
+        const auto good = std::min(formats::first_invalid_utf8(value), value.size());
+        out.append(value.substr(0, good));
+        value.remove_prefix(good);
+        if (value.empty()) break;
+        out.append("\xc2").append(value.substr(0, 1));
+        value.remove_prefix(1);
+    }
+    return out;
+}
+
 /// A directive (%YAML 1.1) opens a document only with a --- behind it; yaml-cpp lets it pass without.
 inline void refuse_lone_directives(std::string_view text) {
     bool directive = false;
