@@ -3,8 +3,6 @@
 // by bench/generation_growth.
 //   bench_generation --leaves 100,1000,10000 --samples 100 --out DIR [--held] [--report]
 #include <sys/resource.h>
-#include <sys/wait.h>
-#include <unistd.h>
 #include <chrono>
 #include <cstdio>
 #include <cxxopts.hpp>
@@ -17,6 +15,7 @@
 #include "lab/sdg/output.hpp"
 #include "lab/sdg/run_report.hpp"
 #include "lab/sdg/run_writer.hpp"
+#include "own_process.hpp"
 
 namespace {
 
@@ -113,9 +112,7 @@ void measure(const cxxopts::ParseResult& args, std::size_t leaves) {
         sdg::write_run(out, run, options, {}, sdg::heldout_overlap(run));
     } else {
         sdg::run_writer writer(out, options);
-        const auto run = sdg::generate(
-            tree, teacher, options, count, {}, {}, nullptr,
-            [&](const sdg::leaf_result& r, const sdg::run_result& so_far) { writer.add(r, so_far.teacher); });
+        const auto run = sdg::generate(tree, teacher, options, count, {}, {}, nullptr, writer.sink());
         for (const auto& s : run.summaries) samples += s.generated();
         writer.finish(run, {}, sdg::heldout_overlap(run, writer.kept()));
     }
@@ -143,24 +140,8 @@ int run(int argc, char** argv) {
         std::cout << spec.help();
         return args.count("help") != 0 ? 0 : 2;
     }
-    for (const std::size_t leaves : args["leaves"].as<std::vector<std::size_t>>()) {
-        std::fflush(nullptr);
-        const pid_t child = ::fork();
-        if (child == 0) {
-            try {
-                measure(args, leaves);
-            } catch (const std::exception& fault) {
-                std::fprintf(stderr, "bench_generation: %s\n", fault.what());
-                std::fflush(nullptr);
-                ::_exit(1);
-            }
-            std::fflush(nullptr);
-            ::_exit(0);
-        }
-        int status = 0;
-        ::waitpid(child, &status, 0);
-        if (status != 0) throw error("the measurement of " + std::to_string(leaves) + " leaves failed");
-    }
+    for (const std::size_t leaves : args["leaves"].as<std::vector<std::size_t>>())
+        bench::in_own_process(std::to_string(leaves) + " leaves", [&] { measure(args, leaves); });
     return 0;
 }
 

@@ -322,7 +322,7 @@ int generate_by_pipelines(const generate_options& o, TeacherOf teacher_of) {
                              std::to_string(p.kept) + " samples, " + std::to_string(p.refused) + " refused, " + p.leaf);
                 return !stop_asked();
             },
-            [&](const sdg::leaf_result& r, const sdg::run_result& so_far) { writer.add(r, so_far.teacher); });
+            writer.sink());
     } catch (const lab::error&) {
         if (!stop_asked()) throw;
         shown.finish();

@@ -134,8 +134,7 @@ int generate(const generate_options& o) {
                 shown->update(p);
                 return !apps::stop_asked();
             },
-            {}, judge ? &*judge : nullptr,
-            [&](const sdg::leaf_result& r, const sdg::run_result& so_far) { writer.add(r, so_far.teacher); });
+            {}, judge ? &*judge : nullptr, writer.sink());
     } catch (const lab::error&) {
         if (!apps::stop_asked()) throw;
         shown.reset();

@@ -2,8 +2,6 @@
 //   bench_dedup --kind edits --data corpus.txt --texts 10000,100000,1000000
 //   bench_dedup --kind frames --texts 100000 --threshold 0.7 --minhash
 #include <sys/resource.h>
-#include <sys/wait.h>
-#include <unistd.h>
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
@@ -12,6 +10,7 @@
 
 #include "common/cli.hpp"
 #include "lab/sdg/minhash.hpp"
+#include "own_process.hpp"
 #include "texts.hpp"
 
 namespace {
@@ -93,16 +92,7 @@ int run(int argc, char** argv) {
     std::cout << kind << ", threshold " << args["threshold"].as<double>() << std::endl;
     for (const std::size_t count : args["texts"].as<std::vector<std::size_t>>()) {
         const bench::sample_texts texts(kind, count, files, {.per_frame = args["per-frame"].as<std::size_t>()});
-        std::fflush(nullptr);
-        const pid_t child = ::fork();
-        if (child == 0) {
-            measure(args, texts, count);
-            std::fflush(nullptr);
-            ::_exit(0);
-        }
-        int status = 0;
-        ::waitpid(child, &status, 0);
-        if (status != 0) throw error("the measurement of " + std::to_string(count) + " texts failed");
+        bench::in_own_process(std::to_string(count) + " texts", [&] { measure(args, texts, count); });
     }
     return 0;
 }

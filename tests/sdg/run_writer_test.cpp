@@ -75,9 +75,7 @@ json compare(case_of c) {
     sdg::write_run(folder / "held", held, c.options, folder.path(), overlap);
 
     sdg::run_writer writer(folder / "streamed", c.options);
-    const auto run =
-        sdg::generate(c.leaves, c.teacher, c.options, count, {}, {}, nullptr,
-                      [&](const sdg::leaf_result& r, const sdg::run_result& so_far) { writer.add(r, so_far.teacher); });
+    const auto run = sdg::generate(c.leaves, c.teacher, c.options, count, {}, {}, nullptr, writer.sink());
     for (const auto& [name, content] : files_in(folder / "streamed")) BOOST_TEST(name.ends_with(".unfinished"), name);
     const auto overlap_read = sdg::heldout_overlap(run, writer.kept());
     BOOST_TEST(overlap_read.size() == overlap.size());

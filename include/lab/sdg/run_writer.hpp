@@ -141,6 +141,11 @@ public:
         for (const auto& v : r.views) file("views").add(of_leaf(to_json(v), *r.leaf));
     }
 
+    /// Adds each leaf of a run as its work is over; this must outlive it.
+    [[nodiscard]] leaf_sink sink() {
+        return [this](const leaf_result& r, const run_result& so_far) { add(r, so_far.teacher); };
+    }
+
     /// The kept samples of the leaf that was added as the number `leaf`, from the file. @throws io_error
     [[nodiscard]] std::vector<kept_sample> kept_of(std::size_t leaf) {
         auto& samples = file("samples");

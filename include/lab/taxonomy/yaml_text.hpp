@@ -67,20 +67,19 @@ inline std::string with_whole_characters(std::string_view value) {
 /// A directive (%YAML 1.1) opens a document only with a --- behind it; yaml-cpp lets it pass without.
 inline void refuse_lone_directives(std::string_view text) {
     bool directive = false;
-    std::size_t line = 1;
-    for (std::size_t start = 0; start <= text.size(); ++line) {
-        const std::size_t end = std::min(text.find('\n', start), text.size());
-        const auto row = text.substr(start, end - start);
-        start = end + 1;
-        if (row.starts_with('%')) {
+    std::string_view row;  // at last the first that is no directive, blank or comment
+    std::size_t line = 0;
+    for (std::size_t start = 0; start <= text.size(); start += row.size() + 1) {
+        row = text.substr(start, std::min(text.find('\n', start), text.size()) - start);
+        ++line;
+        const auto first = row.find_first_not_of(" \t");
+        if (row.starts_with('%'))
             directive = true;
-        } else if (const auto first = row.find_first_not_of(" \t"); first != row.npos && row[first] != '#') {
-            if (directive && !row.starts_with("---"))
-                throw syntax_error({line, 1}, "after a line that begins with % comes --- (delete that line)");
-            return;
-        }
+        else if (first != row.npos && row[first] != '#')
+            break;
     }
-    if (directive) throw syntax_error({line - 1, 1}, "after a line that begins with % comes --- (delete that line)");
+    if (directive && !row.starts_with("---"))
+        throw syntax_error({line, 1}, "after a line that begins with % comes --- (delete that line)");
 }
 
 /// Refuses bytes that are no YAML text; line ends become \n, a byte-order mark goes.
