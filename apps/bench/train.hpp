@@ -21,6 +21,7 @@
 #include "common/cli.hpp"
 #include "common/stop.hpp"
 #include "lab/core/rng.hpp"
+#include "lab/nn/load_trainable.hpp"
 #include "lab/replay/packing.hpp"
 #include "lab/train/adamw_update.hpp"
 #include "lab/train/step.hpp"
@@ -147,12 +148,12 @@ inline void train_row(const train_bench_options& o, const std::string& type, con
     const auto precision = compute_from_name(type);
     const auto profile = o.profile ? std::make_shared<op_profile>() : nullptr;
     nn::load_options options{
-        .expand = dtype::f32, .pool = pool, .training = precision, .profile = profile.get(), .pack = false};
+        .expand = dtype::f32, .pool = pool, .profile = profile.get(), .pack = false, .training = precision};
     status.show("loading " + o.model.name);
     if (o.lora != 0) options.lora = nn::lora_options{.rank = o.lora}, options.expand.reset();
     if (!o.model.dims && o.base_type) options.expand = o.base_type;
-    auto model = o.model.dims ? nn::make_synthetic(*o.model.dims, o.base_type.value_or(dtype::f32), options)
-                              : nn::load_model(o.model.name, options);
+    auto model = o.model.dims ? nn::make_trainable_synthetic(*o.model.dims, o.base_type.value_or(dtype::f32), options)
+                              : nn::load_trainable(o.model.name, options);
     const auto samples = random_samples(o, model.dims().vocab);
     std::vector<const replay::training_sample*> step;
     for (const auto& s : samples) step.push_back(&s);

@@ -16,6 +16,7 @@
 #include "lab/core/version.hpp"
 #include "lab/formats/npy.hpp"
 #include "lab/nn/load.hpp"
+#include "lab/nn/load_trainable.hpp"
 #include "lab/nn/save.hpp"
 #include "lab/tokenizer/load.hpp"
 #include "model/arguments.hpp"
@@ -130,8 +131,8 @@ int merge(const cxxopts::ParseResult& args) {
     if (options.mix && !is_gguf(out))
         throw usage_error("--type " + args["type"].as<std::string>() + " needs OUT to be a name in .gguf");
     if (args.count("tokenizer") != 0) options.tokenizer = args["tokenizer"].as<std::string>();
-    const auto model =
-        nn::load_model(files[0], {.threads = args["threads"].as<std::size_t>(), .pack = false, .adapter = files[1]});
+    const auto model = nn::load_trainable(
+        files[0], {.threads = args["threads"].as<std::size_t>(), .pack = false, .adapter = files[1]});
     save(model, out, options);
     if (args.count("quiet") == 0)
         std::cerr << "merged " << model.adapter_parameter_count() << " parameters of rank " << model.lora()->rank

@@ -11,6 +11,7 @@
 
 #include "lab/nn/batch_builder.hpp"
 #include "lab/nn/load.hpp"
+#include "lab/nn/load_trainable.hpp"
 #include "lab/nn/save.hpp"
 #include "lab/optim/adamw.hpp"
 #include "lab/optim/clip.hpp"
@@ -43,7 +44,8 @@ struct golden {
         return formats::to_floats(expected.require(key));
     }
     [[nodiscard]] nn::any_model load(std::size_t threads = 2) const {
-        return nn::load_model(base, {.threads = threads, .compute = compute::f32, .pack = false, .adapter = adapter});
+        return nn::load_trainable(base,
+                                  {.threads = threads, .compute = compute::f32, .pack = false, .adapter = adapter});
     }
 
     std::filesystem::path base, adapter;
@@ -153,8 +155,8 @@ BOOST_AUTO_TEST_CASE(a_fresh_adapter_gives_the_loss_of_its_base_to_the_bit) {
     const golden g("llama", "lora_llama");
     const test::temporary_folder folder;
     const auto check = [&](const std::filesystem::path& path, std::optional<dtype> expand) {
-        auto base = nn::load_model(path, {.expand = dtype::f32, .threads = 2});
-        auto adapted = nn::load_model(path, {.expand = expand, .threads = 1, .lora = nn::lora_options{.rank = 5}});
+        auto base = nn::load_trainable(path, {.threads = 2});
+        auto adapted = nn::load_trainable(path, {.expand = expand, .threads = 1, .lora = nn::lora_options{.rank = 5}});
         BOOST_TEST(adapted.loss(g.batch.get(), g.targets) == base.loss(g.batch.get(), g.targets));
         BOOST_TEST(adapted.loss_and_gradients(g.batch.get(), g.targets, 1.0) == base.loss(g.batch.get(), g.targets));
         BOOST_TEST(adapted.parameters().size() == adapted.adapter_parameter_count());
@@ -177,7 +179,7 @@ BOOST_AUTO_TEST_CASE(a_fresh_adapter_gives_the_loss_of_its_base_to_the_bit) {
             BOOST_TEST((from_file.weights()[2].data.type == type));
             // Quantised while it is loaded: the same layers, beside tables as stored.
             const auto on_the_way =
-                nn::load_model(g.base, {.expand = type, .threads = 1, .lora = nn::lora_options{.rank = 5}});
+                nn::load_trainable(g.base, {.expand = type, .threads = 1, .lora = nn::lora_options{.rank = 5}});
             BOOST_TEST((on_the_way.weights()[0].data.type == dtype::f32));
             BOOST_TEST((on_the_way.weights()[2].data.type == type));
         }
@@ -187,7 +189,7 @@ BOOST_AUTO_TEST_CASE(a_fresh_adapter_gives_the_loss_of_its_base_to_the_bit) {
 BOOST_AUTO_TEST_CASE(dropout_depends_on_the_step_and_on_nothing_else) {
     const golden g("llama", "lora_llama");
     const auto learn = [&](std::size_t threads, std::uint64_t step, double rate) {
-        auto model = nn::load_model(
+        auto model = nn::load_trainable(
             g.base, {.threads = threads, .lora = nn::lora_options{.dropout = rate, .seed = 4}, .adapter = g.adapter});
         model.begin_step(step);
         double sum = 0;
@@ -212,7 +214,7 @@ BOOST_AUTO_TEST_CASE(what_was_read_is_written_as_it_was_from_either_row_order) {
             const golden g(names.first, names.second);
             const test::temporary_folder folder;
             nn::save_gguf(nn::load_model(g.base, {.threads = 1, .pack = false}), folder / "base.gguf");
-            const auto from_gguf = nn::load_model(
+            const auto from_gguf = nn::load_trainable(
                 folder / "base.gguf", {.threads = 1, .compute = compute::f32, .pack = false, .adapter = g.adapter});
             BOOST_TEST(!from_gguf.info().half_split);
             BOOST_TEST(apart(all_logits(from_gguf, g.tokens("tokens")), g.floats("logits")) < 1e-4);
@@ -251,7 +253,7 @@ BOOST_AUTO_TEST_CASE(merged_weights_are_the_adapted_model) {
     BOOST_TEST(rounded > 1e-5);
     // Into a base of the same type that it was learnt beside.
     nn::save_gguf(nn::load_model(g.base, {.threads = 1, .pack = false}), folder / "base.gguf", {.type = dtype::q8_0});
-    nn::save_gguf(nn::load_model(folder / "base.gguf", {.threads = 1, .pack = false, .adapter = g.adapter}),
+    nn::save_gguf(nn::load_trainable(folder / "base.gguf", {.threads = 1, .pack = false, .adapter = g.adapter}),
                   folder / "again.gguf");
     const auto again = nn::load_model(folder / "again.gguf", {.threads = 1, .compute = compute::f32});
     BOOST_TEST((again.weights()[2].data.type == dtype::q8_0));
@@ -261,7 +263,7 @@ BOOST_AUTO_TEST_CASE(merged_weights_are_the_adapted_model) {
 BOOST_AUTO_TEST_CASE(adapters_of_another_kind_are_refused) {
     const auto adapter = test::fixture("nn") / "lora_llama", base = test::fixture("nn") / "llama";
     const auto load = [&](const std::filesystem::path& folder) {
-        static_cast<void>(nn::load_model(base, {.threads = 1, .pack = false, .adapter = folder}));
+        static_cast<void>(nn::load_trainable(base, {.threads = 1, .pack = false, .adapter = folder}));
     };
     for (const auto& change : std::vector<std::pair<const char*, formats::json>>{{"peft_type", "IA3"},
                                                                                  {"use_dora", true},
@@ -288,8 +290,8 @@ BOOST_AUTO_TEST_CASE(adapters_of_another_kind_are_refused) {
     std::filesystem::remove(alone.folder / "adapter_model.safetensors");
     BOOST_CHECK_THROW(load(alone.folder.path()), io_error);
     // Of another model: other widths, other layers.
-    BOOST_CHECK_THROW(static_cast<void>(nn::load_model(test::fixture("nn") / "llama_tied_bf16",
-                                                       {.threads = 1, .pack = false, .adapter = adapter})),
+    BOOST_CHECK_THROW(static_cast<void>(nn::load_trainable(test::fixture("nn") / "llama_tied_bf16",
+                                                           {.threads = 1, .pack = false, .adapter = adapter})),
                       lab::error);
     // One tensor of a pair, and a tensor that no layer takes.
     const auto file = formats::open_safetensors(adapter / "adapter_model.safetensors");
@@ -313,7 +315,7 @@ BOOST_AUTO_TEST_CASE(adapters_of_another_kind_are_refused) {
 BOOST_AUTO_TEST_CASE(what_cannot_be_adapted_says_so) {
     const auto load = [](const char* name, nn::load_options options) {
         options.threads = 1;
-        return nn::load_model(test::fixture("nn") / name, options);
+        return nn::load_trainable(test::fixture("nn") / name, options);
     };
     BOOST_CHECK_THROW(static_cast<void>(load("mixtral", {.lora = nn::lora_options{}})), config_error);
     BOOST_CHECK_THROW(

@@ -8,6 +8,7 @@
 
 #include "lab/formats/safetensors.hpp"
 #include "lab/nn/load.hpp"
+#include "lab/nn/load_trainable.hpp"
 #include "lab/nn/save.hpp"
 #include "lab/optim/adamw.hpp"
 #include "lab/optim/clip.hpp"
@@ -128,7 +129,7 @@ BOOST_AUTO_TEST_CASE(gradients_match_pytorch) {
         BOOST_TEST_CONTEXT(name) {
             const golden g(name);
             const training_data data(g);
-            auto model = nn::load_model(g.folder, {.expand = dtype::f32, .threads = 2});
+            auto model = nn::load_trainable(g.folder, {.threads = 2});
             const double sum = model.loss_and_gradients(data.batch.get(), data.targets, 1.0 / data.count);
             BOOST_TEST(sum / data.count == static_cast<double>(g.floats("train.loss")[0]),
                        boost::test_tools::tolerance(1e-5));
@@ -152,7 +153,7 @@ BOOST_AUTO_TEST_CASE(ten_adamw_steps_match_pytorch) {
         BOOST_TEST_CONTEXT(name) {
             const golden g(name);
             const training_data data(g);
-            auto model = nn::load_model(g.folder, {.expand = dtype::f32, .threads = 2});
+            auto model = nn::load_trainable(g.folder, {.threads = 2});
             optim::adamw optimizer({.beta1 = 0.9, .beta2 = 0.95, .eps = 1e-8, .weight_decay = 0.1},
                                    optim::decay_ranges(model.weights()), &model.pool());
             for (const float expected : g.floats("train.losses")) {
@@ -172,7 +173,7 @@ BOOST_AUTO_TEST_CASE(training_gives_the_same_bytes_on_any_thread_count) {
     const training_data data(g);
     std::vector<std::vector<float>> results;
     for (const std::size_t threads : {1u, 2u, 3u}) {
-        auto model = nn::load_model(g.folder, {.expand = dtype::f32, .threads = threads});
+        auto model = nn::load_trainable(g.folder, {.threads = threads});
         optim::adamw optimizer({}, {}, &model.pool());
         for (int step = 0; step < 3; ++step) {
             model.zero_gradients();
@@ -186,14 +187,27 @@ BOOST_AUTO_TEST_CASE(training_gives_the_same_bytes_on_any_thread_count) {
     BOOST_TEST((results[0] == results[1] && results[0] == results[2]));
 }
 
+BOOST_AUTO_TEST_CASE(what_learns_computes_as_what_infers) {
+    for (const auto* name : dense_models) BOOST_TEST_CONTEXT(name) {
+            check_logits(nn::load_trainable(test::fixture("nn") / name, {.threads = 1}), golden(name));
+        }
+}
+
 BOOST_AUTO_TEST_CASE(what_cannot_be_trained_says_so) {
-    auto stored = nn::load_model(test::fixture("nn") / "llama", {.threads = 1});
-    BOOST_CHECK_THROW(static_cast<void>(stored.gradients()), config_error);
-    auto experts = nn::load_model(test::fixture("nn") / "mixtral", {.expand = dtype::f32, .threads = 1});
-    BOOST_CHECK_THROW(static_cast<void>(experts.parameters()), config_error);
+    const auto folder = test::fixture("nn") / "llama";
+    auto stored = nn::load_model(folder, {.expand = dtype::f32, .threads = 1});
     nn::batch_builder batch;
     batch.add(std::vector<token>{1, 2});
-    BOOST_CHECK_THROW(experts.loss(batch.get(), std::vector<token>{2, 3}), config_error);
+    const std::vector<token> targets{2, 3};
+    BOOST_CHECK_THROW(static_cast<void>(stored.parameters()), config_error);
+    BOOST_CHECK_THROW(static_cast<void>(stored.gradients()), config_error);
+    BOOST_CHECK_THROW(stored.loss(batch.get(), targets), config_error);
+    BOOST_CHECK_THROW(stored.loss_and_gradients(batch.get(), targets, 1.0), config_error);
+    BOOST_CHECK_THROW(stored.set_training({}), config_error);
+    BOOST_CHECK_THROW(static_cast<void>(nn::load_model(folder, {.lora = nn::lora_options{}})), config_error);
+    BOOST_CHECK_THROW(static_cast<void>(nn::load_trainable(folder, {.expand = dtype::bf16})), config_error);
+    BOOST_CHECK_THROW(static_cast<void>(nn::load_trainable(test::fixture("nn") / "mixtral", {.threads = 1})),
+                      config_error);
     BOOST_CHECK_THROW(static_cast<void>(nn::any_model().info()), config_error);
 }
 

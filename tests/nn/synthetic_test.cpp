@@ -100,7 +100,7 @@ BOOST_AUTO_TEST_CASE(rows_that_are_no_whole_blocks_fall_back) {
 BOOST_AUTO_TEST_CASE(it_can_be_expanded_and_tied) {
     auto d = small;
     d.tied = true;
-    auto model = nn::make_synthetic(d, dtype::q4_k, {.expand = dtype::f32, .threads = 1});
+    auto model = nn::make_trainable_synthetic(d, dtype::q4_k, {.threads = 1});
     const auto stored = values(make(dtype::q4_k, 1, 0, d).weights()[0]);
     BOOST_TEST(model.weights().back().info.role == "norm");
     BOOST_TEST(std::equal(stored.begin(), stored.end(), model.parameters().begin()));

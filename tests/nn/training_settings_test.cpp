@@ -10,7 +10,7 @@
 #include "lab/formats/safetensors.hpp"
 #include "lab/nn/batch_builder.hpp"
 #include "lab/nn/finite.hpp"
-#include "lab/nn/load.hpp"
+#include "lab/nn/load_trainable.hpp"
 #include "nn/difference.hpp"
 #include "support/data.hpp"
 
@@ -37,7 +37,7 @@ struct packed {
     double count = 0;
 };
 nn::any_model load(std::size_t threads = 1) {
-    return nn::load_model(test::fixture("nn/llama"), {.expand = dtype::f32, .threads = threads});
+    return nn::load_trainable(test::fixture("nn/llama"), {.threads = threads});
 }
 std::vector<float> gradients_of(nn::any_model& model, const packed& data, const nn::training_settings& settings) {
     model.zero_gradients();

@@ -7,7 +7,7 @@
 
 #include "lab/formats/safetensors.hpp"
 #include "lab/nn/batch_builder.hpp"
-#include "lab/nn/load.hpp"
+#include "lab/nn/load_trainable.hpp"
 #include "lab/train/optimizer.hpp"
 #include "support/data.hpp"
 
@@ -96,7 +96,7 @@ BOOST_AUTO_TEST_CASE(ten_steps_of_a_model_have_the_peers_losses) {
     for (auto [name, rate, options] : peers()) {
         BOOST_TEST_CONTEXT(name) {
             options.clip_norm = 1.0;
-            auto model = nn::load_model(folder, {.expand = dtype::f32, .threads = 2});
+            auto model = nn::load_trainable(folder, {.threads = 2});
             train::optimizer_update update(options, optim::parameter_tensors(model.weights(), options.decay),
                                            &model.pool());
             update.reset(model.parameters().size());

@@ -6,7 +6,7 @@
 #include "lab/core/rng.hpp"
 #include "lab/kernels/cpu.hpp"
 #include "lab/nn/arch.hpp"
-#include "lab/nn/erased_model.hpp"
+#include "lab/nn/trainable_model.hpp"
 
 namespace lab::test {
 
@@ -14,18 +14,16 @@ nn::any_model small_llama(const nn::runtime_dims& dims, double divisor, std::siz
                           std::uint64_t seed) {
     using architecture = nn::arch::llama;
     using backend = kernels::cpu<kernels::arch::native>;
-    auto storage = std::make_shared<nn::weight_storage<architecture>>();
-    storage->pool = std::make_shared<thread_pool>(threads);
-    storage->dense = nn::parameter_set<architecture, float>(dims);
+    auto pool = std::make_shared<thread_pool>(threads);
+    nn::parameter_set<architecture, float> parameters(dims);
     counter_rng rng(seed);
-    for (float& x : storage->dense.flat()) x = static_cast<float>(rng.normal() / divisor);
-    auto w = nn::as_model_weights<backend, architecture, float>(dims, storage->dense.get());
+    for (float& x : parameters.flat()) x = static_cast<float>(rng.normal() / divisor);
     nn::model_info info;
     info.family = "llama";
     info.dims = dims;
     info.context_length = context;
-    return nn::any_model(std::make_shared<nn::erased_model<architecture, backend>>(
-        info, std::move(w), backend(*storage->pool), backend(*storage->pool), storage, true));
+    return nn::any_model(std::make_shared<nn::trainable_model<architecture, backend>>(
+        std::move(info), std::move(parameters), backend(*pool), backend(*pool), pool));
 }
 
 }  // namespace lab::test

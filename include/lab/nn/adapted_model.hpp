@@ -35,9 +35,8 @@ public:
                   std::shared_ptr<thread_pool> pool, std::shared_ptr<const void> owner, lora_options options,
                   adapters_type adapters)
         : base_class(std::move(info), with_adapters<Base>(info.dims, w, adapters), backend_type(std::move(base)),
-                     std::move(owner)),
+                     std::move(pool), std::move(owner)),
           options_(std::move(options)),
-          pool_(std::move(pool)),
           adapters_(std::move(adapters)),
           training_(std::move(training), {.rate = options_.dropout, .seed = options_.seed}) {
         for_each_tensor(
@@ -51,7 +50,6 @@ public:
             model_.weights());
     }
 
-    [[nodiscard]] thread_pool& pool() const override { return *pool_; }
     [[nodiscard]] const lora_options* lora() const override { return &options_; }
     [[nodiscard]] std::span<const low_rank<const float>> adapters() const override { return beside_; }
 
@@ -86,7 +84,6 @@ private:
     }
 
     lora_options options_;
-    std::shared_ptr<thread_pool> pool_;
     adapters_type adapters_;
     backend_type training_;
     std::vector<low_rank<const float>> beside_;

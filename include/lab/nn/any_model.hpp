@@ -1,6 +1,6 @@
 // `any_model`: a model of any family behind one handle. Virtual per call (a whole batch), never per op. What
-// `load_model` returns, and what the engine, the trainer and the converters use; it names no architecture and no
-// backend.
+// `load_model` and `load_trainable` return, and what the engine, the trainer and the converters use; it names no
+// architecture and no backend.
 #pragma once
 
 #include <cstddef>
@@ -42,7 +42,7 @@ struct named_weight {
 
 class any_model {
 public:
-    /// What an architecture over a backend implements; see `erased_model`.
+    /// What an architecture over a backend implements; see `model_implementation`.
     class implementation {
     public:
         virtual ~implementation() = default;
@@ -56,14 +56,22 @@ public:
         virtual view<const float> hidden(const ragged_batch& batch, kv_cache<float>& cache,
                                          std::span<const sequence_id> sequences,
                                          std::span<const std::uint32_t> rows) = 0;
-        [[nodiscard]] virtual std::span<float> parameters() = 0;
-        [[nodiscard]] virtual std::span<float> gradients() = 0;
-        virtual double loss(const ragged_batch& batch, std::span<const token> targets) = 0;
-        virtual double loss_and_gradients(const ragged_batch& batch, std::span<const token> targets, double scale) = 0;
+
+        // Of a model that learns.
+        [[nodiscard]] virtual std::span<float> parameters() { refuse_training(); }
+        [[nodiscard]] virtual std::span<float> gradients() { refuse_training(); }
+        virtual double loss(const ragged_batch&, std::span<const token>) { refuse_training(); }
+        virtual double loss_and_gradients(const ragged_batch&, std::span<const token>, double) { refuse_training(); }
         virtual void begin_step(std::uint64_t) {}
         [[nodiscard]] virtual const lora_options* lora() const { return nullptr; }
         [[nodiscard]] virtual std::span<const low_rank<const float>> adapters() const { return {}; }
-        virtual void set_training(const training_settings& settings) = 0;
+        virtual void set_training(const training_settings&) { refuse_training(); }
+
+    private:
+        [[noreturn]] void refuse_training() const {
+            throw config_error(explain(info().source.string(), "was loaded for inference, which learns nothing",
+                                       "load it with nn::load_trainable"));
+        }
     };
 
     any_model() = default;
@@ -98,15 +106,13 @@ public:
         return get().hidden(batch, cache, sequences, rows);
     }
 
-    /// What the adapters of an adapted model (load_options::lora) are; nullptr: it has none.
+    /// What the adapters of an adapted model (load_options::lora, ::adapter) are; nullptr: it has none.
     [[nodiscard]] const lora_options* lora() const { return get().lora(); }
     /// For each of `weights()` its adapter, empty where it has none; no entries at all in a model without.
     [[nodiscard]] std::span<const low_rank<const float>> adapters() const { return get().adapters(); }
 
-    /// Training needs dense f32 weights (`load_options{.expand = dtype::f32}`) or adapters beside them
-    /// (`load_options{.lora = ...}`), and an architecture with a backward; the calls below throw config_error
-    /// otherwise. All parameters that are learnt in one arena, tensor after tensor in the order of `weights()`, without
-    /// gaps.
+    /// Training needs a model from `load_trainable`; the calls below throw config_error otherwise. All parameters that
+    /// are learnt in one arena, tensor after tensor in the order of `weights()`, without gaps.
     [[nodiscard]] std::span<float> parameters() { return get().parameters(); }
     /// The gradients in the same order; allocated at the first call, zero.
     [[nodiscard]] std::span<float> gradients() { return get().gradients(); }

@@ -1,4 +1,5 @@
-// Models from files: `load_model(path)` for a GGUF file or a Hugging Face folder of safetensors, any family.
+// Models from files, for inference: `load_model(path)` for a GGUF file or a Hugging Face folder of safetensors, any
+// family. For those that are to learn see load_trainable.hpp.
 // With lab::compiled linked (LAB_COMPILED) this header is a declaration and costs nothing; else it brings the models.
 #pragma once
 

@@ -16,14 +16,21 @@ namespace lab::nn {
 
 /// A dense Llama of these sizes whose matrices are of `type`; where its rows are no whole number of blocks, of the
 /// type that llama.cpp falls back to. Any type, also those without an encoder. The same seed gives the same weights.
+/// The trainable one learns, as load_trainable's do.
 /// @throws config_error when the sizes contradict each other or ask for experts or a window.
 #ifdef LAB_COMPILED
 [[nodiscard]] any_model make_synthetic(const runtime_dims& dims, dtype type, const load_options& options = {},
                                        std::uint64_t seed = 0);
+[[nodiscard]] any_model make_trainable_synthetic(const runtime_dims& dims, dtype type, const load_options& options = {},
+                                                 std::uint64_t seed = 0);
 #else
 [[nodiscard]] inline any_model make_synthetic(const runtime_dims& dims, dtype type, const load_options& options = {},
                                               std::uint64_t seed = 0) {
     return load_synthetic(dims, type, options, seed);
+}
+[[nodiscard]] inline any_model make_trainable_synthetic(const runtime_dims& dims, dtype type,
+                                                        const load_options& options = {}, std::uint64_t seed = 0) {
+    return load_trainable_synthetic(dims, type, options, seed);
 }
 #endif
 

@@ -25,8 +25,8 @@
 #include "lab/nn/any_model.hpp"
 #include "lab/nn/arch.hpp"
 #include "lab/nn/dims.hpp"
-#include "lab/nn/load_files.hpp"
 #include "lab/nn/load_options.hpp"
+#include "lab/nn/load_trainable_files.hpp"
 #include "lab/nn/quantize_mix.hpp"
 #include "lab/nn/weights.hpp"
 
@@ -128,17 +128,29 @@ void fill(F format, std::span<std::byte> out, std::uint64_t seed, std::uint64_t 
     return {"synthetic model", std::move(tensors), {arena}};
 }
 
+/// What `make_synthetic` and `make_trainable_synthetic` load. @throws config_error as they do
+[[nodiscard]] inline opened_checkpoint open_synthetic(const runtime_dims& dims, dtype type, std::uint64_t seed,
+                                                      thread_pool& pool) {
+    if (dims.experts != 0 || dims.window != 0)
+        throw config_error(explain("synthetic model", "experts and attention windows are not made", "a dense Llama"));
+    opened_checkpoint made;
+    made.file = synthetic_checkpoint(dims, type, seed, pool);
+    made.info.family = std::string(arch::llama::family);
+    made.info.dims = dims;
+    return made;
+}
+
 /// What `make_synthetic` does.
 [[nodiscard]] inline any_model load_synthetic(const runtime_dims& dims, dtype type, load_options options,
                                               std::uint64_t seed) {
-    if (dims.experts != 0 || dims.window != 0)
-        throw config_error(explain("synthetic model", "experts and attention windows are not made", "a dense Llama"));
-    if (!options.pool) options.pool = std::make_shared<thread_pool>(options.threads);
-    model_info info;
-    info.family = std::string(arch::llama::family);
-    info.dims = dims;
-    return load_as<arch::llama>(std::move(info), synthetic_checkpoint(dims, type, seed, *options.pool), container::gguf,
-                                options);
+    options.pool = detail::pool_of(options);
+    return load_as<arch::llama>(open_synthetic(dims, type, seed, *options.pool), options);
+}
+/// What `make_trainable_synthetic` does.
+[[nodiscard]] inline any_model load_trainable_synthetic(const runtime_dims& dims, dtype type, load_options options,
+                                                        std::uint64_t seed) {
+    options.pool = detail::pool_of(options);
+    return load_trainable_as<arch::llama>(open_synthetic(dims, type, seed, *options.pool), options);
 }
 
 }  // namespace lab::nn

@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -80,8 +81,7 @@ namespace detail {
 
 /// Fills in names and sources of `info` from a table of rules; `experts` is the height of a stack.
 /// @throws config_error when the table does not name the role.
-template <class Rules>
-void resolve_names(tensor_info& info, const Rules& rules, std::size_t experts) {
+inline void resolve_names(tensor_info& info, std::span<const name_rule> rules, std::size_t experts) {
     for (const name_rule& rule : rules) {
         if (rule.role != info.role) continue;
         tensor_source source{detail::expand_pattern(rule.pattern, info.layer, info.expert), info.shape(), 0, rule.how};

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "lab/nn/load.hpp"
+#include "lab/nn/load_trainable.hpp"
 #include "lab/nn/save_options.hpp"
 #include "lab/text/choose_format.hpp"
 #include "lab/text/pattern_template.hpp"
@@ -26,7 +27,7 @@ struct student {
     bool adopted = false;              // the format is not the source's own: what is saved must say so
 
     /// The weights as they are stored, or as `base`, with adapters to learn beside them.
-    /// @throws as nn::load_model; config_error where the format brings tokens that the tokenizer lacks
+    /// @throws as nn::load_trainable; config_error where the format brings tokens that the tokenizer lacks
     [[nodiscard]] nn::any_model load_adapted(std::size_t threads, compute training, const nn::lora_options& lora,
                                              std::optional<dtype> base, const std::filesystem::path& adapter) const {
         if (!added.empty())
@@ -34,17 +35,16 @@ struct student {
                                        "its token " + added.front() +
                                            " is not in the tokenizer, and adapters cannot learn the row of a new token",
                                        "train without adapters, or in a format whose tokens the model knows"));
-        return nn::load_model(
+        return nn::load_trainable(
             source, {.expand = base, .threads = threads, .training = training, .lora = lora, .adapter = adapter});
     }
-    /// The weights in f32, ready for training with products in `training`. @throws as nn::load_model
+    /// The weights in f32, ready for training with products in `training`. @throws as nn::load_trainable
     [[nodiscard]] nn::any_model load(std::size_t threads, compute training = compute::f32) const {
         std::size_t rows = 0;
         if (!added.empty())  // a vocabulary that is padded has room
             if (const auto held = nn::load_model(source, {.threads = 1}).dims().vocab; tokens.size() > held)
                 rows = tokens.size() - held;
-        return nn::load_model(source,
-                              {.expand = dtype::f32, .threads = threads, .training = training, .extra_tokens = rows});
+        return nn::load_trainable(source, {.threads = threads, .extra_tokens = rows, .training = training});
     }
     /// How the trained model is to be written, so that other programs talk to it in the format it was trained in.
     [[nodiscard]] nn::save_options saving(dtype type, std::string name = {}) const {

@@ -6,6 +6,7 @@
 #include <fstream>
 
 #include "lab/formats/json.hpp"
+#include "lab/nn/load_trainable.hpp"
 #include "lab/tokenizer/load.hpp"
 #include "model/small_model.hpp"
 #include "support/process.hpp"
@@ -173,7 +174,7 @@ BOOST_AUTO_TEST_CASE(convert_there_and_back) {
 
 BOOST_AUTO_TEST_CASE(merge_puts_an_adapter_into_its_base) {
     const workplace w;
-    auto adapted = nn::load_model(w.gguf, {.threads = 1, .pack = false, .lora = nn::lora_options{.rank = 3}});
+    auto adapted = nn::load_trainable(w.gguf, {.threads = 1, .pack = false, .lora = nn::lora_options{.rank = 3}});
     float next = 0.0f;
     for (float& x : adapted.parameters()) x = 0.01f * (next = next >= 9.0f ? -9.0f : next + 1.0f);
     const auto adapter = (w.folder / "adapter").string();

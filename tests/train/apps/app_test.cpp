@@ -9,6 +9,7 @@
 
 #include "lab/formats/jsonl.hpp"
 #include "lab/nn/load.hpp"
+#include "lab/nn/load_trainable.hpp"
 #include "lab/nn/save.hpp"
 #include "lab/text/choose_format.hpp"
 #include "lab/tokenizer/load.hpp"
@@ -294,7 +295,7 @@ BOOST_AUTO_TEST_CASE(adapters_are_learnt_saved_and_merged_and_survive_kill_9) {
 
     // The adapter beside its base is what was merged.
     const auto merged = nn::load_model(at("whole/model"), {.threads = 1});
-    const auto beside = nn::load_model(w.model, {.threads = 1, .pack = false, .adapter = at("whole/adapter")});
+    const auto beside = nn::load_trainable(w.model, {.threads = 1, .pack = false, .adapter = at("whole/adapter")});
     BOOST_TEST(beside.adapter_parameter_count() == manifest["lora"]["parameters"].get<std::size_t>());
     nn::save_safetensors(beside, at("again"), {.tokenizer = w.model});
     BOOST_TEST((read_file(at("again/model.safetensors")) == read_file(at("whole/model/model.safetensors"))));
