@@ -147,10 +147,9 @@ inline void train_row(const train_bench_options& o, const std::string& type, con
                       const std::shared_ptr<thread_pool>& pool, const status_line& status, result_writer& out) {
     const auto precision = compute_from_name(type);
     const auto profile = o.profile ? std::make_shared<op_profile>() : nullptr;
-    nn::load_options options{
-        .expand = dtype::f32, .pool = pool, .profile = profile.get(), .pack = false, .training = precision};
+    nn::load_options options{.pool = pool, .profile = profile.get(), .pack = false, .training = precision};
     status.show("loading " + o.model.name);
-    if (o.lora != 0) options.lora = nn::lora_options{.rank = o.lora}, options.expand.reset();
+    if (o.lora != 0) options.lora = nn::lora_options{.rank = o.lora};
     if (!o.model.dims && o.base_type) options.expand = o.base_type;
     auto model = o.model.dims ? nn::make_trainable_synthetic(*o.model.dims, o.base_type.value_or(dtype::f32), options)
                               : nn::load_trainable(o.model.name, options);

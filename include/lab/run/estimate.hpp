@@ -111,7 +111,8 @@ template <replay::ReplayBuffer Buffer = replay::stratified>
     nn::any_model model;
     if (o.lora) model = train_run_detail::load_to_learn(who, o);  // expands nothing
     {
-        const auto stored = o.lora ? model : nn::load_model(o.model, {.threads = 1});  // mapped, not expanded
+        const auto stored =
+            o.lora ? model : nn::load_model(o.model, {.threads = 1, .pack = false});  // mapped, not expanded
         all.parameters =
             o.lora ? stored.adapter_parameter_count()
                    : stored.parameter_count() + who.added.size() * stored.dims().dim * (stored.dims().tied ? 1 : 2);

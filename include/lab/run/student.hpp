@@ -42,7 +42,8 @@ struct student {
     [[nodiscard]] nn::any_model load(std::size_t threads, compute training = compute::f32) const {
         std::size_t rows = 0;
         if (!added.empty())  // a vocabulary that is padded has room
-            if (const auto held = nn::load_model(source, {.threads = 1}).dims().vocab; tokens.size() > held)
+            if (const auto held = nn::load_model(source, {.threads = 1, .pack = false}).dims().vocab;
+                tokens.size() > held)
                 rows = tokens.size() - held;
         return nn::load_trainable(source, {.threads = threads, .extra_tokens = rows, .training = training});
     }
