@@ -29,6 +29,10 @@ template <class Arch>
 struct tile_heights {
     static constexpr std::size_t full = 2, all[] = {1, full};
 };
+template <>
+struct tile_heights<arch::avx2> {
+    static constexpr std::size_t full = 4, all[] = {1, full};
+};
 template <class Arch>
 requires has_avx512<Arch>
 struct tile_heights<Arch> {

@@ -20,6 +20,7 @@
 #include "lab/core/backend.hpp"
 #include "lab/core/thread_pool.hpp"
 #include "lab/kernels/activations.hpp"
+#include "lab/kernels/dot_sums.hpp"
 #include "lab/kernels/gemm.hpp"
 #include "lab/kernels/panels.hpp"
 #include "lab/kernels/scratch.hpp"
@@ -28,41 +29,6 @@ namespace lab::kernels {
 inline namespace LAB_ISA {
 
 namespace detail {
-
-/// sums + the dot products of four unsigned bytes of w with four signed ones, per word; `Wide`: bytes of w exceed 127.
-template <class Arch, bool Wide>
-[[gnu::always_inline]] inline u32x16<Arch> dot4(u32x16<Arch> sums, u32x16<Arch> w, std::uint32_t x) {
-    if constexpr (has_vnni<Arch>) {
-#if defined(LAB_AVX512_VNNI)
-        sums.v[0] = (typename u32x16<Arch>::part)_mm512_dpbusd_epi32((__m512i)sums.v[0], (__m512i)w.v[0],
-                                                                     _mm512_set1_epi32(static_cast<int>(x)));
-#endif
-    } else if constexpr (Wide) {  // pairs of products would overflow 16 bits
-        sums = dot4<Arch, false>(dot4<Arch, false>(sums, w & 0x7f7f7f7fu, x), w & 0x80808080u, x);
-    } else if constexpr (has_avx512<Arch>) {
-#if defined(LAB_AVX512)
-        const __m512i pairs = _mm512_maddubs_epi16((__m512i)w.v[0], _mm512_set1_epi32(static_cast<int>(x)));
-        sums.v[0] += (typename u32x16<Arch>::part)_mm512_madd_epi16(pairs, _mm512_set1_epi16(1));
-#endif
-    } else if constexpr (has_avx2<Arch>) {
-#if defined(LAB_AVX2)
-        LAB_UNROLL for (std::size_t i = 0; i < 2; ++i) {
-            const __m256i pairs = _mm256_maddubs_epi16((__m256i)w.v[i], _mm256_set1_epi32(static_cast<int>(x)));
-            sums.v[i] += (typename u32x16<Arch>::part)_mm256_madd_epi16(pairs, _mm256_set1_epi16(1));
-        }
-#endif
-    } else {
-        std::uint32_t a[16], b[16];
-        sums.store(a);
-        w.store(b);
-        for (std::size_t i = 0; i < 16; ++i)
-            for (unsigned byte = 0; byte < 4; ++byte)
-                a[i] += ((b[i] >> (8 * byte)) & 0xffu) *
-                        static_cast<std::uint32_t>(static_cast<std::int32_t>(x << (24 - 8 * byte)) >> 24);
-        sums = u32x16<Arch>::load(a);
-    }
-    return sums;
-}
 
 /// `to` columns of row r at c, at most 16.
 template <class Arch>
@@ -93,27 +59,29 @@ void multiply_int8(std::size_t k, const std::uint32_t* x, const std::byte* panel
     using P = panel<Arch, F>;
     using f = f32x16<Arch>;
     using u = u32x16<Arch>;
+    using dots = dot_sums<Arch, P::most>;
     constexpr cell_layout at{R};
-    constexpr unsigned shift = P::offset == 0 ? 0 : static_cast<unsigned>(std::countr_zero(P::offset));
+    constexpr std::uint32_t offset = P::offset - dots::taken_off;
     constexpr std::size_t steps = 8 / P::halves;
     f totals[R][V] = {};
     for (std::size_t unit = 0; unit < k / P::terms; ++unit, panels += P::bytes)
         for (std::size_t j = 0; j < P::terms / cell_terms; ++j, x += cell_layout::words * R) {
             LAB_UNROLL for (std::size_t half = 0; half < P::halves; ++half) {
-                const std::uint32_t* start = x + (P::halves == 1 ? at.sum() : at.half_sum(half));
-                u sums[R][V];
-                LAB_UNROLL for (std::size_t r = 0; r < R; ++r) LAB_UNROLL for (std::size_t v = 0; v < V; ++v)
-                    sums[r][v] = P::offset == 0 ? u::broadcast(0) : u::broadcast(start[r]) << shift;
-                LAB_UNROLL for (std::size_t g = half * steps; g < (half + 1) * steps; ++g)
-                    LAB_UNROLL for (std::size_t v = 0; v < V; ++v) {
-                    const u w = P{panels + v * step}.q(j, g);
-                    LAB_UNROLL for (std::size_t r = 0; r < R; ++r) sums[r][v] =
-                        dot4<Arch, P::offset == 128>(sums[r][v], w, x[g * R + r]);
+                const std::uint32_t* minus_sum = x + (P::halves == 1 ? at.sum() : at.half_sum(half));
+                auto sums = [&]<std::size_t... I>(std::index_sequence<I...>) __attribute__((always_inline)) {
+                    return std::array{dots(offset == 0 ? 0 : offset * minus_sum[I / V])...};
+                }
+                (std::make_index_sequence<R * V>{});
+                LAB_UNROLL for (std::size_t g = 0; g < steps; ++g) LAB_UNROLL for (std::size_t v = 0; v < V; ++v) {
+                    const u w = P{panels + v * step}.q(j, half * steps + g);
+                    LAB_UNROLL for (std::size_t r = 0; r < R; ++r) sums[r * V + v].add(g, w,
+                                                                                       x[(half * steps + g) * R + r]);
                 }
                 LAB_UNROLL for (std::size_t v = 0; v < V; ++v) {
                     const f scale = P{panels + v * step}.scale(j, half);
-                    LAB_UNROLL for (std::size_t r = 0; r < R; ++r) totals[r][v] = fma(
-                        to_float(sums[r][v]), scale * f::broadcast(std::bit_cast<float>(x[at.d() + r])), totals[r][v]);
+                    LAB_UNROLL for (std::size_t r = 0; r < R; ++r) totals[r][v] =
+                        fma(to_float(sums[r * V + v].total()),
+                            scale * f::broadcast(std::bit_cast<float>(x[at.d() + r])), totals[r][v]);
                 }
             }
             if constexpr (P::has_minimum) LAB_UNROLL for (std::size_t v = 0; v < V; ++v) {
@@ -186,7 +154,8 @@ constexpr panel_kernel kernel_of() {
 /// Panels that a kernel for few rows takes at once, to have enough independent sums.
 template <class Arch>
 constexpr std::size_t panels_at_once(std::size_t height) {
-    return !has_avx512<Arch> ? 1 : height == 1 ? 4 : height == 4 ? 2 : 1;
+    if (!has_avx512<Arch>) return has_avx2<Arch> && height == 1 ? 2 : 1;
+    return height == 1 ? 4 : height == 4 ? 2 : 1;
 }
 
 /// The kernel for a tile height, and for its panels at once or (`single`) one.

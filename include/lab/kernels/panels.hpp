@@ -28,13 +28,11 @@ inline void gather_halves(const std::byte* rows, std::size_t stride, std::byte* 
 }
 template <class Arch>
 [[gnu::always_inline]] inline void store_words(u32x16<Arch> words, std::byte* out) {
-    std::memcpy(out, words.v, 64);
+    words.store(reinterpret_cast<std::uint32_t*>(out));
 }
 template <class Arch>
 [[gnu::always_inline]] inline u32x16<Arch> load_stored_words(const std::byte* p) {
-    u32x16<Arch> words;
-    std::memcpy(words.v, p, 64);
-    return words;
+    return u32x16<Arch>::load(reinterpret_cast<const std::uint32_t*>(p));
 }
 /// Sixteen f16 side by side, as floats.
 template <class Arch>
@@ -43,6 +41,14 @@ template <class Arch>
     if constexpr (has_avx512<Arch>)
         return std::bit_cast<f32x16<Arch>>(
             _mm512_maskz_cvtph_ps(0xffff, _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p))));
+#endif
+#if defined(LAB_AVX2)
+    if constexpr (std::is_same_v<Arch, arch::avx2>) {
+        f32x16<Arch> out;
+        LAB_UNROLL for (std::size_t i = 0; i < 2; ++i) out.v[i] =
+            _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p + 16 * i)));
+        return out;
+    }
 #endif
     return load_halves<Arch>(p, 2);
 }
@@ -54,6 +60,17 @@ template <class Arch, bool Signed>
         const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
         return std::bit_cast<u32x16<Arch>>(Signed ? _mm512_maskz_cvtepi8_epi32(0xffff, bytes)
                                                   : _mm512_maskz_cvtepu8_epi32(0xffff, bytes));
+    }
+#endif
+#if defined(LAB_AVX2)
+    if constexpr (std::is_same_v<Arch, arch::avx2>) {
+        u32x16<Arch> out;
+        LAB_UNROLL for (std::size_t i = 0; i < 2; ++i) {
+            const __m128i bytes = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(p + 8 * i));
+            out.v[i] =
+                (typename u32x16<Arch>::part)(Signed ? _mm256_cvtepi8_epi32(bytes) : _mm256_cvtepu8_epi32(bytes));
+        }
+        return out;
     }
 #endif
     std::uint32_t words[16];
@@ -107,7 +124,7 @@ namespace detail {
 template <class Arch, class F, bool Minimum, bool Fifth, unsigned Offset>
 struct nibble_panel {
     static constexpr std::size_t terms = 32, halves = 1;
-    static constexpr unsigned offset = Offset;
+    static constexpr unsigned offset = Offset, most = Fifth ? 31 : 15;
     static constexpr bool has_minimum = Minimum;
     static constexpr std::size_t minima = 32, bits = Minimum ? 64 : 32, quants = bits + (Fifth ? 64 : 0),
                                  bytes = quants + 256;
@@ -137,7 +154,7 @@ struct nibble_panel {
 template <class Arch, class F, bool Fifth>
 struct k_panel {
     static constexpr std::size_t terms = 256, halves = 1;
-    static constexpr unsigned offset = 0;
+    static constexpr unsigned offset = 0, most = Fifth ? 31 : 15;
     static constexpr bool has_minimum = true;
     static constexpr std::size_t header = 64, bits = 32, quants = bits + (Fifth ? 64 : 0), cell_bytes = quants + 256,
                                  bytes = header + 8 * cell_bytes;
@@ -206,7 +223,7 @@ struct panel<Arch, format::q5_k> : detail::k_panel<Arch, format::q5_k, true> {};
 template <class Arch>
 struct panel<Arch, format::q8_0> {
     static constexpr std::size_t terms = 32, halves = 1, bytes = 32 + 8 * 64;
-    static constexpr unsigned offset = 128;  // signed bytes, their sign bit flipped
+    static constexpr unsigned offset = 128, most = 255;  // signed bytes, their sign bit flipped
     static constexpr bool has_minimum = false;
 
     static void pack(const std::byte* rows, std::size_t stride, std::byte* out) {
@@ -228,7 +245,7 @@ struct panel<Arch, format::q8_0> {
 template <class Arch>
 struct panel<Arch, format::q6_k> {
     static constexpr std::size_t terms = 256, halves = 2;
-    static constexpr unsigned offset = 32;
+    static constexpr unsigned offset = 32, most = 63;
     static constexpr bool has_minimum = false;
     // A cell: scales of its first and second 16 terms, bit pairs of steps 0-3 and 4-7, nibbles.
     static constexpr std::size_t header = 32, pairs = 32, quants = pairs + 128, cell_bytes = quants + 256,

@@ -99,12 +99,15 @@ struct f32x16 {
         LAB_UNROLL for (part& each : r.v) each = x - part{};
         return r;
     }
+    // One register at a time: GCC 12 keeps an array that is copied as a whole in memory.
     [[gnu::always_inline]] static f32x16 load(const float* p) noexcept {
         f32x16 r;
-        std::memcpy(r.v, p, 64);
+        LAB_UNROLL for (std::size_t i = 0; i < parts; ++i) std::memcpy(&r.v[i], p + i * 16 / parts, sizeof(part));
         return r;
     }
-    [[gnu::always_inline]] void store(float* p) const noexcept { std::memcpy(p, v, 64); }
+    [[gnu::always_inline]] void store(float* p) const noexcept {
+        LAB_UNROLL for (std::size_t i = 0; i < parts; ++i) std::memcpy(p + i * 16 / parts, &v[i], sizeof(part));
+    }
 
     [[gnu::always_inline]] friend f32x16 operator+(f32x16 a, f32x16 b) noexcept {
         f32x16 r;
@@ -188,10 +191,12 @@ struct u32x16 {
     }
     [[gnu::always_inline]] static u32x16 load(const std::uint32_t* p) noexcept {
         u32x16 r;
-        std::memcpy(r.v, p, 64);
+        LAB_UNROLL for (std::size_t i = 0; i < parts; ++i) std::memcpy(&r.v[i], p + i * 16 / parts, sizeof(part));
         return r;
     }
-    [[gnu::always_inline]] void store(std::uint32_t* p) const noexcept { std::memcpy(p, v, 64); }
+    [[gnu::always_inline]] void store(std::uint32_t* p) const noexcept {
+        LAB_UNROLL for (std::size_t i = 0; i < parts; ++i) std::memcpy(p + i * 16 / parts, &v[i], sizeof(part));
+    }
 
     [[gnu::always_inline]] friend u32x16 operator+(u32x16 a, u32x16 b) noexcept {
         u32x16 r;
@@ -247,11 +252,17 @@ struct u32x16 {
             __builtin_convertvector((signed_part)a.v[i], float_part);
         return r;
     }
-    [[gnu::always_inline]] friend f32x16<Arch> as_float(u32x16 a) noexcept { return std::bit_cast<f32x16<Arch>>(a); }
+    [[gnu::always_inline]] friend f32x16<Arch> as_float(u32x16 a) noexcept {
+        f32x16<Arch> r;
+        LAB_UNROLL for (std::size_t i = 0; i < parts; ++i) r.v[i] = (float_part)a.v[i];
+        return r;
+    }
 };
 template <class Arch>
 [[gnu::always_inline]] inline u32x16<Arch> as_words(f32x16<Arch> a) noexcept {
-    return std::bit_cast<u32x16<Arch>>(a);
+    u32x16<Arch> r;
+    LAB_UNROLL for (std::size_t i = 0; i < r.parts; ++i) r.v[i] = (typename u32x16<Arch>::part)a.v[i];
+    return r;
 }
 
 /// The larger per lane; a NaN in `b` stays.
