@@ -1,11 +1,11 @@
 // Exact and near duplicates among millions of texts: near means ROUGE-L F1 >= threshold over loose words. Every pair is
-// found: F1 >= t asks for at least t (n + m) / 2 common words, lengths and signatures (signatures.hpp) bound those from
-// above, and what they leave is compared. First come, first kept: the result depends on order alone, not on threads.
-// Signatures tell little below about 0.6, where minhash.hpp is the tool.
+// found: F1 >= t asks for at least t (n + m) / 2 common words, so near texts have parts in common (overlap_index.hpp),
+// and what has is compared. Below 0.8, where such parts are single words, signatures are read instead (signatures.hpp);
+// they tell little below about 0.6, where minhash.hpp is the tool. First come, first kept: the result depends on order
+// alone, not on threads.
 #pragma once
 
 #include <algorithm>
-#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -16,6 +16,7 @@
 
 #include "lab/core/error.hpp"
 #include "lab/core/thread_pool.hpp"
+#include "lab/sdg/overlap_index.hpp"
 #include "lab/sdg/signatures.hpp"
 #include "lab/sdg/word_store.hpp"
 
@@ -30,7 +31,7 @@ public:
     };
 
     /// @throws config_error unless 0 < threshold <= 1
-    explicit duplicate_index(double threshold) : threshold_(threshold) {
+    explicit duplicate_index(double threshold) : threshold_(threshold), parts_(threshold) {
         if (!(threshold > 0 && threshold <= 1)) throw config_error(explain("dedup threshold", "must lie in (0, 1]"));
     }
 
@@ -78,35 +79,37 @@ public:
     [[nodiscard]] std::size_t compared() const noexcept { return compared_; }
 
 private:
-    static constexpr double slack = 1e-9;
+    static constexpr double slack = 1e-9, least_by_parts = 0.8;
     static constexpr std::size_t block_size = 256, group_size = 32;
 
     struct query : signature_query {
         std::vector<std::uint64_t> hashes;
         std::vector<word_store::word> words;
+        overlap_index::room room;
+        std::vector<std::uint32_t> items;
         prepared_sequence sequence;
         std::optional<match> best;
         std::size_t compared = 0;
     };
 
-    /// How many words a pair that has `both` words must have in common to reach `similarity`, or one less.
-    [[nodiscard]] static std::size_t least_common(double similarity, std::size_t both) {
-        return static_cast<std::size_t>(
-            std::max(1.0, std::ceil((similarity - 2 * slack) * static_cast<double>(both) / 2)));
-    }
     void set_limits(query& q) const {
+        const overlap_bounds bounds{threshold_};
         const std::size_t n = q.hashes.size();
-        const double ratio = (threshold_ - 2 * slack) / (2 - threshold_), length = static_cast<double>(n);
-        q.shortest = static_cast<std::size_t>(std::max(1.0, std::ceil(length * ratio)));
-        const auto longest = static_cast<std::size_t>(std::min(length / ratio, static_cast<double>(longest_)));
         q.limits.clear();
-        for (std::size_t m = q.shortest; n > 0 && m <= longest; ++m) {
-            const std::size_t common = 2 * least_common(threshold_, n + m);
-            q.limits.push_back(n + m > common ? static_cast<std::uint32_t>(n + m - common) : 0);
-        }
-        q.signature = text_signature(q.hashes);
         q.near.clear();
+        if (n == 0) return;
+        q.shortest = bounds.shortest(n);
+        for (std::size_t m = q.shortest; m <= std::min(bounds.longest(n), longest_); ++m)
+            q.limits.push_back(static_cast<std::uint32_t>(bounds.most_different(n + m)));
+        q.signature = text_signature(q.hashes);
     }
+    /// Sets `near` to what can be near and came from number `first` on.
+    void find_by_parts(query& q, std::uint32_t first) const {
+        parts_.find(q.hashes, first, q.room, q.items);
+        q.near.clear();
+        for (const std::uint32_t item : q.items) q.near.emplace_back(0, item);
+    }
+    [[nodiscard]] bool by_parts() const noexcept { return threshold_ >= least_by_parts; }
     [[nodiscard]] std::optional<std::size_t> equal_to(query& q) const {
         const std::uint32_t item = q.hashes.empty() ? hash_table::none : wholes_.find(hash_of_words(q.hashes));
         if (item == hash_table::none) return std::nullopt;
@@ -120,6 +123,8 @@ private:
             q.best.reset();
             if (const auto item = equal_to(q)) {
                 q.best = match{*item, 1.0};
+            } else if (by_parts()) {
+                find_by_parts(q, 0);
             } else {
                 set_limits(q);
                 open.push_back(&q);
@@ -139,7 +144,7 @@ private:
             const auto other = store_[item];
             const std::size_t both = other.size() + q.words.size();
             const std::size_t least =
-                least_common(q.best ? std::max(q.best->similarity, threshold_) : threshold_, both);
+                overlap_bounds{q.best ? std::max(q.best->similarity, threshold_) : threshold_}.least_common(both);
             if (both < difference + 2 * least) continue;
             ++q.compared;
             const double f1 = rouge_from(q.sequence.common(other, least), other.size(), q.words.size()).f1;
@@ -153,9 +158,12 @@ private:
     std::size_t add_words(std::span<const std::uint64_t> hashes) {
         const std::uint32_t item = store_.add(hashes);
         if (hashes.empty()) return item;
+        if (wholes_.insert(hash_of_words(hashes), item) != item) return item;  // the earlier one is always named
         longest_ = std::max(longest_, hashes.size());
-        table_.add(text_signature(hashes), hashes.size(), item);
-        wholes_.insert(hash_of_words(hashes), item);
+        if (by_parts())
+            parts_.add(hashes, item);
+        else
+            table_.add(text_signature(hashes), hashes.size(), item);
         return item;
     }
 
@@ -177,6 +185,7 @@ private:
             }
         });
         table_.set_mark();
+        const auto first = static_cast<std::uint32_t>(store_.size());
         query q;
         for (auto& o : outcomes) {
             q.hashes = std::move(o.hashes);
@@ -184,8 +193,12 @@ private:
             if (const auto item = equal_to(q)) {
                 q.best = match{*item, 1.0};
             } else {
-                set_limits(q);
-                table_.find_later(q);
+                if (by_parts()) {
+                    find_by_parts(q, first);
+                } else {
+                    set_limits(q);
+                    table_.find_later(q);
+                }
                 compare(q);
             }
             if (!q.best) add_words(q.hashes);
@@ -198,8 +211,9 @@ private:
 
     double threshold_;
     word_store store_;
-    signature_table table_;
-    hash_table wholes_;  // the earliest text with these words
+    overlap_index parts_;    // of all texts, or
+    signature_table table_;  // this
+    hash_table wholes_;      // the earliest text with these words
     std::size_t longest_ = 0;
     mutable query query_;
     mutable std::size_t compared_ = 0;
