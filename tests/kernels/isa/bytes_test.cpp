@@ -21,9 +21,11 @@ BOOST_AUTO_TEST_CASE(the_bytes_are_the_same) {
     const auto avx2 = lab::test::outputs_avx2();
     BOOST_TEST(avx2.size() > 1000u);
     for (const float x : avx2) BOOST_REQUIRE(std::isfinite(x));
-    require_same_bytes(avx2, lab::test::outputs_avx512());
     require_same_bytes(avx2, lab::test::outputs_fma());
+#ifdef LAB_TEST_AVX512  // the machine of the build has it, or it was built for many
+    require_same_bytes(avx2, lab::test::outputs_avx512());
     if (__builtin_cpu_supports("avx512vnni")) require_same_bytes(avx2, lab::test::outputs_vnni());
+#endif
 }
 
 BOOST_AUTO_TEST_SUITE_END()
