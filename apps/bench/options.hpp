@@ -12,9 +12,9 @@
 
 #include "bench/models.hpp"
 #include "bench/runner.hpp"
-#include "bench/shapes.hpp"
 #include "common/argv.hpp"
 #include "common/cli.hpp"
+#include "common/shapes.hpp"
 #include "lab/core/dtype.hpp"
 #include "lab/core/version.hpp"
 

@@ -1,4 +1,5 @@
-// lab-model: looks into model files, turns text into tokens and back, measures perplexity, writes logits, converts.
+// lab-model: looks into model files, turns text into tokens and back, measures perplexity, writes logits, converts,
+// learns tokenizers.
 #include <unistd.h>
 #include <algorithm>
 #include <array>
@@ -23,6 +24,7 @@
 #include "model/describe.hpp"
 #include "model/measure.hpp"
 #include "model/options.hpp"
+#include "model/train_tokenizer.hpp"
 
 namespace {
 
@@ -160,7 +162,7 @@ int quantize(const cxxopts::ParseResult& args) {
 int run(int argc, char** argv) {
     using run_command = int (*)(const cxxopts::ParseResult&);
     static constexpr std::array<run_command, apps::model_commands.size()> run_commands{
-        info, tokenize, apps::perplexity, logits, quantize, apps::kl, merge, convert};
+        info, tokenize, apps::perplexity, logits, quantize, apps::kl, merge, apps::train_tokenizer, convert};
     const std::string_view name = argc > 1 ? argv[1] : "";
     if (name == "--help" || name == "-h" || name == "help") return std::cout << apps::model_overview, 0;
     if (name == "--version") return std::cout << "lab-model " << version << '\n', 0;
@@ -169,7 +171,8 @@ int run(int argc, char** argv) {
         auto spec = apps::options_of(apps::model_commands[i]);
         const auto args = spec.parse(argc - 1, argv + 1);
         if (args.count("help") != 0) return std::cout << spec.help(), 0;
-        const bool takes_files = name == "info" || name == "convert" || name == "quantize" || name == "merge";
+        const bool takes_files =
+            name == "info" || name == "convert" || name == "quantize" || name == "merge" || name == "train-tokenizer";
         if (!takes_files && !args.unmatched().empty())
             throw usage_error("unexpected argument '" + args.unmatched().front() + "'");
         return run_commands[i](args);

@@ -8,6 +8,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 namespace lab::apps {
 
@@ -22,6 +23,7 @@ inline constexpr const char* model_overview =
   lab-model convert IN OUT [--type TYPE]     OUT: a name in .gguf, or a folder for safetensors
   lab-model quantize IN OUT.gguf --type q4_k_m     as llama.cpp mixes types: more bits where errors cost most
   lab-model merge BASE ADAPTER OUT [--type TYPE]   an adapter of lab-train or PEFT into the weights it was made for
+  lab-model train-tokenizer TEXT... --vocab-size 8000 --out DIR     a byte-level BPE of your own
   lab-model kl --model QUANTISED --against ORIGINAL --file TEXT [--ctx 512] [--json]     how far apart they predict
 
 'lab-model COMMAND --help' shows all options of a command. A file of '-' is standard input.
@@ -45,6 +47,8 @@ inline constexpr std::array model_commands{
                   " model against text file ctx compute threads json quiet "},
     model_command{"merge", "BASE ADAPTER OUT: an adapter (LoRA) into its base; OUT: a name in .gguf, or a folder",
                   " type tokenizer threads quiet "},
+    model_command{"train-tokenizer", "TEXT...: learns a byte-level BPE, as Hugging Face's BpeTrainer does",
+                  " vocab-size min-frequency special pre out threads quiet "},
     model_command{"convert", "IN OUT: between GGUF and safetensors, to another type", " type tokenizer threads quiet "},
 };
 
@@ -66,7 +70,13 @@ inline constexpr std::array model_commands{
     add("decode", "ids (JSON array, or 1,2,3) to text");
     add("ctx", "tokens of a window", count("512"));
     add("tokens", "ids: 1,2,3", text());
-    add("out", "file to write", text());
+    add("out", "file (or, for a tokenizer, folder) to write", text());
+    add("vocab-size", "tokens, special ones and the 256 bytes included", count("30000"));
+    add("min-frequency", "how often a pair must come to be merged", count("0"));
+    add("special", "special tokens by commas, the first ends a text",
+        cxxopts::value<std::vector<std::string>>()->default_value("<|endoftext|>,<|im_start|>,<|im_end|>"));
+    add("pre", "how text is cut before merges: gpt-2, smollm (digits apart), llama-3, qwen2",
+        cxxopts::value<std::string>()->default_value("smollm"));
     add("against", "the model to compare with", text());
     add("type",
         "of all matrices: f32, f16, bf16, q8_0, q4_0, q4_1, q5_0, q5_1, q4_k, q5_k, q6_k; as stored where not given. "

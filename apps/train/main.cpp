@@ -1,14 +1,28 @@
-// lab-train: messages JSON Lines -> samples -> phases with replay -> checkpoints -> safetensors folder and GGUF.
+// lab-train: messages JSON Lines or plain text -> samples -> phases with replay -> checkpoints -> safetensors folder
+// and GGUF.
+#include <algorithm>
 #include <chrono>
 #include <iostream>
 
 #include "common/train_listener.hpp"
 #include "estimate_text.hpp"
+#include "lab/nn/create.hpp"
+#include "lab/tokenizer/load.hpp"
 #include "options.hpp"
 
 namespace {
 
 using namespace lab;
+
+/// Makes the model that --shape asks for; its chat format is ChatML unless the tokenizer or --format says otherwise.
+void make_start(apps::train_options& o) {
+    auto dims = o.fresh->dims;
+    const auto vocabulary = tokenizer::load_vocabulary(o.fresh->tokenizer);
+    dims.vocab = vocabulary.texts.size();
+    nn::create_model(o.run.model, dims, o.fresh->tokenizer,
+                     {.seed = o.run.trainer.seed, .context = std::max<std::size_t>(2048, o.run.encode.max_tokens)});
+    if (o.run.format.empty() && vocabulary.chat_template.empty()) o.run.format = "chatml";
+}
 
 int train_with(const apps::train_options& o) {
     run::listener on;
@@ -53,8 +67,9 @@ int estimate_of(const apps::train_options& o) {
 int main(int argc, char** argv) {
     lab::apps::listen_for_stop();
     return lab::apps::run_app("lab-train", [&] {
-        const auto options = lab::apps::parse_train_options(argc, argv);
+        auto options = lab::apps::parse_train_options(argc, argv);
         if (!options) return 0;
+        if (options->fresh) make_start(*options);
         return options->estimate ? estimate_of(*options) : train_with(*options);
     });
 }

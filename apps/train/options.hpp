@@ -11,14 +11,22 @@
 
 #include "common/cli.hpp"
 #include "common/phases.hpp"
+#include "common/shapes.hpp"
 #include "guard_options.hpp"
 #include "lab/run/train_run.hpp"
 #include "optimizer_options.hpp"
 
 namespace lab::apps {
 
+/// A model that is made before it is trained.
+struct fresh_start {
+    nn::runtime_dims dims;
+    std::filesystem::path tokenizer;
+};
+
 struct train_options {
     run::train_run_options run;
+    std::optional<fresh_start> fresh{};  // of run.model
     bool json = false;
     bool estimate = false;  // say what the run would take, and do not run
 };
@@ -31,6 +39,7 @@ Examples:
   lab-train ... --phases plan.yaml      a plan of your own; see docs/train.md
   lab-train ... --lora 16 --base-type q4_k     adapters beside frozen weights of 4 bits: a fraction of the memory
   lab-train ... --optimizer adafactor --estimate      would it fit, and how long would it take?
+  lab-train --shape dim=288,layers=6,heads=6,hidden=768 --tokenizer tok/ --data book.txt --out run/ --lr 1e-3     from scratch
   lab-train ... --heldout taxonomy/ --heldout-every 20 --result best --patience 5 --regression report
 )";
 
@@ -56,6 +65,14 @@ inline void read_lora_options(const cxxopts::ParseResult& args, run::train_run_o
     if (const auto type = args["base-type"].as<std::string>(); !type.empty()) o.base_type = dtype_from_name(type);
 }
 
+/// What --shape asks for. @throws usage_error
+[[nodiscard]] inline std::optional<fresh_start> chosen_start(const cxxopts::ParseResult& args) {
+    const auto tokenizer = args["tokenizer"].as<std::string>();
+    if (tokenizer.empty() != (args.count("shape") == 0)) throw usage_error("--shape and --tokenizer go together");
+    if (tokenizer.empty()) return std::nullopt;
+    return fresh_start{parse_shape(args["shape"].as<std::string>()), tokenizer};
+}
+
 /// Nothing where only help was asked for. @throws usage_error, config_error
 [[nodiscard]] inline std::optional<train_options> parse_train_options(int argc, char** argv) {
     cxxopts::Options spec("lab-train",
@@ -63,11 +80,15 @@ inline void read_lora_options(const cxxopts::ParseResult& args, run::train_run_o
     const auto text = [](const char* fallback = "") { return cxxopts::value<std::string>()->default_value(fallback); };
     const auto count = [](const char* fallback) { return cxxopts::value<std::size_t>()->default_value(fallback); };
     spec.add_options("What")("model", "GGUF file or safetensors folder to start from", text())(
-        "data", "messages JSON Lines: a file, or a folder (its samples.jsonl, else all its .jsonl)", text())(
-        "out", "folder for checkpoints, metrics and the result", text())(
+        "shape", "instead: a new model of these sizes, 'llama-15m' or 'dim=,layers=,heads=,hidden='", text())(
+        "tokenizer", "of the new model: a file or folder (lab-model train-tokenizer makes one)", text())(
+        "data",
+        "messages JSON Lines or plain text (.txt): a file, or a folder (its samples.jsonl, else all its .jsonl)",
+        text())("out", "folder for checkpoints, metrics and the result", text())(
         "format", "chat format by name; default: the model's own; its control tokens are added where missing", text())(
         "heldout", "folder with heldout.jsonl files: asked before training and after every phase", text())(
-        "text", "plain text file whose perplexity is watched beside the held-out questions", text());
+        "text", "plain text file whose perplexity is watched beside the held-out questions; without any, its loss",
+        text());
     add_phase_options(spec);
     add_optimizer_options(spec);
     add_guard_options(spec);
@@ -104,8 +125,12 @@ inline void read_lora_options(const cxxopts::ParseResult& args, run::train_run_o
     for (const auto& [name, path] :
          {std::pair{"model", &o.model}, {"data", &o.data}, {"out", &o.out}, {"heldout", &o.heldout}, {"text", &o.text}})
         *path = args[name].as<std::string>();
-    if (o.model.empty() || o.data.empty() || o.out.empty()) throw usage_error("--model, --data and --out are needed");
+    if ((o.model.empty() && args.count("shape") == 0) || o.data.empty() || o.out.empty())
+        throw usage_error("--model (or --shape), --data and --out are needed");
+    if (!o.model.empty() && args.count("shape") != 0) throw usage_error("--model and --shape exclude each other");
     o.format = args["format"].as<std::string>();
+    parsed.fresh = chosen_start(args);
+    if (parsed.fresh) o.model = o.out / "start";
     o.phases = chosen_phases(args);
     o.encode.max_tokens = args["max-tokens"].as<std::size_t>();
     const auto long_ones = args["over-long"].as<std::string>();

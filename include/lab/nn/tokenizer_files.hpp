@@ -269,17 +269,13 @@ inline void copy_folder(const std::filesystem::path& from, const std::filesystem
 
 }  // namespace tokenizer_files_detail
 
-/// Puts the tokenizer of `source` (GGUF file or folder; may be empty or without one) into a Hugging Face folder.
-inline void write_tokenizer_folder(const std::filesystem::path& source, const std::filesystem::path& folder,
-                                   const save_options& options = {}) {
-    namespace fs = std::filesystem;
+/// Writes tokenizer.json, tokenizer_config.json and generation_config.json as transformers reads them.
+/// @throws config_error naming `place` for a pre-tokenizer that has no pattern of Hugging Face's.
+inline void write_vocabulary_folder(const tokenizer::vocabulary& v, const std::filesystem::path& folder,
+                                    const std::string& place) {
     using namespace tokenizer_files_detail;
-    if (source.empty()) return;
-    if (!is_gguf(source)) return copy_folder(folder_of(source), folder, options);
-    if (!formats::gguf_file(source).contains("tokenizer.ggml.tokens")) return;
-    vocabulary v = tokenizer::load_vocabulary(source);
-    apply_options(v, options);
-    write_file_atomically(folder / "tokenizer.json", formats::to_text(tokenizer_json(v, source.string()), 1) + "\n");
+    std::filesystem::create_directories(folder);
+    write_file_atomically(folder / "tokenizer.json", formats::to_text(tokenizer_json(v, place), 1) + "\n");
     json config{{"tokenizer_class", "PreTrainedTokenizerFast"},
                 {"clean_up_tokenization_spaces", false},
                 {"add_bos_token", v.add_bos},
@@ -299,6 +295,19 @@ inline void write_tokenizer_folder(const std::filesystem::path& source, const st
     if (v.padding != no_token) generation["pad_token_id"] = v.padding;
     if (v.eos != no_token) generation["eos_token_id"] = v.eos;
     write_file_atomically(folder / "generation_config.json", formats::to_text(generation, 2) + "\n");
+}
+
+/// Puts the tokenizer of `source` (GGUF file or folder; may be empty or without one) into a Hugging Face folder.
+inline void write_tokenizer_folder(const std::filesystem::path& source, const std::filesystem::path& folder,
+                                   const save_options& options = {}) {
+    namespace fs = std::filesystem;
+    using namespace tokenizer_files_detail;
+    if (source.empty()) return;
+    if (!is_gguf(source)) return copy_folder(folder_of(source), folder, options);
+    if (!formats::gguf_file(source).contains("tokenizer.ggml.tokens")) return;
+    vocabulary v = tokenizer::load_vocabulary(source);
+    apply_options(v, options);
+    write_vocabulary_folder(v, folder, source.string());
 }
 
 /// Sets the tokenizer.* keys of a GGUF file from `source`. The token list is filled up to the model's vocabulary.

@@ -102,8 +102,7 @@ template <replay::ReplayBuffer Buffer = replay::stratified>
     namespace detail = estimate_detail;
     training_estimate all{.available = detail::available_memory()};
     const student who = open_student(o.model, o.format);
-    const replay::chat_encoder encoder(who.tokens, who.format);
-    const auto data = replay::encode_samples(replay::read_samples(o.data), encoder, o.encode);
+    const auto data = read_training_data(o.data, who, o.encode);
     const auto batches = detail::walk(data.samples, o, buffer);
     all.steps = batches.steps;
     all.tokens = batches.tokens;

@@ -18,11 +18,10 @@
 #include "lab/formats/jsonl.hpp"
 #include "lab/nn/finite.hpp"
 #include "lab/nn/save.hpp"
-#include "lab/replay/chat_encoder.hpp"
-#include "lab/replay/dataset.hpp"
 #include "lab/run/matrix_keeper.hpp"
 #include "lab/run/measure.hpp"
 #include "lab/run/student.hpp"
+#include "lab/run/training_data.hpp"
 #include "lab/train/optimizer.hpp"
 #include "lab/train/tensorboard.hpp"
 #include "lab/train/trainer.hpp"
@@ -32,10 +31,10 @@ namespace lab::run {
 struct train_run_options {
     std::filesystem::path model{};    // GGUF file or safetensors folder
     std::string format{};             // chat format by name; empty: the model's own
-    std::filesystem::path data{};     // messages JSON Lines, a file or a folder
+    std::filesystem::path data{};     // messages JSON Lines or plain text (.txt), a file or a folder
     std::filesystem::path out{};      // everything is written here
     std::filesystem::path heldout{};  // heldout.jsonl files, asked before training and after each phase; empty: none
-    std::filesystem::path text{};     // plain text whose perplexity is watched beside them; empty: none
+    std::filesystem::path text{};     // plain text whose perplexity is watched beside them, or its loss alone; or none
     std::size_t phrasings = 1;        // asked of each question; 0: all
     std::vector<replay::phase> phases{};
     replay::encode_options encode{.max_tokens = 1024};
@@ -81,10 +80,13 @@ struct stopped : error {
     return who.load_adapted(o.threads, o.compute, adapters, o.base_type, o.adapter);
 }
 
-/// The held-out questions' answers, as samples whose loss is watched.
-template <class Encoder>
-[[nodiscard]] std::vector<replay::training_sample> heldout_samples(const std::vector<eval::question>& questions,
-                                                                   const Encoder& encoder, std::size_t max_tokens) {
+/// Samples whose loss is watched: the held-out questions' answers; without any, the text.
+[[nodiscard]] inline std::vector<replay::training_sample> heldout_samples(const std::vector<eval::question>& questions,
+                                                                          const train_run_options& o,
+                                                                          const student& who) {
+    const std::size_t max_tokens = o.encode.max_tokens;
+    if (questions.empty())
+        return o.text.empty() ? std::vector<replay::training_sample>{} : read_texts({o.text}, who, max_tokens).samples;
     std::vector<replay::sample> samples;
     for (const auto& q : questions) {
         replay::sample s{.id = q.id,
@@ -95,8 +97,8 @@ template <class Encoder>
         s.messages.push_back({"assistant", q.answer});
         samples.push_back(std::move(s));
     }
-    return samples.empty() ? std::vector<replay::training_sample>{}
-                           : replay::encode_samples(samples, encoder, {.max_tokens = max_tokens}).samples;
+    return replay::encode_samples(samples, replay::chat_encoder(who.tokens, who.format), {.max_tokens = max_tokens})
+        .samples;
 }
 
 /// Writes the model twice, and its adapters apart, and returns the files with their digests.
@@ -194,8 +196,7 @@ template <replay::ReplayBuffer Buffer = replay::stratified>
     namespace detail = train_run_detail;
     std::filesystem::create_directories(o.out);
     const student who = open_student(o.model, o.format);
-    const replay::chat_encoder encoder(who.tokens, who.format);
-    const auto data = replay::encode_samples(replay::read_samples(o.data), encoder, o.encode);
+    const auto data = read_training_data(o.data, who, o.encode);
     if (on.data) on.data(data);
     auto model = detail::load_to_learn(who, o);
     nn::require_finite(model);
@@ -211,7 +212,7 @@ template <replay::ReplayBuffer Buffer = replay::stratified>
         model, train::optimizer_update(o.update, optim::parameter_tensors(model, o.update.decay), &model.pool()),
         data.samples, o.phases, std::move(buffer), settings);
     const measuring what = detail::what_to_measure(o, who, on);
-    trainer.set_heldout(detail::heldout_samples(what.questions, encoder, o.encode.max_tokens));
+    trainer.set_heldout(detail::heldout_samples(what.questions, o, who));
     matrix_keeper keeper(o.out / "eval", settings.resume);
     keeper.matrix.columns = eval::columns_of(what.questions, trainer.plans(), data.samples);
     const auto measure_now = [&](const std::string& name) {

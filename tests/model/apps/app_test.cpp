@@ -289,4 +289,22 @@ BOOST_AUTO_TEST_CASE(generate_checks_a_taxonomy) {
     BOOST_TEST(check({"--check", "--taxonomy", (w.folder / "absent").string()}).code != 0);
 }
 
+BOOST_AUTO_TEST_CASE(a_tokenizer_of_ones_own) {
+    const workplace w;
+    const auto out = (w.folder / "tokenizer").string();
+    const auto learnt = w.model({"train-tokenizer", w.text, w.text, "--vocab-size", "270", "--out", out});
+    BOOST_REQUIRE_MESSAGE(learnt.code == 0, learnt.err);
+    BOOST_TEST(mentions(learnt.err, "270 tokens, 11 merges"));
+    const auto tokens = tokenizer::load_tokenizer(out);
+    BOOST_TEST(tokens.size() == 270u);
+    BOOST_TEST(tokens.eos() == tokens.find("<|endoftext|>").value());
+    BOOST_TEST(tokens.decode(tokens.encode("Ferries leave")) == "Ferries leave");
+    BOOST_TEST(w.tokens({"--text", "Ferries leave"}, out).size() < 13u);
+
+    BOOST_TEST(mentions(w.model({"train-tokenizer", w.text, "--out", out, "--vocab-size", "99"}).err, "at least 259"));
+    BOOST_TEST(w.model({"train-tokenizer", w.text, "--out", out, "--pre", "mine"}).code == 2);
+    BOOST_TEST(w.model({"train-tokenizer", "--out", out}).code == 2);
+    BOOST_TEST(mentions(w.model({"train-tokenizer", w.text + "none", "--out", out}).err, "none"));
+}
+
 BOOST_AUTO_TEST_SUITE_END()

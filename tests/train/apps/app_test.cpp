@@ -7,6 +7,7 @@
 #include <fstream>
 #include <limits>
 
+#include "lab/core/sha256.hpp"
 #include "lab/formats/jsonl.hpp"
 #include "lab/nn/load.hpp"
 #include "lab/nn/load_trainable.hpp"
@@ -367,7 +368,7 @@ BOOST_AUTO_TEST_CASE(wrong_calls_and_wrong_data_get_one_clear_line) {
         BOOST_TEST(result.code == code, result.err);
         BOOST_TEST(mentions(result.err, part), result.err);
     };
-    expect({LAB_TRAIN_APP}, 2, "--model, --data and --out are needed");
+    expect({LAB_TRAIN_APP}, 2, "--model (or --shape), --data and --out are needed");
     expect({LAB_EVAL_APP}, 2, "perplexity, qa or forgetting?");
     expect({LAB_EVAL_APP, "guess"}, 2, "unknown command");
     expect(w.train("x", {"--phases", "none-such"}), 2, "lab-paper");
@@ -386,6 +387,61 @@ BOOST_AUTO_TEST_CASE(wrong_calls_and_wrong_data_get_one_clear_line) {
         << R"({"id":"bad","messages":[{"role":"user","content":"?"}]})"
         << "\n";
     expect(w.train("x"), 1, "samples.jsonl:10");
+}
+
+BOOST_AUTO_TEST_CASE(a_model_from_scratch_learns_a_text) {
+    const workplace w;
+    const auto book = (w.folder / "book.txt").string(), held = (w.folder / "held.txt").string();
+    const std::string line = "the ferry leaves at nine and the bell is rung. ";
+    {
+        std::ofstream text(book);
+        for (int i = 0; i < 60; ++i) text << line;
+        std::ofstream(held) << line << line;
+    }
+    const auto scratch = [&](const std::string& out, std::vector<std::string> more) {
+        std::vector<std::string> command{LAB_TRAIN_APP,
+                                         "--tokenizer",
+                                         test::fixture("train/bytes").string(),
+                                         "--data",
+                                         book,
+                                         "--text",
+                                         held,
+                                         "--out",
+                                         (w.folder / out).string(),
+                                         "--lr",
+                                         "1e-2",
+                                         "--warmup",
+                                         "2",
+                                         "--epochs",
+                                         "4",
+                                         "--batch",
+                                         "4",
+                                         "--phases",
+                                         "stacked",
+                                         "--max-tokens",
+                                         "65",
+                                         "--seed",
+                                         "3"};
+        command.insert(command.end(), more.begin(), more.end());
+        return w.run(command);
+    };
+    const std::string sizes = "dim=32,layers=2,heads=4,hidden=64";
+    const auto result = scratch("run", {"--shape", sizes});
+    BOOST_REQUIRE_MESSAGE(result.code == 0, result.err);
+    std::vector<double> heldout;
+    formats::for_each_json_line(w.folder / "run/metrics.jsonl", [&](const formats::json& m, std::size_t) {
+        if (m["event"] == "heldout") heldout.push_back(m["loss"].get<double>());
+    });
+    BOOST_REQUIRE(heldout.size() >= 2u);
+    BOOST_TEST(heldout.front() > 5);  // ln 260 is 5.6
+    BOOST_TEST(heldout.back() < 1.5);
+    BOOST_TEST(text::chat_format_of({}, tokenizer::load_tokenizer(w.folder / "run/model.gguf")).name() == "chatml");
+
+    BOOST_TEST(scratch("again", {"--shape", sizes}).code == 0);
+    BOOST_TEST(sha256_of_file(w.folder / "again/model.gguf") == sha256_of_file(w.folder / "run/model.gguf"));
+    BOOST_TEST(scratch("bad", {}).code == 2);                                      // neither model nor shape
+    BOOST_TEST(scratch("bad", {"--shape", sizes, "--model", w.model}).code == 2);  // both
+    BOOST_TEST(mentions(scratch("bad", {"--shape", "dim=32"}).err, "layer count is 0"));
 }
 
 BOOST_AUTO_TEST_SUITE_END()
