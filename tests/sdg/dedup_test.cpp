@@ -91,15 +91,18 @@ BOOST_AUTO_TEST_SUITE(dedup)
 BOOST_AUTO_TEST_CASE(finds_what_comparing_all_pairs_finds) {
     for (const double threshold : {0.3, 0.5, 0.7, 0.8, 0.85, 0.9, 0.95, 0.99, 1.0}) {
         counter_rng rng(11, hash64(std::to_string(threshold)));
-        sdg::duplicate_index index(threshold);
+        sdg::duplicate_index by_parts(threshold, 0), half(threshold, 200), by_signatures(threshold);
         std::vector<std::string> kept;
         all_pairs compared;
         for (int i = 0; i < 400; ++i) {
             std::string text = random_text(rng, i % 2 == 0 ? 12 : 200, i % 3 == 0 ? 120 : 24);
             if (i % 5 == 4) text = std::string(kept[rng.below(kept.size())]).append("w1");
             if (i % 5 == 3) text = edited(rng, kept[rng.below(kept.size())], (1 - threshold) * 0.7);
-            require_equal(index.find(text), compared.find(text, threshold));
-            index.add(text);
+            const auto expected = compared.find(text, threshold);
+            for (auto* index : {&by_parts, &half, &by_signatures}) {
+                require_equal(index->find(text), expected);
+                index->add(text);
+            }
             compared.add(text);
             kept.push_back(text);
         }
@@ -148,7 +151,7 @@ BOOST_AUTO_TEST_CASE(a_template_that_all_share_is_not_what_is_looked_up) {
     counter_rng rng(6);
     const auto frame = sdg::loose_words(random_text(rng, 500, 1) + "please tell me in a few words what was asked of ");
     for (const bool scattered : {false, true}) {
-        sdg::duplicate_index index(0.9);
+        sdg::duplicate_index index(0.9, 0);
         constexpr std::size_t n = 2000;
         for (std::size_t i = 0; i < n; ++i) {
             std::string text;

@@ -1,8 +1,9 @@
 // Exact and near duplicates among millions of texts: near means ROUGE-L F1 >= threshold over loose words. Every pair is
-// found: F1 >= t asks for at least t (n + m) / 2 common words, so near texts have parts in common (overlap_index.hpp),
-// and what has is compared. Below 0.8, where such parts are single words, signatures are read instead (signatures.hpp);
-// they tell little below about 0.6, where minhash.hpp is the tool. First come, first kept: the result depends on order
-// alone, not on threads.
+// found: F1 >= t asks for at least t (n + m) / 2 common words. Lengths and signatures (signatures.hpp) bound those from
+// above, and what they leave is compared. Signatures are read at memory's speed, for many texts at once; where texts
+// come one by one and are many, those whose parts are few others' are listed by them instead (overlap_index.hpp), from
+// a threshold of 0.8 on: below it such parts are single words. First come, first kept: the result depends on order
+// alone, not on threads. Signatures tell little below about 0.6, where minhash.hpp is the tool.
 #pragma once
 
 #include <algorithm>
@@ -30,8 +31,11 @@ public:
         double similarity = 0;  // 1 for equal words
     };
 
+    /// @param most_read texts found by their signatures before others are listed by parts: as long as they are few,
+    /// reading is faster. What is found does not depend on it.
     /// @throws config_error unless 0 < threshold <= 1
-    explicit duplicate_index(double threshold) : threshold_(threshold), parts_(threshold) {
+    explicit duplicate_index(double threshold, std::size_t most_read = 30'000)
+        : threshold_(threshold), most_read_(most_read), parts_(threshold) {
         if (!(threshold > 0 && threshold <= 1)) throw config_error(explain("dedup threshold", "must lie in (0, 1]"));
     }
 
@@ -59,7 +63,7 @@ public:
     /// Takes the text in, whatever it resembles; returns its index.
     std::size_t add(std::string_view text) {
         loose_word_hashes(text, query_.hashes);
-        return add_words(query_.hashes);
+        return add_words(query_.hashes, threshold_ >= least_by_parts && table_.size() >= most_read_);
     }
     /// For one text after the other: `find` and, where there is nothing, `add`. @return what was found, for each text
     std::vector<std::optional<match>> keep_new(std::span<const std::string_view> texts, thread_pool& pool) {
@@ -85,11 +89,16 @@ private:
     struct query : signature_query {
         std::vector<std::uint64_t> hashes;
         std::vector<word_store::word> words;
-        overlap_index::room room;
-        std::vector<std::uint32_t> items;
+        overlap_index::room room;  // a group's first lends its own to the others
         prepared_sequence sequence;
         std::optional<match> best;
         std::size_t compared = 0;
+    };
+
+    /// A text that parts_ finds.
+    struct listed {
+        text_signature signature;
+        std::uint32_t words, item;
     };
 
     void set_limits(query& q) const {
@@ -103,13 +112,19 @@ private:
             q.limits.push_back(static_cast<std::uint32_t>(bounds.most_different(n + m)));
         q.signature = text_signature(q.hashes);
     }
-    /// Sets `near` to what can be near and came from number `first` on.
-    void find_by_parts(query& q, std::uint32_t first) const {
-        parts_.find(q.hashes, first, q.room, q.items);
-        q.near.clear();
-        for (const std::uint32_t item : q.items) q.near.emplace_back(0, item);
+    /// Adds to `near` the listed texts that can be near.
+    void find_listed(query& q, overlap_index::room& room) const {
+        const auto numbers = parts_.find(q.hashes, room);
+        constexpr std::size_t ahead = 8;
+        for (std::size_t i = 0; i < numbers.size(); ++i) {
+            if (i + ahead < numbers.size()) __builtin_prefetch(&listed_[numbers[i + ahead]]);
+            const listed& other = listed_[numbers[i]];
+            const std::size_t longer = other.words - q.shortest;  // wraps where it is shorter
+            if (longer >= q.limits.size()) continue;
+            const std::size_t difference = q.signature.difference(other.signature);
+            if (difference <= q.limits[longer]) q.near.emplace_back(static_cast<std::uint32_t>(difference), other.item);
+        }
     }
-    [[nodiscard]] bool by_parts() const noexcept { return threshold_ >= least_by_parts; }
     [[nodiscard]] std::optional<std::size_t> equal_to(query& q) const {
         const std::uint32_t item = q.hashes.empty() ? hash_table::none : wholes_.find(hash_of_words(q.hashes));
         if (item == hash_table::none) return std::nullopt;
@@ -123,12 +138,11 @@ private:
             q.best.reset();
             if (const auto item = equal_to(q)) {
                 q.best = match{*item, 1.0};
-            } else if (by_parts()) {
-                find_by_parts(q, 0);
-            } else {
-                set_limits(q);
-                open.push_back(&q);
+                continue;
             }
+            set_limits(q);
+            find_listed(q, queries.front().room);
+            open.push_back(&q);
         }
         table_.find(open);
         for (query& q : queries)
@@ -155,15 +169,16 @@ private:
         q.near.clear();
     }
 
-    std::size_t add_words(std::span<const std::uint64_t> hashes) {
+    std::size_t add_words(std::span<const std::uint64_t> hashes, bool by_parts) {
         const std::uint32_t item = store_.add(hashes);
         if (hashes.empty()) return item;
         if (wholes_.insert(hash_of_words(hashes), item) != item) return item;  // the earlier one is always named
         longest_ = std::max(longest_, hashes.size());
-        if (by_parts())
-            parts_.add(hashes, item);
+        const text_signature signature(hashes);
+        if (by_parts && parts_.add(hashes))
+            listed_.push_back({signature, static_cast<std::uint32_t>(hashes.size()), item});
         else
-            table_.add(text_signature(hashes), hashes.size(), item);
+            table_.add(signature, hashes.size(), item);
         return item;
     }
 
@@ -184,8 +199,7 @@ private:
                     outcomes[begin + i] = {std::move(queries[i].hashes), queries[i].best};
             }
         });
-        table_.set_mark();
-        const auto first = static_cast<std::uint32_t>(store_.size());
+        signature_table added;  // of this block
         query q;
         for (auto& o : outcomes) {
             q.hashes = std::move(o.hashes);
@@ -193,15 +207,15 @@ private:
             if (const auto item = equal_to(q)) {
                 q.best = match{*item, 1.0};
             } else {
-                if (by_parts()) {
-                    find_by_parts(q, first);
-                } else {
-                    set_limits(q);
-                    table_.find_later(q);
-                }
+                set_limits(q);
+                signature_query* const one = &q;
+                added.find({&one, 1});
                 compare(q);
             }
-            if (!q.best) add_words(q.hashes);
+            if (!q.best) {
+                const auto item = static_cast<std::uint32_t>(add_words(q.hashes, false));
+                if (!q.hashes.empty()) added.add(text_signature(q.hashes), q.hashes.size(), item);
+            }
             found.push_back(q.best);
         }
         compared_ += q.compared;
@@ -210,9 +224,11 @@ private:
     }
 
     double threshold_;
+    std::size_t most_read_;
     word_store store_;
-    overlap_index parts_;    // of all texts, or
-    signature_table table_;  // this
+    overlap_index parts_;  // of the texts in listed_
+    std::vector<listed> listed_;
+    signature_table table_;  // of the others
     hash_table wholes_;      // the earliest text with these words
     std::size_t longest_ = 0;
     mutable query query_;

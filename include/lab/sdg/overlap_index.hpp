@@ -1,11 +1,11 @@
 // Which of many texts can share enough words with a new one. A pair whose ROUGE-L F1 reaches the threshold has few
 // words that only one of the two has, so each text is listed under a few more parts of itself than can differ, and a
-// new one looks up all the parts that it has: none is missed, and the time does not depend on how many texts there are,
-// as long as no part is everybody's. A text's parts are either runs of words, all of it cut into equal ones (Li et al.,
-// "Pass-Join: a partition-based method for similarity joins", PVLDB 5(3), 2011), or single words, the rare ones
-// (Chaudhuri et al., "A primitive operator for similarity joins in data cleaning", ICDE 2006), whichever have the
-// shorter lists so far: runs tell texts from a small vocabulary apart, and rare words those that are made from one
-// template.
+// new one looks up all the parts that it has: none is missed. A text's parts are either runs of words, all of it cut
+// into equal ones (Li et al., "Pass-Join: a partition-based method for similarity joins", PVLDB 5(3), 2011), or single
+// words, the rare ones (Chaudhuri et al., "A primitive operator for similarity joins in data cleaning", ICDE 2006),
+// whichever have the shorter lists so far: runs tell texts from a small vocabulary apart, and rare words those that are
+// made from one template. A text whose parts are too many others' is not taken, so that no list grows long and the time
+// of a look-up does not depend on how many texts there are.
 #pragma once
 
 #include <algorithm>
@@ -16,6 +16,7 @@
 #include <limits>
 #include <span>
 #include <tuple>
+#include <utility>
 #include <vector>
 
 namespace lab::sdg {
@@ -103,20 +104,23 @@ public:
     struct room {
         std::vector<std::uint64_t> sums;
         std::vector<std::size_t> lengths;
-        std::vector<std::uint32_t> tags;
+        std::vector<std::uint32_t> tags, found;
+        std::vector<std::uint32_t> seen;  // by number: the last search that met it
+        std::uint32_t search = 0;
     };
 
     explicit overlap_index(double threshold) : bounds_{threshold} {}
 
-    /// Lists a text of these words (their hashes). One with the words of an earlier text need not be added.
-    void add(std::span<const std::uint64_t> words, std::uint32_t item) {
+    /// Lists a text of these words (their hashes) under the next number, from 0 up; false where too many texts have its
+    /// parts, and it has to be found by other means. One with the words of an earlier text need not be added.
+    [[nodiscard]] bool add(std::span<const std::uint64_t> words) {
         const std::size_t n = words.size(), count = run_count(n);
-        if (count <= 1) return;  // only an equal text is near
-        longest_ = std::max(longest_, n);
         auto& tags = room_.tags;
         tags.clear();
         std::size_t listed = std::numeric_limits<std::size_t>::max();
-        if (count <= n) {
+        if (count <= 1) {
+            listed = 0;  // only an equal text is near
+        } else if (count <= n) {
             sum(words, room_.sums);
             for (std::size_t r = 0; r < count; ++r) {
                 const std::size_t begin = r * n / count, length = (r + 1) * n / count - begin;
@@ -126,15 +130,27 @@ public:
             listed = 0;
             for (const std::uint32_t tag : tags) listed += table_.count(tag);
         }
-        if (listed > 0 && choose_words(words) < listed) tags.swap(chosen_);
-        for (const std::uint32_t tag : tags) table_.insert(tag, item);
+        if (listed > 0)
+            if (const std::size_t of_words = choose_words(words); of_words < listed) {
+                tags.swap(chosen_);
+                listed = of_words;
+            }
+        if (listed > most_listed) return false;
+        longest_ = std::max(longest_, n);
+        for (const std::uint32_t tag : tags) table_.insert(tag, count_);
+        ++count_;
+        return true;
     }
 
-    /// Sets `items` to those from number `first` on that can be near, and a few others; in order, each once.
-    void find(std::span<const std::uint64_t> words, std::uint32_t first, room& r,
-              std::vector<std::uint32_t>& items) const {
-        items.clear();
-        if (words.empty()) return;
+    /// The numbers of those listed that can be near, and a few others; each once, until the room is used again.
+    [[nodiscard]] std::span<const std::uint32_t> find(std::span<const std::uint64_t> words, room& r) const {
+        r.found.clear();
+        if (words.empty() || count_ == 0) return {};
+        r.seen.resize(count_);
+        if (++r.search == 0) {
+            std::fill(r.seen.begin(), r.seen.end(), 0);
+            r.search = 1;
+        }
         run_lengths(words.size(), r.lengths);
         sum(words, r.sums);
         r.tags.clear();
@@ -144,18 +160,19 @@ public:
             for (std::size_t begin = 0; begin + length <= words.size(); ++begin)
                 r.tags.push_back(run_tag(r.sums, begin, length, scale));
         }
-        sort_unique(r.tags);
         constexpr std::size_t ahead = 16;
         for (std::size_t i = 0; i < r.tags.size(); ++i) {
             if (i + ahead < r.tags.size()) table_.prefetch(r.tags[i + ahead]);
-            table_.each(r.tags[i], [&](std::uint32_t item) {
-                if (item >= first) items.push_back(item);
+            table_.each(r.tags[i], [&](std::uint32_t number) {
+                if (std::exchange(r.seen[number], r.search) != r.search) r.found.push_back(number);
             });
         }
-        sort_unique(items);
+        return r.found;
     }
 
 private:
+    static constexpr std::size_t most_listed = 64;  // under a text's parts, when it comes
+
     static void sort_unique(std::vector<std::uint32_t>& list) {
         std::sort(list.begin(), list.end());
         list.erase(std::unique(list.begin(), list.end()), list.end());
@@ -233,7 +250,8 @@ private:
 
     overlap_bounds bounds_;
     posting_table table_;
-    std::size_t longest_ = 0;  // words
+    std::uint32_t count_ = 0;
+    std::size_t longest_ = 0;  // words of a listed text
     // what `add` works in
     room room_;
     std::vector<std::uint64_t> sorted_;

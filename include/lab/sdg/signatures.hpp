@@ -61,36 +61,11 @@ public:
         for (std::size_t i = 0; i < s.bits.size(); ++i) p.bits[i][lane] = s.bits[i];
         p.words[lane] = static_cast<std::uint32_t>(words);
         p.items[lane] = item;
+        ++size_;
     }
+    [[nodiscard]] std::size_t size() const noexcept { return size_; }
     /// Adds to every query's `near` what is within its limits; the table is read once for all.
-    void find(std::span<signature_query* const> queries) const { read(queries, false); }
-    /// From here on, `find_later` sees what is added.
-    void set_mark() {
-        for (auto& c : classes_) c.mark = c.size;
-    }
-    void find_later(signature_query& query) const {
-        signature_query* const one = &query;
-        read({&one, 1}, true);
-    }
-
-private:
-    static constexpr std::size_t lanes = 8, tile = 32, class_count = 256;
-    struct alignas(64) panel {
-        std::array<std::array<std::uint64_t, lanes>, text_signature::small + text_signature::large> bits{};
-        std::array<std::uint32_t, lanes> words{}, items{};  // no words: nothing there
-    };
-    struct length_class {
-        std::vector<panel> panels;
-        std::size_t size = 0, mark = 0;  // texts
-    };
-
-    /// Eight classes for each doubling.
-    [[nodiscard]] static std::size_t class_of(std::size_t words) noexcept {
-        const auto top = static_cast<std::size_t>(std::bit_width(words | 7)) - 1;
-        return words < 8 ? words : std::min(class_count - 1, 8 * top + (words >> (top - 3)) % 8);
-    }
-
-    void read(std::span<signature_query* const> queries, bool later) const {
+    void find(std::span<signature_query* const> queries) const {
         struct part {
             std::size_t length_class;
             signature_query* query;
@@ -108,13 +83,30 @@ private:
         for (std::size_t p = 0, end = 0; p < parts.size(); p = end) {
             const length_class& c = classes_[parts[p].length_class];
             while (end < parts.size() && parts[end].length_class == parts[p].length_class) ++end;
-            const std::size_t first = later ? c.mark : 0;
-            for (std::size_t i = first / lanes; i < c.panels.size(); i += tile)
+            for (std::size_t i = 0; i < c.panels.size(); i += tile)
                 for (std::size_t k = p; k < end; ++k)
                     for (std::size_t j = i; j < std::min(i + tile, c.panels.size()); ++j)
-                        look_at(c.panels[j], *parts[k].query, parts[k].limit, j * lanes < first ? first % lanes : 0);
+                        look_at(c.panels[j], *parts[k].query, parts[k].limit);
         }
     }
+
+private:
+    static constexpr std::size_t lanes = 8, tile = 32, class_count = 256;
+    struct alignas(64) panel {
+        std::array<std::array<std::uint64_t, lanes>, text_signature::small + text_signature::large> bits{};
+        std::array<std::uint32_t, lanes> words{}, items{};  // no words: nothing there
+    };
+    struct length_class {
+        std::vector<panel> panels;
+        std::size_t size = 0;  // texts
+    };
+
+    /// Eight classes for each doubling.
+    [[nodiscard]] static std::size_t class_of(std::size_t words) noexcept {
+        const auto top = static_cast<std::size_t>(std::bit_width(words | 7)) - 1;
+        return words < 8 ? words : std::min(class_count - 1, 8 * top + (words >> (top - 3)) % 8);
+    }
+
     /// Bits that differ from the query's, in parts [Begin, End) of each lane.
     template <std::size_t Begin, std::size_t End>
     static std::array<std::uint64_t, lanes> differences(const panel& p, const text_signature& s) {
@@ -124,12 +116,12 @@ private:
                 sum[j] += static_cast<std::uint64_t>(std::popcount(p.bits[k][j] ^ s.bits[k]));
         return sum;
     }
-    static void look_at(const panel& p, signature_query& q, std::uint64_t limit, std::size_t first) {
+    static void look_at(const panel& p, signature_query& q, std::uint64_t limit) {
         constexpr std::size_t small = text_signature::small, all = small + text_signature::large;
         const auto rough = differences<0, small>(p, q.signature);
         if (*std::min_element(rough.begin(), rough.end()) > limit) return;
         const auto fine = differences<small, all>(p, q.signature);
-        for (std::size_t j = first; j < lanes; ++j) {
+        for (std::size_t j = 0; j < lanes; ++j) {
             const std::size_t words = p.words[j], difference = std::max(rough[j], fine[j]);
             if (words >= q.shortest && words - q.shortest < q.limits.size() &&
                 difference <= q.limits[words - q.shortest])
@@ -138,6 +130,7 @@ private:
     }
 
     std::vector<length_class> classes_{class_count};
+    std::size_t size_ = 0;
 };
 
 }  // namespace lab::sdg
