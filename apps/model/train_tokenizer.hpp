@@ -42,10 +42,8 @@ inline int train_tokenizer(const cxxopts::ParseResult& args) {
         for (const auto& file : files) {
             const mapped_file map(file);
             for (auto text = formats::as_text(map.bytes()); !text.empty();) {
-                const std::size_t end = text.find('\n', std::min(chunk, text.size()) - 1);
-                const auto part = text.substr(0, std::min(end, text.size() - 1) + 1);
+                const auto part = tokenizer::cut_lines(text, chunk);
                 counts.add(part, options.splits, pool);
-                text.remove_prefix(part.size());
                 shown.update(read += part.size());
             }
         }

@@ -22,7 +22,7 @@ nn::any_model small_model(dtype type, std::size_t threads) {
 
 std::vector<infer::generation> random_jobs(counter_rng& rng) {
     const auto below = [&](std::uint64_t n) { return static_cast<std::size_t>(rng.next() % n); };
-    std::vector<infer::generation> jobs(1 + below(40));
+    std::vector<infer::generation> jobs(1 + below(64));
     std::vector<std::vector<token>> beginnings;
     for (std::size_t i = 0; i < 3; ++i) {
         beginnings.emplace_back(below(200));

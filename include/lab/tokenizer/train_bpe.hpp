@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <numeric>
 #include <queue>
 #include <string>
 #include <string_view>
@@ -33,14 +34,21 @@ struct bpe_training {
     std::function<void(std::size_t tokens)> progress{};  // told now and then how many there are
 };
 
+/// Cuts whole lines off the front of a text that is not empty: `least` bytes, and on to the end of that line.
+[[nodiscard]] inline std::string_view cut_lines(std::string_view& text, std::size_t least) {
+    const std::size_t end = text.find('\n', std::min(least, text.size()) - 1);
+    const auto lines = text.substr(0, std::min(end, text.size() - 1) + 1);
+    text.remove_prefix(lines.size());
+    return lines;
+}
+
 /// How often each piece of a text comes, by the bytes.
 class piece_counts {
 public:
     /// Counts the pieces of each line, its end included; what is not UTF-8 as U+FFFD, as encoding has it.
     void add(std::string_view text, const pre_tokenizer& splits) {
         while (!text.empty()) {
-            const std::string_view line = text.substr(0, std::min(text.find('\n'), text.size() - 1) + 1);
-            text.remove_prefix(line.size());
+            const std::string_view line = cut_lines(text, 1);
             if (valid_utf8_prefix(line) == line.size())
                 splits.split(line, [&](std::string_view piece) { add_piece(piece, 1); });
             else
@@ -51,11 +59,8 @@ public:
     /// The same by all threads. @throws what a thread threw
     void add(std::string_view text, const pre_tokenizer& splits, thread_pool& pool) {
         std::vector<std::string_view> parts;  // of whole lines
-        for (const std::size_t share = text.size() / pool.size() + 1; !text.empty();) {
-            const std::size_t end = text.find('\n', std::min(share, text.size()) - 1);
-            parts.push_back(text.substr(0, std::min(end, text.size() - 1) + 1));
-            text.remove_prefix(parts.back().size());
-        }
+        for (const std::size_t share = text.size() / pool.size() + 1; !text.empty();)
+            parts.push_back(cut_lines(text, share));
         std::vector<piece_counts> counts(parts.size());
         pool.share_out(parts.size(), 1, [&](std::size_t begin, std::size_t end, std::size_t) {
             for (std::size_t i = begin; i < end; ++i) counts[i].add(parts[i], splits);
@@ -89,17 +94,13 @@ public:
     bpe_learner(const piece_counts& counts, const bpe_training& options) : options_(options) {
         const auto& alphabet = byte_alphabet::get();
         for (const std::string& text : options.special_tokens) (void)token_of(text);
-        std::vector<char32_t> letters;
-        for (unsigned b = 0; b < 256; ++b) letters.push_back(alphabet.letter(static_cast<unsigned char>(b)));
-        std::sort(letters.begin(), letters.end());
-        for (const char32_t letter : letters) {
-            std::string text;
-            append_utf8(text, letter);
-            (void)token_of(text);
-        }
+        std::array<unsigned char, 256> by_letter{};
+        std::iota(by_letter.begin(), by_letter.end(), static_cast<unsigned char>(0));
+        std::sort(by_letter.begin(), by_letter.end(),
+                  [&](unsigned char a, unsigned char b) { return alphabet.letter(a) < alphabet.letter(b); });
         std::array<token, 256> bytes{};
-        for (unsigned b = 0; b < 256; ++b)
-            bytes[b] = token_of(alphabet.spell(std::string(1, static_cast<char>(static_cast<unsigned char>(b)))));
+        for (const unsigned char b : by_letter)
+            bytes[b] = token_of(alphabet.spell(std::string(1, static_cast<char>(b))));
         for (const auto& [piece, count] : counts.all()) {
             words_.push_back({symbols_.size(), piece.size(), static_cast<std::int64_t>(count)});
             for (const char c : piece) symbols_.push_back(bytes[static_cast<unsigned char>(c)]);
