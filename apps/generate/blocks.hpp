@@ -15,6 +15,7 @@
 #include "common/progress.hpp"
 #include "common/server_options.hpp"
 #include "common/stop.hpp"
+#include "lab/core/file.hpp"
 #include "lab/run/teacher_source.hpp"
 #include "lab/sdg/blocks/taxonomy_run.hpp"
 #include "lab/sdg/run_writer.hpp"
@@ -301,7 +302,7 @@ int generate_by_pipelines(const generate_options& o, TeacherOf teacher_of) {
     options.seeds_as_samples = o.pipeline.seeds_as_samples;
     options.avoid = o.pipeline.avoid;
 
-    std::filesystem::create_directories(o.out);
+    make_folder(o.out);
     sdg::journal journal(o.out / "journal.jsonl", {.fresh = o.fresh});
     auto opened = source.open();
     sdg::ledger accounts{.limit = o.budget};

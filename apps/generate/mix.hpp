@@ -19,6 +19,7 @@
 #include "common/cli.hpp"
 #include "common/progress.hpp"
 #include "common/stop.hpp"
+#include "lab/core/file.hpp"
 #include "lab/sdg/generate.hpp"
 #include "lab/sdg/mix_manifest.hpp"
 #include "lab/taxonomy/load.hpp"
@@ -319,7 +320,7 @@ inline void show_mix(std::ostream& out, const painter& paint, const std::filesys
 inline int run_mix(mix_command_options o) {
     const auto counting = counting_by(o.model, o.format);
     o.mix.count = counting.of_sample;
-    std::filesystem::create_directories(o.out);
+    make_folder(o.out);
     mix_watch watch(o.json);
     formats::json phases, options;
     std::vector<formats::json> files;

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <cxxopts.hpp>
-#include <filesystem>
 #include <iostream>
 #include <string>
 #include <vector>
@@ -28,25 +27,25 @@ inline int train_tokenizer(const cxxopts::ParseResult& args) {
     const std::vector<std::string> files = args.unmatched();
     if (files.empty()) throw usage_error("train-tokenizer needs text files");
     const auto out = required(args, "out");
+    make_folder(out);  // before the work, so that it is not in vain
     tokenizer::bpe_training options{.vocab_size = args["vocab-size"].as<std::size_t>(),
                                     .min_frequency = args["min-frequency"].as<std::size_t>(),
                                     .special_tokens = args["special"].as<std::vector<std::string>>(),
                                     .splits = splits_named(args["pre"].as<std::string>())};
     thread_pool pool(args["threads"].as<std::size_t>());
     tokenizer::piece_counts counts;
+    std::vector<mapped_file> maps(files.begin(), files.end());
     std::size_t read = 0, all = 0;
-    for (const auto& file : files) all += std::filesystem::file_size(file);
+    for (const auto& map : maps) all += map.bytes().size();
     {
         progress shown("reading", all, "bytes", style_of(args));
         constexpr std::size_t chunk = 16 << 20;  // bounds the memory of the threads' own counts
-        for (const auto& file : files) {
-            const mapped_file map(file);
+        for (const auto& map : maps)
             for (auto text = formats::as_text(map.bytes()); !text.empty();) {
                 const auto part = tokenizer::cut_lines(text, chunk);
                 counts.add(part, options.splits, pool);
                 shown.update(read += part.size());
             }
-        }
     }
     if (counts.all().empty()) throw config_error(explain(files.front(), "holds no text to learn from"));
     tokenizer::vocabulary v;

@@ -218,6 +218,13 @@ private:
     bool synced_ = false, committed_ = false;
 };
 
+/// Makes a folder and those above it where they are missing. @throws io_error
+inline void make_folder(const std::filesystem::path& folder) {
+    std::error_code fault;
+    std::filesystem::create_directories(folder, fault);
+    if (fault) throw io_error(explain(folder.string(), "this folder cannot be made: " + fault.message()));
+}
+
 inline void write_file_atomically(const std::filesystem::path& path, std::string_view content) {
     atomic_file file(path);
     file.write(content);

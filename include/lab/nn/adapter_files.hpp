@@ -159,7 +159,7 @@ inline void write_adapter(const any_model& model, const std::filesystem::path& f
         throw config_error(explain(folder.string(), "the model has no adapter", "load it with load_options::lora"));
     if (block_size(type) != 1)
         throw config_error(explain(folder.string(), "adapters are not quantised", "choose f32, f16 or bf16"));
-    std::filesystem::create_directories(folder);
+    make_folder(folder);
     formats::safetensors_writer writer;
     std::set<std::string> modules;
     const auto all = model.weights();

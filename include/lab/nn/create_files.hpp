@@ -43,7 +43,7 @@ inline void write_new_model(const std::filesystem::path& folder, const runtime_d
                         [values](formats::byte_sink sink) { sink(std::as_bytes(values)); }});
         },
         parameters.get());
-    std::filesystem::create_directories(folder);
+    make_folder(folder);
     writer.write_folder(folder);
     write_file_atomically(folder / "config.json",
                           formats::to_text(formats::to_json(to_hf_config(info, "float32")), 2) + "\n");

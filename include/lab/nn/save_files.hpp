@@ -94,7 +94,7 @@ inline void write_safetensors(const any_model& model, const std::filesystem::pat
                                        "choose f32, f16 or bf16"));
         type = dtype::f32;
     }
-    std::filesystem::create_directories(folder);
+    make_folder(folder);
     const char* names[] = {"float32", "float16", "bfloat16"};
     const auto config = to_hf_config(model.info(), names[static_cast<std::size_t>(type)]);
     formats::safetensors_writer writer;

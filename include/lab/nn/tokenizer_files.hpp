@@ -274,7 +274,7 @@ inline void copy_folder(const std::filesystem::path& from, const std::filesystem
 inline void write_vocabulary_folder(const tokenizer::vocabulary& v, const std::filesystem::path& folder,
                                     const std::string& place) {
     using namespace tokenizer_files_detail;
-    std::filesystem::create_directories(folder);
+    make_folder(folder);
     write_file_atomically(folder / "tokenizer.json", formats::to_text(tokenizer_json(v, place), 1) + "\n");
     json config{{"tokenizer_class", "PreTrainedTokenizerFast"},
                 {"clean_up_tokenization_spaces", false},

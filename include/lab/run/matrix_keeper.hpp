@@ -35,7 +35,7 @@ public:
             matrix.rows.push_back(
                 eval::matrix_row_from(formats::parse_json(read_file(path), path.string()), path.string()));
         } else {
-            std::filesystem::create_directories(folder_);
+            make_folder(folder_);
             matrix.rows.push_back(measure());
             write_file_atomically(path, formats::to_text(eval::to_json(matrix.rows.back()), 1) + "\n");
         }

@@ -214,7 +214,7 @@ private:
             }
             if (!q.best) {
                 const auto item = static_cast<std::uint32_t>(add_words(q.hashes, false));
-                if (!q.hashes.empty()) added.add(text_signature(q.hashes), q.hashes.size(), item);
+                if (!q.hashes.empty()) added.add(q.signature, q.hashes.size(), item);
             }
             found.push_back(q.best);
         }

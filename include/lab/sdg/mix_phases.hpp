@@ -19,6 +19,7 @@
 #include <utility>
 #include <vector>
 
+#include "lab/core/file.hpp"
 #include "lab/sdg/mix.hpp"
 #include "lab/sdg/mix_auxiliary.hpp"
 #include "lab/sdg/mix_documents.hpp"
@@ -147,7 +148,7 @@ public:
 
     [[nodiscard]] prepared_phases build(const std::vector<std::filesystem::path>& files) {
         read(files);
-        std::filesystem::create_directories(out_ / "node_datasets");
+        make_folder(out_ / "node_datasets");
         std::map<leaf_names::name, std::vector<place>> by_leaf;
         for (std::uint32_t f = 0; f < inputs_.size(); ++f)
             for (std::uint32_t r = 0; r < inputs_[f]->rows().size(); ++r)

@@ -238,7 +238,7 @@ public:
                 if (e.language != "en") continue;
                 const auto body = find(code, e.name);
                 if (body.empty()) continue;
-                std::filesystem::create_directories(folder / code);
+                make_folder(folder / code);
                 std::string file = "name: " + std::string(e.name) + "\nlanguage: " + code +
                                    "\nfields: " + detail::joined(*text::prompt_fields(e.text)) +
                                    "\nfor: " + std::string(e.purpose) + "\n---\n" + std::string(body) + "\n";

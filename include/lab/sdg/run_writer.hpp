@@ -122,7 +122,7 @@ public:
     /// @param options the run's @throws io_error, also where another process is writing there
     run_writer(std::filesystem::path folder, const pipeline_options& options)
         : folder_(std::move(folder)), options_(options) {
-        std::filesystem::create_directories(folder_);
+        make_folder(folder_);
         for (const char* name : {"samples", "knowledge", "foundational", "compositional", "rejected"}) file(name);
         if (is_thorough(options_.knowledge)) file("facts");
     }

@@ -109,7 +109,7 @@ inline void fetch_documents(const document_source& source, const std::filesystem
     if (!git::is_plain_name(source.commit))
         throw config_error(explain(shown, "the commit " + formats::quote(source.commit) + " is no commit's name"));
     if (!git::is_installed()) throw config_error("--fetch-documents needs the program git (install the package git)");
-    fs::create_directories(checkouts);
+    make_folder(checkouts);
     const auto target = checkouts / name;
     const detail::fetch_lock lock(checkouts, how.keep_going);
     const git::options network{.seconds = how.seconds, .protocols = "https:ssh:file", .keep_going = how.keep_going};

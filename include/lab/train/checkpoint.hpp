@@ -137,7 +137,7 @@ public:
 
     /// Writes the checkpoint of `step`, then removes all but the newest ones.
     void save(std::uint64_t step, const formats::json& state, std::span<const saved_array> arrays) const {
-        std::filesystem::create_directories(folder_);
+        make_folder(folder_);
         std::string number = std::to_string(step);
         number.insert(0, number.size() < 8 ? 8 - number.size() : 0, '0');
         write_checkpoint(folder_ / ("step-" + number + ".ckpt"), state, arrays);

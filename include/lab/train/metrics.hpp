@@ -39,7 +39,7 @@ public:
 
     /// Opens `path`, keeping its first `keep` bytes. @throws io_error
     explicit metrics_log(const std::filesystem::path& path, std::uint64_t keep = 0) : path_(path) {
-        if (path.has_parent_path()) std::filesystem::create_directories(path.parent_path());
+        if (path.has_parent_path()) make_folder(path.parent_path());
         fd_ = file_descriptor(::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644));
         if (fd_.get() < 0) throw_errno(path, "open for appending");
         if (std::filesystem::file_size(path) < keep)

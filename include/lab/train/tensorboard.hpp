@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "lab/core/error.hpp"
+#include "lab/core/file.hpp"
 #include "lab/formats/json.hpp"
 
 namespace lab::train {
@@ -155,7 +156,7 @@ public:
 
 private:
     void begin() {
-        std::filesystem::create_directories(events_.parent_path());
+        make_folder(events_.parent_path());
         out_.close();
         out_.clear();
         out_.open(events_, std::ios::binary | std::ios::trunc);

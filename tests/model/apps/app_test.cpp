@@ -305,6 +305,10 @@ BOOST_AUTO_TEST_CASE(a_tokenizer_of_ones_own) {
     BOOST_TEST(w.model({"train-tokenizer", w.text, "--out", out, "--pre", "mine"}).code == 2);
     BOOST_TEST(w.model({"train-tokenizer", "--out", out}).code == 2);
     BOOST_TEST(mentions(w.model({"train-tokenizer", w.text + "none", "--out", out}).err, "none"));
+    BOOST_TEST(
+        mentions(w.model({"train-tokenizer", w.folder.path().string(), "--out", out}).err, "not a regular file"));
+    BOOST_TEST(
+        mentions(w.model({"train-tokenizer", w.text, "--out", w.text + "/x"}).err, "this folder cannot be made"));
 }
 
 BOOST_AUTO_TEST_SUITE_END()
