@@ -23,7 +23,8 @@ inline void add_server_options(cxxopts::Options& spec) {
         "concurrency", "requests to each server at once; auto finds it; 1 makes llama-server repeat itself exactly",
         text("auto"))("timeout", "seconds for one whole answer", real("300"))(
         "retries", "after a failed attempt", cxxopts::value<unsigned>()->default_value("6"))(
-        "ca-file", "more trusted certificates (PEM)", text());
+        "context", "tokens that fit the servers' model, prompt and answer together; 0: what they say themselves",
+        cxxopts::value<std::size_t>()->default_value("0"))("ca-file", "more trusted certificates (PEM)", text());
     spec.add_options("Budget")("max-tokens-total", "end before the teacher's answers have taken more; 0: no limit",
                                cxxopts::value<std::uint64_t>()->default_value("0"))(
         "max-cost", "end before they have cost more; 0: no limit", real("0"))(
@@ -49,6 +50,7 @@ inline void read_server_options(const cxxopts::ParseResult& args, sdg::http_teac
     if (!(h.http.timeout >= 1 && h.http.timeout <= 1e6))
         throw usage_error("--timeout is at least a second, at most a million");
     h.fleet.concurrency = concurrency_of(args["concurrency"].as<std::string>());
+    h.context = args["context"].as<std::size_t>();
     h.fleet.retry.retries = args["retries"].as<unsigned>();
     h.fleet.retry.seed = args["seed"].as<std::uint64_t>();
 }

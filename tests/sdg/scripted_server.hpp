@@ -18,6 +18,7 @@ public:
     [[nodiscard]] http_answer operator()(const http_question& q) const {
         using formats::json;
         if (q.path == "/v1/models") return http_answer::of(model_list("scripted"));
+        if (q.path != "/tokenize" && q.path != "/v1/chat/completions") return {404, "{}"};
         const auto body = q.json();
         if (q.path == "/tokenize") {  // a token for every byte
             json tokens = json::array();
@@ -25,7 +26,6 @@ public:
                 tokens.push_back(static_cast<unsigned>(static_cast<unsigned char>(c)));
             return http_answer::of({{"tokens", tokens}});
         }
-        if (q.path != "/v1/chat/completions") return {404, "{}"};
         const auto grammar = body.value("grammar", "");
         if (grammar.starts_with("root ::= <[")) {
             const auto answer = spelled(grammar);

@@ -59,8 +59,13 @@ struct local_model {
 
 /// The teacher_source of servers.
 [[nodiscard]] inline teacher_source server_source(const sdg::http_teacher_options& options) {
-    return {"http:" + options.http.base_url + " " + options.model,
-            [=] { return opened_teacher{sdg::any_teacher(sdg::http_teacher(options))}; }};
+    return {"http:" + options.http.base_url + " " + options.model, [=] {
+                auto servers = std::make_unique<sdg::http_teacher>(options);
+                auto context = sdg::server_context(*servers, options.context, sdg::estimated_tokens);
+                opened_teacher opened{sdg::any_teacher(std::move(servers))};
+                opened.context = std::move(context);
+                return opened;
+            }};
 }
 
 }  // namespace detail

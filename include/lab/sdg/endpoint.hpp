@@ -46,6 +46,14 @@ concept endpoint = requires(E& e, const E& c, std::span<const text::request> req
     { c.notes() } -> std::convertible_to<std::vector<std::string>>;
 };
 
+/// An endpoint that says how long its context is and how many tokens of it a prompt takes, with the chat format around
+/// it and the opening of an answer; 0 where the server does not say. `prompt_tokens` throws as `complete` does.
+template <class E>
+concept measured_endpoint = endpoint<E> && requires(E& e, const text::messages& messages, const std::string& answer) {
+    { e.context() } -> std::same_as<std::size_t>;
+    { e.prompt_tokens(messages, answer) } -> std::same_as<std::size_t>;
+};
+
 /// Any endpoint, owned.
 class any_endpoint {
 public:
@@ -62,6 +70,10 @@ public:
     [[nodiscard]] bool can_score() const { return self_->can_score(); }
     [[nodiscard]] std::size_t seeds_at_once() const { return self_->seeds_at_once(); }
     [[nodiscard]] std::vector<std::string> notes() const { return self_->notes(); }
+    [[nodiscard]] std::size_t context() const { return self_->context(); }
+    [[nodiscard]] std::size_t prompt_tokens(const text::messages& messages, const std::string& answer) {
+        return self_->prompt_tokens(messages, answer);
+    }
 
 private:
     struct concept_ {
@@ -74,6 +86,8 @@ private:
         [[nodiscard]] virtual bool can_score() const = 0;
         [[nodiscard]] virtual std::size_t seeds_at_once() const = 0;
         [[nodiscard]] virtual std::vector<std::string> notes() const = 0;
+        [[nodiscard]] virtual std::size_t context() const = 0;
+        [[nodiscard]] virtual std::size_t prompt_tokens(const text::messages&, const std::string& answer) = 0;
     };
     template <class E>
     struct model final : concept_ {
@@ -88,6 +102,14 @@ private:
         bool can_score() const override { return std::as_const(*endpoint_).can_score(); }
         std::size_t seeds_at_once() const override { return std::as_const(*endpoint_).seeds_at_once(); }
         std::vector<std::string> notes() const override { return std::as_const(*endpoint_).notes(); }
+        std::size_t context() const override {
+            if constexpr (measured_endpoint<E>) return std::as_const(*endpoint_).context();
+            return 0;
+        }
+        std::size_t prompt_tokens(const text::messages& messages, const std::string& answer) override {
+            if constexpr (measured_endpoint<E>) return endpoint_->prompt_tokens(messages, answer);
+            return 0;
+        }
         std::unique_ptr<E> endpoint_;
     };
     std::unique_ptr<concept_> self_;

@@ -60,6 +60,7 @@ public:
     [[nodiscard]] const fleet_options& options() const noexcept { return options_; }
     /// One of the servers: what it says of the model holds for all.
     [[nodiscard]] const any_endpoint& model() const noexcept { return members_[model_].server; }
+    [[nodiscard]] any_endpoint& model() noexcept { return members_[model_].server; }
     [[nodiscard]] const any_endpoint& server(std::size_t i) const noexcept { return members_[i].server; }
     [[nodiscard]] std::vector<server_status> status() const {
         const std::lock_guard lock(mutex_);

@@ -101,13 +101,20 @@ public:
         return call(url_.prefix + path, &body, options_.timeout);
     }
     /// The same beside the OpenAI endpoints: without the closing "/v1" of the base URL.
+    [[nodiscard]] formats::json get_native(const std::string& path, double seconds) {
+        return call(native(path), nullptr, seconds);
+    }
     [[nodiscard]] formats::json post_native(const std::string& path, const formats::json& body) {
-        const bool versioned = url_.prefix.ends_with("/v1");
-        return call(url_.prefix.substr(0, url_.prefix.size() - (versioned ? 3 : 0)) + path, &body, options_.timeout);
+        return call(native(path), &body, options_.timeout);
     }
 
 private:
     using kind = server_fault::kind;
+
+    [[nodiscard]] std::string native(const std::string& path) const {
+        const bool versioned = url_.prefix.ends_with("/v1");
+        return url_.prefix.substr(0, url_.prefix.size() - (versioned ? 3 : 0)) + path;
+    }
 
     void connect() {
         client_ = std::make_unique<httplib::Client>(url_.origin);

@@ -55,7 +55,7 @@ public:
         } catch (const request_refused& fault) {
             throw server_fault(fault.what(), server_fault::kind::final);
         }
-        const auto [model, dialect, details] = understood(listed);
+        const auto [model, dialect, details, context] = understood(listed);
         if (looked_) {
             if (identity_of(model, details) != identity() || dialect != write_.dialect)
                 throw server_fault(
@@ -66,6 +66,7 @@ public:
         write_.model = model;
         write_.dialect = dialect;
         details_ = details;
+        context_ = context != 0 ? context : context_in_properties(*client);
         scores_ = dialect != http_dialect::plain || (write_.format && echoes(*client));
         if (!scores_) note("the server offers no way to score a given answer: likelihood checks are skipped");
         looked_ = true;
@@ -107,6 +108,22 @@ public:
         return {notes_.begin(), notes_.end()};
     }
     [[nodiscard]] http_dialect dialect() const noexcept { return write_.dialect; }
+    [[nodiscard]] std::size_t context() const noexcept { return context_; }
+    [[nodiscard]] std::size_t prompt_tokens(const text::messages& messages, const std::string& answer) {
+        if (write_.dialect == http_dialect::plain) return 0;
+        const lease client(*this);
+        json asked;
+        if (write_.dialect == http_dialect::vllm) {
+            asked = write_.to_count(messages, answer);
+        } else if (write_.format) {
+            asked = {{"content", write_.rendered(messages, answer)}, {"add_special", true}};
+        } else {
+            const auto framed = client->post_native("/apply-template", {{"messages", to_json(messages)}});
+            if (!framed.is_object() || !framed.contains("prompt")) return 0;
+            asked = {{"content", http_protocol::detail::text_or(framed, "prompt") + answer}, {"add_special", true}};
+        }
+        return http_protocol::token_count(client->post_native("/tokenize", asked));
+    }
 
 private:
     static constexpr double look_seconds = 10;
@@ -141,6 +158,7 @@ private:
         std::string model;
         http_dialect dialect;
         std::string details;
+        std::size_t context = 0;
     };
 
     void note(std::string text) {
@@ -166,12 +184,13 @@ private:
                 chosen = &m;
                 break;
             }
-        description d{options_.model, options_.dialect, {}};
+        description d{options_.model, options_.dialect, {}, 0};
         if (chosen == nullptr) {  // gateways serve models that they do not list
             if (d.dialect == http_dialect::automatic) d.dialect = http_dialect::plain;
             return d;
         }
         d.model = text_or(*chosen, "id");
+        d.context = http_protocol::stated_context(*chosen);
         if (d.dialect == http_dialect::automatic) {
             const std::string owner = text_or(*chosen, "owned_by");
             d.dialect = owner == "llamacpp" ? http_dialect::llama_cpp
@@ -183,6 +202,18 @@ private:
                 if (meta->contains(field))
                     d.details += std::string(" ") + field + "=" + formats::to_text((*meta)[field]);
         return d;
+    }
+
+    /// What llama-server gives each of its slots.
+    [[nodiscard]] std::size_t context_in_properties(http_client& client) const {
+        if (write_.dialect != http_dialect::llama_cpp) return 0;
+        try {
+            const auto said = client.get_native("/props", std::min(options_.http.timeout, look_seconds));
+            return said.is_object() ? http_protocol::stated_context(said.value("default_generation_settings", json()))
+                                    : 0;
+        } catch (const io_error&) {
+            return 0;
+        }
     }
 
     /// Sends, without the fields that the server has refused before; a field that it refuses now is left out from here
@@ -387,6 +418,7 @@ private:
     http_endpoint_options options_;
     deadline_watch watch_;
     std::string key_, details_;
+    std::size_t context_ = 0;
     http_protocol::writer write_;
     bool looked_ = false, scores_ = false;
     mutable std::mutex mutex_;
@@ -395,6 +427,6 @@ private:
     std::map<std::string, std::string> grammars_;  // of answers that were scored
     std::vector<std::unique_ptr<http_client>> idle_;
 };
-static_assert(endpoint<http_endpoint>);
+static_assert(measured_endpoint<http_endpoint>);
 
 }  // namespace lab::sdg

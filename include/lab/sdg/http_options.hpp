@@ -41,7 +41,8 @@ struct http_teacher_options {
     std::string model{};                      // empty: the first model that the server lists
     http_dialect dialect = http_dialect::automatic;
     http_api api = http_api::chat;
-    std::string format{};  // chat format for /completions
+    std::string format{};     // chat format for /completions
+    std::size_t context = 0;  // tokens for a prompt and its answer; 0: what the servers say
     fleet_options fleet{};
 };
 

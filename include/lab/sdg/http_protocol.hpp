@@ -79,6 +79,15 @@ struct writer {
             c.body["add_generation_prompt"] = false, c.body["continue_final_message"] = true;
         return c;
     }
+    /// What vLLM's /tokenize is asked to learn how long a prompt is with the opening of an answer.
+    [[nodiscard]] json to_count(const text::messages& messages, const std::string& answer) const {
+        if (format) return {{"model", model}, {"prompt", rendered(messages, answer)}};
+        json body{{"model", model}, {"messages", to_json(messages)}};
+        if (answer.empty()) return body;
+        body["messages"].push_back({{"role", "assistant"}, {"content", answer}});
+        body["add_generation_prompt"] = false, body["continue_final_message"] = true;
+        return body;
+    }
     /// Asks for log-probabilities, of so many alternatives too.
     void want_logprobs(json& body, std::size_t alternatives) const {
         if (format) {
@@ -264,6 +273,21 @@ inline void read_logprobs(const json& l, reply& r) {
         replies[0].usage = text::usage{count("prompt_tokens"), count("completion_tokens")};
     }
     return replies;
+}
+
+/// How many tokens a server says that its model takes for a prompt and its answer: `max_model_len` in vLLM's list of
+/// models, `n_ctx` in the settings that llama-server's /props shows; 0: it does not say.
+[[nodiscard]] inline std::size_t stated_context(const json& described) {
+    for (const char* field : {"max_model_len", "n_ctx"})
+        if (const auto n = described.is_object() ? detail::number_or(described, field, 0) : 0; n >= 1 && n < 1e15)
+            return static_cast<std::size_t>(n);
+    return 0;
+}
+/// How many tokens an answer of /tokenize counts; 0: it is none.
+[[nodiscard]] inline std::size_t token_count(const json& answer) {
+    if (!answer.is_object()) return 0;
+    if (const auto tokens = answer.find("tokens"); tokens != answer.end() && tokens->is_array()) return tokens->size();
+    return 0;
 }
 
 /// Which of the choices an answer in words names: exactly one, white space, quotes, punctuation at its ends and the

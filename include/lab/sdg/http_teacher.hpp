@@ -2,11 +2,16 @@
 // each, teacher_fleet.hpp shares the work out, waits and retries.
 #pragma once
 
+#include <algorithm>
+#include <cstddef>
+#include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
+#include "lab/sdg/context_check.hpp"
 #include "lab/sdg/http_endpoint.hpp"
 #include "lab/sdg/http_options.hpp"
 #include "lab/sdg/teacher_fleet.hpp"
@@ -34,5 +39,23 @@ public:
     explicit http_teacher(const http_teacher_options& options) : teacher_fleet(connect(options)) {}
 };
 static_assert(teacher<http_teacher>);
+
+/// What fits the servers' context: the shorter of what they say and `given` (0: not given). A token is a byte at least,
+/// so a short request is not counted; a longer one is, by the servers, and where they do not count by `estimate`, if a
+/// length was given. Else nothing is refused here: the server does it. `servers` must outlive it.
+[[nodiscard]] inline context_limit server_context(teacher_fleet& servers, std::size_t given,
+                                                  std::function<std::size_t(std::string_view)> estimate) {
+    constexpr std::size_t longest_frame = 1024;  // bytes that a chat format puts around the messages
+    const auto said = servers.context();
+    const auto limit = said == 0 || given == 0 ? std::max(said, given) : std::min(said, given);
+    return {limit, [&servers, limit, given, estimate = std::move(estimate)](const text::messages& messages,
+                                                                            const std::string& answer) {
+                std::string all = answer;
+                for (const auto& m : messages) all += m.content;
+                if (all.size() + longest_frame < limit) return all.size();
+                const auto counted = servers.prompt_tokens(messages, answer);
+                return counted > 0 || given == 0 ? counted : estimate(all);
+            }};
+}
 
 }  // namespace lab::sdg

@@ -68,6 +68,21 @@ public:
             for (auto& note : work_->server(i).notes()) all.insert(std::move(note));
         return {all.begin(), all.end()};
     }
+    /// The shortest context among the servers, in tokens; 0: none says.
+    [[nodiscard]] std::size_t context() const {
+        std::size_t least = 0;
+        for (std::size_t i = 0; i < size_; ++i)
+            if (const auto n = work_->server(i).context(); n > 0 && (least == 0 || n < least)) least = n;
+        return least;
+    }
+    /// How many tokens a prompt is with an answer's opening; 0: not known, or nobody there to ask.
+    [[nodiscard]] std::size_t prompt_tokens(const text::messages& messages, const std::string& answer) {
+        try {
+            return work_->model().prompt_tokens(messages, answer);
+        } catch (const io_error&) {
+            return 0;
+        }
+    }
     [[nodiscard]] std::vector<server_status> status() const { return work_->status(); }
 
 private:
