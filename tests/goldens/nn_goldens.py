@@ -7,8 +7,10 @@ Each folder holds config.json and model.safetensors as transformers saves them, 
   logits [n, vocab]    fp32, eager attention
   train.tokens, train.targets [m], train.offsets [sequences + 1]   packed samples; target -1 is masked
   train.loss [1]       mean cross-entropy over the targets
-  grad.<parameter>     its gradient (dense models)
-  train.losses [10]    the loss before each of ten AdamW steps (dense models)
+  grad.<parameter>     its gradient
+  train.losses [10]    the loss before each of ten AdamW steps
+  train.router_loss [1], router_grad.<parameter>   of a mixture of experts: its load balancing over all samples and
+                       layers, and some gradients of the loss with half of it added
 Integers are stored as f32.
 """
 import json
@@ -18,6 +20,7 @@ import shutil
 import safetensors.torch as st
 import torch
 import transformers
+from transformers.models.mixtral.modeling_mixtral import load_balancing_loss_func
 from transformers import LlamaConfig, LlamaForCausalLM, MistralConfig, MistralForCausalLM, MixtralConfig, MixtralForCausalLM
 
 SEED = 20240601
@@ -55,6 +58,34 @@ def packed_samples(given):
     offsets = given["train.offsets"].long().tolist()
     tokens, targets = given["train.tokens"].long(), given["train.targets"].long()
     return [(tokens[a:b], targets[a:b]) for a, b in zip(offsets, offsets[1:])]
+
+
+def router_loss(model, samples):
+    """The load balancing of all samples' rows at once."""
+    layers = None
+    for tokens, _ in samples:
+        logits = model(input_ids=tokens[None], use_cache=False, output_router_logits=True).router_logits
+        layers = list(logits) if layers is None else [torch.cat(pair) for pair in zip(layers, logits)]
+    return load_balancing_loss_func(tuple(layers), model.config.num_local_experts, model.config.num_experts_per_tok)
+
+
+def as_stored(name, value):
+    """A parameter as checkpoints hold it: experts apart, under their own names."""
+    if ".mlp.gate." in name:
+        return {name.replace(".mlp.", ".block_sparse_moe."): value}
+    for stacked, parts in (("gate_up_proj", ("w1", "w3")), ("down_proj", ("w2",))):
+        if name.endswith(".mlp.experts." + stacked):
+            place = name.replace(".mlp.experts." + stacked, ".block_sparse_moe.experts")
+            return {f"{place}.{e}.{part}.weight": piece.clone() for e, expert in enumerate(value)
+                    for part, piece in zip(parts, expert.chunk(len(parts)))}
+    return {name: value}
+
+
+def gradients(model, prefix):
+    named = {}
+    for name, p in model.named_parameters():
+        named.update({prefix + stored: g for stored, g in as_stored(name, p.grad.clone()).items()})
+    return named
 
 
 def ten_losses(model, parameters, optimizer, samples):
@@ -107,17 +138,20 @@ def main():
         golden["train.offsets"] = torch.tensor(offsets).float()
         loss = packed_loss(model, samples)
         golden["train.loss"] = loss.detach().reshape(1)
-        if name != "mixtral":
-            loss.backward()
-            for key, p in model.named_parameters():
-                golden["grad." + key] = p.grad.clone()
-            decay = [p for p in model.parameters() if p.dim() >= 2]
-            rest = [p for p in model.parameters() if p.dim() < 2]
-            optimizer = torch.optim.AdamW([{"params": decay, "weight_decay": WEIGHT_DECAY}, {"params": rest, "weight_decay": 0.0}],
-                                          **ADAMW)
-            losses = ten_losses(model, list(model.parameters()), optimizer, samples)
-            golden["train.losses"] = torch.tensor(losses)
-            print(name, [round(x, 4) for x in losses])
+        loss.backward()
+        golden.update(gradients(model, "grad."))
+        if name == "mixtral":
+            balance = router_loss(model, samples)
+            golden["train.router_loss"] = balance.detach().reshape(1)
+            (0.5 * balance).backward()  # added to what is there
+            golden.update({k: g for k, g in gradients(model, "router_grad.").items() if "moe.gate" in k or "embed" in k})
+        decay = [p for p in model.parameters() if p.dim() >= 2]
+        rest = [p for p in model.parameters() if p.dim() < 2]
+        optimizer = torch.optim.AdamW([{"params": decay, "weight_decay": WEIGHT_DECAY}, {"params": rest, "weight_decay": 0.0}],
+                                      **ADAMW)
+        losses = ten_losses(model, list(model.parameters()), optimizer, samples)
+        golden["train.losses"] = torch.tensor(losses)
+        print(name, [round(x, 4) for x in losses])
         st.save_file(golden, folder / "golden.safetensors", metadata={k: str(v) for k, v in versions.items()})
         print(name, {f.name: f.stat().st_size for f in folder.iterdir()})
         if name == "mixtral":

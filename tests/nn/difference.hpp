@@ -6,7 +6,7 @@
 
 namespace lab::test {
 
-/// |actual - expected| / |expected|, Euclidean norms.
+/// |actual - expected| / |expected|, Euclidean norms; |actual| where nothing but zeros is expected.
 template <class Actual, class Expected>
 double relative_difference(const Actual& actual, const Expected& expected) {
     double difference = 0, norm = 0;
@@ -14,7 +14,7 @@ double relative_difference(const Actual& actual, const Expected& expected) {
         difference += std::pow(static_cast<double>(actual[i] - expected[i]), 2);
         norm += std::pow(static_cast<double>(expected[i]), 2);
     }
-    return std::sqrt(difference) / std::sqrt(norm);
+    return std::sqrt(difference) / (norm == 0 ? 1.0 : std::sqrt(norm));
 }
 
 }  // namespace lab::test

@@ -74,6 +74,67 @@ BOOST_AUTO_TEST_CASE(tied_mistral_gradients_match_the_complex_step) {
     check_by_complex_step<nn::arch::mistral>(d, false);
 }
 
+nn::runtime_dims mixture_dims() {
+    auto d = test::tiny_dims();
+    d.experts = 5, d.experts_per_token = 2;
+    return d;
+}
+
+BOOST_AUTO_TEST_CASE(mixtral_gradients_match_the_complex_step) {
+    check_by_complex_step<nn::arch::mixtral>(mixture_dims(), true);
+    auto all = mixture_dims();  // every expert is everybody's
+    all.experts_per_token = all.experts;
+    check_by_complex_step<nn::arch::mixtral>(all, true);
+    auto one = mixture_dims();  // its share is 1 whatever the router says
+    one.experts_per_token = 1;
+    check_by_complex_step<nn::arch::mixtral>(one, true);
+}
+
+BOOST_AUTO_TEST_CASE(the_router_loss_has_the_gradient_of_its_central_differences) {
+    const auto d = mixture_dims();
+    const auto data = two_samples(d.vocab);
+    auto m = test::random_model<nn::arch::mixtral, reference>(d, {}, 11);
+    nn::parameter_set<nn::arch::mixtral, double> gradients(d), ignored(d), direction(d);
+    nn::training_pass pass(m.model, 8);
+    const double plain = pass.loss_and_gradients(data.batch.get(), data.targets, 1.0, ignored.get()).sum;
+    pass.set({.router_loss = 0.5});
+    const auto with = pass.loss_and_gradients(data.batch.get(), data.targets, 1.0, gradients.get());
+    BOOST_TEST(with.sum > plain + 0.5 * static_cast<double>(with.targets));  // two experts a token: about 2
+    counter_rng rng(5);
+    for (double& x : direction.flat()) x = rng.normal();
+    constexpr double h = 1e-6;
+    nn::for_each_tensor(
+        d,
+        [&](const nn::tensor_info& info, auto& value, auto& gradient, auto& along) {
+            double expected = 0;
+            const auto moved = [&](double step) {
+                for (std::size_t i = 0; i < value.size(); ++i) value.data()[i] += step * along.data()[i];
+                return pass.loss_and_gradients(data.batch.get(), data.targets, 1.0, ignored.get()).sum;
+            };
+            for (std::size_t i = 0; i < gradient.size(); ++i) expected += gradient.data()[i] * along.data()[i];
+            const double derivative = (moved(h) - moved(-2 * h)) / (2 * h);
+            (void)moved(h);
+            BOOST_TEST_INFO(info.name);
+            BOOST_TEST(expected == derivative, boost::test_tools::tolerance(1e-6));
+        },
+        m.parameters->get(), gradients.get(), direction.get());
+}
+
+BOOST_AUTO_TEST_CASE(the_load_is_balanced_where_every_expert_is_as_likely_and_as_often_chosen) {
+    nn::load_balance<double> even, skewed;
+    even.restart(4);
+    skewed.restart(4);
+    for (std::size_t i = 0; i < 8; ++i) {
+        std::vector<double> share(4), logits(4), first(4);
+        share[i % 4] = 1, first[0] = 1;
+        even.add(logits, share);
+        logits[0] = 3;
+        skewed.add(logits, first);
+    }
+    BOOST_TEST(even.loss() == 1.0, boost::test_tools::tolerance(1e-12));
+    BOOST_TEST(skewed.loss() == 4 * std::exp(3.0) / (std::exp(3.0) + 3), boost::test_tools::tolerance(1e-12));
+}
+
 BOOST_AUTO_TEST_CASE(gradients_accumulate_and_scale) {
     const auto d = test::tiny_dims();
     const auto data = two_samples(d.vocab);
@@ -116,6 +177,37 @@ BOOST_AUTO_TEST_CASE(bad_batches_are_refused) {
     batch.clear();
     batch.add(std::vector<token>{1, 2}, 3);
     BOOST_CHECK_THROW(pass.loss(batch.get(), std::vector<token>{1, 2}), config_error);
+}
+
+template <class Architecture>
+void check_recomputed(const nn::runtime_dims& d) {
+    using backend = kernels::cpu<kernels::arch::native>;
+    const auto data = two_samples(d.vocab);
+    thread_pool pool(2);
+    const auto m = nn::make_model<Architecture>(d, backend(pool), nn::init::normal{3});
+    std::vector<float> kept;
+    for (const auto again : {nn::recompute::none, nn::recompute::selective, nn::recompute::full}) {
+        BOOST_TEST_INFO(nn::name_of(again));
+        nn::training_pass pass(m.model, backend(pool), again);
+        pass.set({.neftune_alpha = 5, .router_loss = 0.1});
+        nn::parameter_set<Architecture, float> gradients(d);
+        for (int step = 0; step < 2; ++step)
+            pass.loss_and_gradients(data.batch.get(), data.targets, 1.0, gradients.get());
+        const std::vector<float> all(gradients.flat().begin(), gradients.flat().end());
+        if (again == nn::recompute::none) kept = all;
+        BOOST_TEST((all == kept));
+    }
+}
+
+BOOST_AUTO_TEST_CASE(what_is_computed_again_is_the_same_to_the_bit) {
+    auto d = test::tiny_dims();
+    d.layers = 4;
+    check_recomputed<nn::arch::llama>(d);
+    d.experts = 5, d.experts_per_token = 2;
+    check_recomputed<nn::arch::mixtral>(d);
+    BOOST_TEST(nn::kept_activations(d, nn::recompute::full) < nn::kept_activations(d, nn::recompute::selective));
+    BOOST_TEST(nn::kept_activations(d, nn::recompute::selective) < nn::kept_activations(d, nn::recompute::none));
+    BOOST_CHECK_THROW((void)nn::recompute_from_name("all"), config_error);
 }
 
 BOOST_AUTO_TEST_CASE(a_pass_may_compute_in_bfloat16) {

@@ -49,14 +49,15 @@ BOOST_AUTO_TEST_CASE(what_is_left_out_keeps_its_default) {
 BOOST_AUTO_TEST_CASE(numbers_beyond_a_plain_plan_survive_and_are_written_only_where_they_are_set) {
     const auto plan = replay::parse_phases(
         R"({"phases":[{"name":"one","data":["knowledge"]},{"name":"two","data":["all"],"schedule":"wsd",)"
-        R"("schedule_floor":0.1,"stable_share":0.7,"label_smoothing":0.1,"neftune_alpha":5}]})",
+        R"("schedule_floor":0.1,"stable_share":0.7,"label_smoothing":0.1,"router_loss":0.02,"neftune_alpha":5}]})",
         "plan.json");
     BOOST_TEST(plan[1].schedule_floor == 0.1);
     BOOST_TEST(plan[1].stable_share == 0.7);
     BOOST_TEST(plan[1].label_smoothing == 0.1);
+    BOOST_TEST(plan[1].router_loss == 0.02);
     BOOST_TEST(plan[1].neftune_alpha == 5.0);
     const auto written = replay::to_json(plan)["phases"];
-    for (const char* name : {"schedule_floor", "stable_share", "label_smoothing", "neftune_alpha"}) {
+    for (const char* name : {"schedule_floor", "stable_share", "label_smoothing", "router_loss", "neftune_alpha"}) {
         BOOST_TEST(!written[0].contains(name), name);
         BOOST_TEST(written[1].contains(name), name);
     }

@@ -33,12 +33,13 @@ public:
     /// `base` computes what is asked of the model, `training` the passes that learn. `owner` keeps the weights alive.
     adapted_model(model_info info, const model_weights<Architecture, Base>& w, Base base, Base training,
                   std::shared_ptr<thread_pool> pool, std::shared_ptr<const void> owner, lora_options options,
-                  adapters_type adapters)
+                  adapters_type adapters, recompute again = recompute::none)
         : base_class(std::move(info), with_adapters<Base>(info.dims, w, adapters), backend_type(std::move(base)),
                      std::move(pool), std::move(owner)),
           options_(std::move(options)),
           adapters_(std::move(adapters)),
-          training_(std::move(training), {.rate = options_.dropout, .seed = options_.seed}) {
+          training_(std::move(training), {.rate = options_.dropout, .seed = options_.seed}),
+          again_(again) {
         for_each_tensor(
             info_.dims,
             [&](const tensor_info&, const auto& handle) {
@@ -79,13 +80,14 @@ private:
     using model_type = typename base_class::model_type;
 
     [[nodiscard]] training_pass<model_type>& pass() {
-        if (!pass_) pass_.emplace(model_, training_);  // the copy shares the dropout's state
+        if (!pass_) pass_.emplace(model_, training_, again_);  // the copy shares the dropout's state
         return *pass_;
     }
 
     lora_options options_;
     adapters_type adapters_;
     backend_type training_;
+    recompute again_;
     std::vector<low_rank<const float>> beside_;
     std::optional<adapters_type> gradients_;
     std::optional<training_pass<model_type>> pass_;

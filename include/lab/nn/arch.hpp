@@ -9,6 +9,7 @@
 
 #include "lab/core/backend.hpp"
 #include "lab/nn/ffn.hpp"
+#include "lab/nn/moe.hpp"
 #include "lab/nn/tensor_info.hpp"
 
 namespace lab::nn {

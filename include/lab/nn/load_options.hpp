@@ -11,6 +11,7 @@
 #include "lab/core/profile.hpp"
 #include "lab/core/thread_pool.hpp"
 #include "lab/nn/lora_options.hpp"
+#include "lab/nn/training_settings.hpp"
 
 namespace lab::nn {
 
@@ -27,7 +28,8 @@ struct load_options {
     std::size_t extra_tokens = 0;
 
     // Of load_trainable alone.
-    lab::compute training = lab::compute::f32;  // operands in training passes: f32, or bf16 where it is faster
+    lab::compute training = lab::compute::f32;      // operands in training passes: f32, or bf16 where it is faster
+    nn::recompute recompute = nn::recompute::none;  // in training passes: less memory, more work
     /// Adapters to learn beside the weights, which stay as they are: `expand` then holds for the blocks' linear layers
     /// alone, the tables are kept as stored.
     std::optional<lora_options> lora{};

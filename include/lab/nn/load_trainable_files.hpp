@@ -52,7 +52,8 @@ template <class Architecture>
     default_backend backend(*pool, {.compute = options.compute, .profile = options.profile});
     default_backend training(*pool, {.compute = options.training, .profile = options.profile});
     return any_model(std::make_shared<trainable_model<Architecture, default_backend>>(
-        std::move(info), std::move(parameters), std::move(backend), std::move(training), std::move(pool)));
+        std::move(info), std::move(parameters), std::move(backend), std::move(training), std::move(pool),
+        options.recompute));
 }
 
 /// Adapters beside the weights: fresh ones, or those of a file. What is trained is read in its file's order, not
@@ -84,7 +85,7 @@ template <class Architecture>
     default_backend training(*pool, {.compute = options.training, .profile = options.profile});
     return any_model(std::make_shared<adapted_model<Architecture, default_backend>>(
         std::move(info), w, std::move(backend), std::move(training), std::move(pool), std::move(owned),
-        std::move(chosen), std::move(adapters)));
+        std::move(chosen), std::move(adapters), options.recompute));
 }
 
 }  // namespace detail
@@ -96,7 +97,8 @@ template <class Architecture>
     validate(from.info.dims, source);
     const bool adapt = options.lora || !options.adapter.empty();
     if constexpr (!Architecture::ffn::trainable) {
-        throw config_error(explain(source, "this architecture cannot be trained: its experts have no backward",
+        throw config_error(explain(source,
+                                   "this architecture cannot be trained: its feed-forward policy has no backward",
                                    adapt ? "adapt a dense model" : "train a dense model"));
     } else {
         if (adapt && options.extra_tokens != 0)

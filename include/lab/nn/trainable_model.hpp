@@ -27,11 +27,12 @@ public:
 
     /// `backend` computes what is asked of the model, `training` the passes that learn; both work on `pool`.
     trainable_model(model_info info, parameters_type parameters, Backend backend, Backend training,
-                    std::shared_ptr<thread_pool> pool)
+                    std::shared_ptr<thread_pool> pool, recompute again = recompute::none)
         : base(std::move(info), as_model_weights<Backend, Architecture, float>(info.dims, parameters.get()),
                std::move(backend), std::move(pool), {}),
           parameters_(std::move(parameters)),
-          training_(std::move(training)) {}
+          training_(std::move(training)),
+          again_(again) {}
 
     [[nodiscard]] std::span<float> parameters() override { return parameters_.flat(); }
     [[nodiscard]] std::span<float> gradients() override {
@@ -51,12 +52,13 @@ private:
     using pass_type = training_pass<typename base::model_type>;
 
     [[nodiscard]] pass_type& pass() {
-        if (!pass_) pass_.emplace(model_, training_);
+        if (!pass_) pass_.emplace(model_, training_, again_);
         return *pass_;
     }
 
     parameters_type parameters_;
     Backend training_;
+    recompute again_;
     std::optional<parameters_type> gradients_;
     std::optional<pass_type> pass_;
 };

@@ -1,5 +1,6 @@
 // Loss and gradients of a model over a ragged batch of whole samples (each sequence starts at position 0 and sees only
-// itself). Forward keeps what the hand-written backward needs and recomputes what is cheap (norms, activations).
+// itself). Forward keeps what the hand-written backward needs and recomputes what is cheap (norms, activations), or as
+// much as `recompute` asks for.
 // The head runs only over rows with a target, in chunks, so that [tokens, vocab] logits never exist.
 #pragma once
 
@@ -40,10 +41,12 @@ public:
 
     /// `head_rows`: rows of logits held at once. Runs that must agree to the bit need the same value: sums over rows
     /// are taken chunk by chunk.
-    explicit training_pass(const Model& m, std::size_t head_rows = 256) : training_pass(m, m.backend(), head_rows) {}
+    explicit training_pass(const Model& m, std::size_t head_rows = 256)
+        : training_pass(m, m.backend(), recompute::none, head_rows) {}
     /// The same, computed by another backend than the model's own: in another precision.
-    training_pass(const Model& m, typename Model::backend_type backend, std::size_t head_rows = 256)
-        : model_(m), backend_(std::move(backend)), head_rows_(head_rows) {}
+    training_pass(const Model& m, typename Model::backend_type backend, recompute again = recompute::none,
+                  std::size_t head_rows = 256)
+        : model_(m), backend_(std::move(backend)), again_(again), head_rows_(head_rows) {}
 
     /// Of the steps to come: what `loss_and_gradients` does besides. The noise starts anew.
     void set(const training_settings& settings) { settings_ = settings, noised_rows_ = 0; }
@@ -57,16 +60,22 @@ public:
     loss_sum<S> loss_and_gradients(const ragged_batch& batch, std::span<const token> targets, double loss_scale,
                                    gradients& g) {
         forward(batch, targets, true);
-        const auto result = head(&g, loss_scale);
+        auto result = head(&g, loss_scale);
+        if constexpr (routed) {  // a pass counts in it as in the loss, by its targets
+            const double weight = settings_.router_loss * static_cast<double>(result.targets);
+            if (weight != 0) result.sum += weight * ffn_.balance.loss();
+            ffn_.balance_weight = weight * loss_scale;
+        }
         backward(batch, g);
         return result;
     }
 
 private:
-    struct layer_state {
-        scratch<S> input, q, keys, values, attended,
-            middle;  // x before, q after rope, k/v blocks, attention out, x between
-        typename ffn::template saved<S> ffn_saved;
+    static constexpr bool routed = requires(typename ffn::template workspace<S> & space) { space.balance; };
+
+    /// Of one block: q after rope, k/v blocks, attention out, x between its halves.
+    struct attention_state {
+        scratch<S> q, keys, values, attended, middle;
     };
 
     void forward(const ragged_batch& batch, std::span<const token> targets, bool noisy) {
@@ -89,39 +98,57 @@ private:
         }
         place(batch);
 
-        const std::size_t m = m_ = batch.size(), q_dim = d.heads * d.head_dim, kv_dim = d.kv_heads * d.head_dim;
-        layers_.resize(d.layers);
-        x_ = layers_[0].input.matrix(m, d.dim);
-        b.embed(batch.tokens, w.embedding, x_);
+        const std::size_t m = m_ = batch.size();
+        inputs_.resize(d.layers);
+        attention_.resize(again_ == recompute::full ? 1 : d.layers);
+        ffn_saved_.resize(again_ == recompute::none ? d.layers : 1);
+        if constexpr (routed) ffn_.balance.restart(d.experts);
+        const auto x = inputs_[0].matrix(m, d.dim);
+        b.embed(batch.tokens, w.embedding, x);
         if (noisy && settings_.neftune_alpha > 0) {
-            add_embedding_noise(settings_, batch, noised_rows_, x_);
+            add_embedding_noise(settings_, batch, noised_rows_, x);
             noised_rows_ += m;
         }
         for (std::size_t l = 0; l < d.layers; ++l) {
-            auto& state = layers_[l];
-            const auto& weights = w.layers[l];
-            const auto n = n_.matrix(m, d.dim), q = state.q.matrix(m, q_dim),
-                       attended = state.attended.matrix(m, q_dim);
-            const auto k = k_.matrix(m, kv_dim), v = v_.matrix(m, kv_dim);
-            architecture::norm::forward(b, d, view<const S>(x_), weights.attention_norm, n);
-            b.matmul(n, weights.q, q);
-            b.matmul(n, weights.k, k);
-            b.matmul(n, weights.v, v);
-            b.rope(heads(q, d.heads), batch.positions, model_.rope());
-            b.rope(heads(k, d.kv_heads), batch.positions, model_.rope());
-            scatter(k, state.keys.matrix(slots_, kv_dim));
-            scatter(v, state.values.matrix(slots_, kv_dim));
-            point(state.keys.matrix(slots_, kv_dim), state.values.matrix(slots_, kv_dim));
-            b.attention(heads(q, d.heads), batch, kv_, model_.attention(), heads(attended, d.heads));
-            const auto middle = state.middle.matrix(m, d.dim);
-            b.matmul(attended, weights.output, middle);
-            b.add(x_, middle);
-            architecture::norm::forward(b, d, view<const S>(middle), weights.ffn_norm, n);
-            const auto next = l + 1 < d.layers ? layers_[l + 1].input.matrix(m, d.dim) : last_.matrix(m, d.dim);
-            ffn::forward_saving(b, d, weights.ffn, view<const S>(n), next, state.ffn_saved, ffn_);
+            const auto middle = attend(l, batch);
+            const auto n = n_.matrix(m, d.dim);
+            architecture::norm::forward(b, d, middle, w.layers[l].ffn_norm, n);
+            const auto next = l + 1 < d.layers ? inputs_[l + 1].matrix(m, d.dim) : last_.matrix(m, d.dim);
+            ffn::forward_saving(b, d, w.layers[l].ffn, view<const S>(n), next, ffn_saved(l), ffn_);
             b.add(middle, next);
-            x_ = next;
         }
+    }
+
+    /// middle = x + output(attention(rope(q), rope(k), v)), q, k, v linear in norm(x): the first half of a block.
+    view<const S> attend(std::size_t l, const ragged_batch& batch) {
+        const auto& d = model_.dims();
+        const auto& b = backend_;
+        const auto& w = model_.weights().layers[l];
+        auto& state = attention_state_of(l);
+        const std::size_t m = m_, q_dim = d.heads * d.head_dim, kv_dim = d.kv_heads * d.head_dim;
+        const view<const S> x = inputs_[l].matrix(m, d.dim);
+        const auto n = n_.matrix(m, d.dim), q = state.q.matrix(m, q_dim), attended = state.attended.matrix(m, q_dim);
+        const auto k = k_.matrix(m, kv_dim), v = v_.matrix(m, kv_dim);
+        architecture::norm::forward(b, d, x, w.attention_norm, n);
+        b.matmul(n, w.q, q);
+        b.matmul(n, w.k, k);
+        b.matmul(n, w.v, v);
+        b.rope(heads(q, d.heads), batch.positions, model_.rope());
+        b.rope(heads(k, d.kv_heads), batch.positions, model_.rope());
+        scatter(k, state.keys.matrix(slots_, kv_dim));
+        scatter(v, state.values.matrix(slots_, kv_dim));
+        point(state.keys.matrix(slots_, kv_dim), state.values.matrix(slots_, kv_dim));
+        b.attention(heads(q, d.heads), batch, kv_, model_.attention(), heads(attended, d.heads));
+        const auto middle = state.middle.matrix(m, d.dim);
+        b.matmul(attended, w.output, middle);
+        b.add(x, middle);
+        return middle;
+    }
+    [[nodiscard]] attention_state& attention_state_of(std::size_t l) {
+        return attention_[again_ == recompute::full ? 0 : l];
+    }
+    [[nodiscard]] typename ffn::template saved<S>& ffn_saved(std::size_t l) {
+        return ffn_saved_[again_ == recompute::none ? l : 0];
     }
 
     /// Final norm, head and cross-entropy over the rows with a target; with `g` also their backward into dx.
@@ -133,6 +160,7 @@ private:
             const auto dx = dx_buffer_.matrix(m_, d.dim);
             std::fill_n(dx.data(), dx.size(), S{});
         }
+        const auto last = last_.matrix(m_, d.dim);
         loss_sum<S> result{{}, rows_.size()};
         for (std::size_t begin = 0; begin < rows_.size(); begin += head_rows_) {
             const std::size_t count = std::min(head_rows_, rows_.size() - begin);
@@ -141,7 +169,7 @@ private:
             const auto losses = losses_.template shaped<1>({count});
             const auto targets = std::span<const token>(row_targets_).subspan(begin, count);
             for (std::size_t r = 0; r < count; ++r)
-                std::copy_n(x_.row(rows_[begin + r]).data(), d.dim, x.row(r).data());
+                std::copy_n(last.row(rows_[begin + r]).data(), d.dim, x.row(r).data());
             architecture::norm::forward(b, d, view<const S>(x), w.norm, n);
             b.matmul(n, w.head, logits);
             b.cross_entropy(logits, targets, losses);
@@ -168,18 +196,21 @@ private:
         const std::size_t m = m_, q_dim = d.heads * d.head_dim, kv_dim = d.kv_heads * d.head_dim;
         const auto dx = dx_buffer_.matrix(m, d.dim);
         for (std::size_t l = d.layers; l-- > 0;) {
-            auto& state = layers_[l];
+            const bool kept = l + 1 == d.layers;  // by the forward, whatever is computed again
+            if (again_ == recompute::full && !kept) attend(l, batch);
+            auto& state = attention_state_of(l);
             auto& dw = g.layers[l];
             const auto& w = model_.weights().layers[l];
             const auto n = n_.matrix(m, d.dim), dn = last_.matrix(m, d.dim);
-            const view<const S> middle = state.middle.matrix(m, d.dim), input = state.input.matrix(m, d.dim);
+            const view<const S> middle = state.middle.matrix(m, d.dim), input = inputs_[l].matrix(m, d.dim);
 
             // x_out = middle + ffn(norm(middle)): dx passes through, and once more through the branch.
             architecture::norm::forward(b, d, middle, w.ffn_norm, n);
-            ffn::backward(b, d, w.ffn, dw.ffn, state.ffn_saved, view<const S>(n), view<const S>(dx), dn, ffn_);
+            if (again_ != recompute::none && !kept) ffn::save_again(b, d, w.ffn, view<const S>(n), ffn_saved(l), ffn_);
+            ffn::backward(b, d, w.ffn, dw.ffn, ffn_saved(l), view<const S>(n), view<const S>(dx), dn, ffn_);
             architecture::norm::backward(b, d, view<const S>(dn), middle, w.ffn_norm, dx, dw.ffn_norm);
 
-            // middle = input + output(attention(rope(q), rope(k), v)), q, k, v linear in norm(input).
+            // Back through `attend`.
             const auto attended = state.attended.matrix(m, q_dim), q = state.q.matrix(m, q_dim);
             const auto da = da_.matrix(m, q_dim), dq = dq_.matrix(m, q_dim), dk = k_.matrix(m, kv_dim),
                        dv = v_.matrix(m, kv_dim);
@@ -257,13 +288,16 @@ private:
 
     const Model& model_;
     typename Model::backend_type backend_;
+    recompute again_;
     std::size_t head_rows_;
     training_settings settings_;
     std::uint64_t noised_rows_ = 0;
     std::size_t m_ = 0, slots_ = 0;
-    view<S> x_;  // the residual stream: after `forward`, its last value, which the backward of the layers overwrites
-    std::vector<layer_state> layers_;
-    scratch<S> n_, k_, v_, last_, dx_buffer_, da_, dq_, dkeys_, dvalues_;
+    std::vector<scratch<S>> inputs_;  // of the blocks
+    std::vector<attention_state> attention_;
+    std::vector<typename ffn::template saved<S>> ffn_saved_;
+    scratch<S> last_;  // what leaves the last block; the backward of the blocks overwrites it
+    scratch<S> n_, k_, v_, dx_buffer_, da_, dq_, dkeys_, dvalues_;
     scratch<S> head_x_, head_n_, head_dn_, head_dx_, logits_, losses_;
     typename ffn::template workspace<S> ffn_;
     std::vector<std::size_t> rows_, slot_, block_counts_;

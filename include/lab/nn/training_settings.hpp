@@ -1,5 +1,6 @@
 // What a training pass does besides the plain cross-entropy:
 //   label smoothing (Szegedy et al. 2016): loss = (1 - s) ce + s mean_j(-log p_j) = ce + s (z_target - mean z)
+//   router loss (Mixtral): + r load_balance, the evenness of the experts' load (moe.hpp) over a pass, by its targets
 //   NEFTune (arXiv:2310.05914): embeddings + alpha / sqrt(L d) u, u uniform in [-1, 1), L the sequence's length.
 // The noise is a function of seed, step and row: the same on any number of threads and after a resume.
 #pragma once
@@ -9,18 +10,49 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <string>
+#include <string_view>
 #include <type_traits>
 
 #include "lab/core/batch.hpp"
+#include "lab/core/error.hpp"
 #include "lab/core/rng.hpp"
 #include "lab/core/tensor.hpp"
 #include "lab/core/token.hpp"
 
 namespace lab::nn {
 
+/// What a training pass computes again in its backward instead of keeping it (activation checkpointing,
+/// arXiv:1604.06174). The results are the same to the bit.
+enum class recompute : std::uint8_t {
+    none,
+    selective,  // the feed-forward's projections: half of what is kept, a sixth more work
+    full        // all of a block but its input
+};
+[[nodiscard]] constexpr std::string_view name_of(recompute r) {
+    return r == recompute::none ? "none" : r == recompute::selective ? "selective" : "full";
+}
+/// @throws config_error for a name that is none of these
+[[nodiscard]] inline recompute recompute_from_name(std::string_view name) {
+    for (const auto r : {recompute::none, recompute::selective, recompute::full})
+        if (name == name_of(r)) return r;
+    throw config_error(explain("recompute '" + std::string(name) + "'", "unknown", "one of none, selective, full"));
+}
+
+/// Scalars that a pass keeps of each token for its backward, head and working memory not counted.
+template <class Dims>
+[[nodiscard]] std::size_t kept_activations(const Dims& d, recompute r) {
+    const std::size_t attention = 2 * d.heads * d.head_dim + 2 * d.kv_heads * d.head_dim + d.dim;
+    const std::size_t feed_forward =
+        d.experts == 0 ? 2 * d.hidden : d.experts_per_token * (2 * d.hidden + d.dim) + 2 * d.experts;
+    return d.layers * d.dim + (r == recompute::full ? 1 : d.layers) * attention +
+           (r == recompute::none ? d.layers : 1) * feed_forward;
+}
+
 struct training_settings {
     double label_smoothing = 0;
     double neftune_alpha = 0;
+    double router_loss = 0;
     std::uint64_t noise_seed = 0, noise_step = 0;
 };
 

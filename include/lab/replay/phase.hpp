@@ -87,6 +87,7 @@ struct phase {
     double schedule_floor = 0.0;   // lowest rate of a schedule that falls, as a share of the learning rate
     double stable_share = 0.8;     // wsd: share of the steps after the warm-up before the rate falls
     double label_smoothing = 0.0;  // share of each target that is spread evenly over the vocabulary
+    double router_loss = 0.0;      // weight of the experts' load balancing, in a mixture of experts
     double neftune_alpha = 0.0;    // noise on embeddings (NEFTune, arXiv:2310.05914); the paper's are 5 to 15
 };
 
@@ -165,6 +166,8 @@ inline void check_phases(std::span<const phase> phases) {
             refuse("has a stable share outside 0 to 1", "wsd must have some steps left to fall in");
         if (!(p.label_smoothing >= 0.0 && p.label_smoothing < 1.0))
             refuse("has a label smoothing outside 0 to 1", "0.1 is usual");
+        if (!(p.router_loss >= 0.0 && p.router_loss < 1e4))
+            refuse("has a router loss that is negative", "0.02 is usual");
         if (!(p.neftune_alpha >= 0.0 && p.neftune_alpha < 1e4))
             refuse("has a NEFTune alpha that is negative", "5 is usual");
         if (p.epochs == 0) refuse("has 0 epochs", "remove the phase instead");

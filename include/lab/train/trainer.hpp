@@ -260,15 +260,15 @@ private:
     }
 
     [[nodiscard]] static bool is_regularised(const replay::phase& p) {
-        return p.label_smoothing > 0 || p.neftune_alpha > 0;
+        return p.label_smoothing > 0 || p.neftune_alpha > 0 || p.router_loss > 0;
     }
-    /// Label smoothing and noise of the coming step, which is all the noise depends on besides the seed.
+    /// Label smoothing, router loss and noise of the coming step, which is all the noise depends on besides the seed.
     void regularise(const replay::phase& p) {
         if (std::none_of(phases_.begin(), phases_.end(), is_regularised)) return;
         if constexpr (requires(nn::training_settings s) { model_.set_training(s); })
-            model_.set_training({p.label_smoothing, p.neftune_alpha, options_.seed, done_.total_steps});
+            model_.set_training({p.label_smoothing, p.neftune_alpha, p.router_loss, options_.seed, done_.total_steps});
         else
-            throw config_error("this model knows neither label smoothing nor noise on its embeddings");
+            throw config_error("this model knows no label smoothing, no noise on its embeddings and no router loss");
     }
 
     [[nodiscard]] bool follows_own_losses() const {
