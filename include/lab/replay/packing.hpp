@@ -6,9 +6,15 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
+#include <limits>
+#include <map>
 #include <numeric>
+#include <optional>
+#include <queue>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "lab/core/batch.hpp"
@@ -43,16 +49,54 @@ inline void append(packed_batch& batch, const training_sample& sample) {
     batch.seq_offsets.push_back(static_cast<std::uint32_t>(batch.tokens.size()));
 }
 
-/// Cuts the samples of one step into micro-batches of at most `max_tokens` tokens, in the given order; a sample longer
-/// than that stands alone. Samples of fewer than two tokens teach nothing and are left out.
+namespace packing_detail {
+
+/// Into which of `bins` each length goes: the longest first, each to the emptiest (LPT, Graham 1969).
+/// Nothing where a bin would hold more than `most`.
+[[nodiscard]] inline std::optional<std::vector<std::size_t>> share_out(std::span<const std::size_t> lengths,
+                                                                       std::size_t bins, std::size_t most) {
+    std::vector<std::size_t> order(lengths.size()), bin_of(lengths.size());
+    std::iota(order.begin(), order.end(), std::size_t{0});
+    std::stable_sort(order.begin(), order.end(), [&](auto i, auto j) { return lengths[i] > lengths[j]; });
+    using load = std::pair<std::size_t, std::size_t>;  // tokens, bin
+    std::priority_queue<load, std::vector<load>, std::greater<>> emptiest;
+    for (std::size_t bin = 0; bin < bins; ++bin) emptiest.emplace(0, bin);
+    for (const std::size_t i : order) {
+        const auto [tokens, bin] = emptiest.top();
+        if (tokens + lengths[i] > most) return std::nullopt;
+        emptiest.pop();
+        emptiest.emplace(tokens + lengths[i], bin);
+        bin_of[i] = bin;
+    }
+    return bin_of;
+}
+
+}  // namespace packing_detail
+
+/// Shares the samples of one step out among micro-batches of at most `max_tokens` tokens (0: no limit), as few and as
+/// even as LPT finds; a sample longer than that stands alone. In a micro-batch, and by their first ones, samples keep
+/// their order. Samples of fewer than two tokens teach nothing and are left out.
 [[nodiscard]] inline std::vector<packed_batch> pack(std::span<const training_sample* const> step,
                                                     std::size_t max_tokens) {
+    const std::size_t most = max_tokens == 0 ? std::numeric_limits<std::size_t>::max() : max_tokens;
+    std::vector<std::size_t> lengths;  // of those that share
+    std::size_t sum = 0;
+    for (const training_sample* sample : step)
+        if (const std::size_t n = sample->tokens.size(); n >= 2 && n <= most) lengths.push_back(n), sum += n;
+    std::optional<std::vector<std::size_t>> bin_of;
+    for (std::size_t bins = sum / most + (sum % most != 0); !bin_of; ++bins)
+        bin_of = packing_detail::share_out(lengths, bins, most);
+
     std::vector<packed_batch> batches;
+    std::map<std::size_t, std::size_t> place_of;  // of bins
+    auto bin = bin_of->begin();
     for (const training_sample* sample : step) {
-        if (sample->tokens.size() < 2) continue;
-        if (batches.empty() || (max_tokens != 0 && batches.back().tokens.size() + sample->tokens.size() > max_tokens))
-            batches.emplace_back();
-        append(batches.back(), *sample);
+        const std::size_t n = sample->tokens.size();
+        if (n < 2) continue;
+        const std::size_t place =
+            n > most ? batches.size() : place_of.try_emplace(*bin++, batches.size()).first->second;
+        if (place == batches.size()) batches.emplace_back();
+        append(batches[place], *sample);
     }
     return batches;
 }
