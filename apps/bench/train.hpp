@@ -49,13 +49,14 @@ struct train_bench_options {
     std::size_t lora = 0;
     std::size_t batch = 2, shortest = 512, longest = 512, micro_batch = 0, threads = 0, repetitions = 3;
     double masked = 0;
+    nn::recompute recompute = nn::recompute::none;
     bool limits = true, profile = false;
 };
 
 /// @return nothing where --help was all that was wanted.
 [[nodiscard]] inline std::optional<train_bench_options> parse_train_bench(int argc, char** argv) {
     train_bench_options o;
-    std::string file, shape, lengths, base_type;
+    std::string file, shape, lengths, base_type, again;
     std::size_t sequence = 512;
     cxxopts::Options spec("lab-bench train", "");
     spec.add_options()("m,model", "GGUF file or safetensors folder", cxxopts::value(file))(
@@ -72,7 +73,9 @@ struct train_bench_options {
                                                             "share of each sample, from its start, that gives no loss",
                                                             cxxopts::value(o.masked)->default_value("0"))(
         "micro-batch", "tokens computed at once; 0: all of a step", cxxopts::value(o.micro_batch)->default_value("0"))(
-        "t,threads", "0: one per processor", cxxopts::value(o.threads)->default_value("0"))(
+        "recompute", "instead of kept for the backward: none, selective, full",
+        cxxopts::value(again)->default_value("none"))("t,threads", "0: one per processor",
+                                                      cxxopts::value(o.threads)->default_value("0"))(
         "r,repetitions", "steps that are measured, after one to warm up",
         cxxopts::value(o.repetitions)->default_value("3"))("profile", "also where the time went, by operation",
                                                            cxxopts::value(o.profile))(
@@ -85,6 +88,7 @@ struct train_bench_options {
     o.model = file.empty() ? model_choice{shape, parse_shape(shape), dtype::f32} : model_choice{file, {}, {}};
     if (!base_type.empty() && o.lora == 0) throw usage_error("--base-type needs --lora RANK");
     if (!base_type.empty()) o.base_type = dtype_from_name(base_type);
+    o.recompute = nn::recompute_from_name(again);
     o.limits = args.count("no-limits") == 0;
     o.shortest = o.longest = sequence;
     if (!lengths.empty()) {
@@ -147,7 +151,8 @@ inline void train_row(const train_bench_options& o, const std::string& type, con
                       const std::shared_ptr<thread_pool>& pool, const status_line& status, result_writer& out) {
     const auto precision = compute_from_name(type);
     const auto profile = o.profile ? std::make_shared<op_profile>() : nullptr;
-    nn::load_options options{.pool = pool, .profile = profile.get(), .pack = false, .training = precision};
+    nn::load_options options{
+        .pool = pool, .profile = profile.get(), .pack = false, .training = precision, .recompute = o.recompute};
     status.show("loading " + o.model.name);
     if (o.lora != 0) options.lora = nn::lora_options{.rank = o.lora};
     if (!o.model.dims && o.base_type) options.expand = o.base_type;
@@ -195,6 +200,7 @@ inline void train_row(const train_bench_options& o, const std::string& type, con
                         {"n_threads", pool->size()},
                         {"type", type},
                         {"lora", o.lora},
+                        {"recompute", name_of(o.recompute)},
                         {"base_type", name_of(linear_type(model))},
                         {"batch", o.batch},
                         {"seq_shortest", o.shortest},

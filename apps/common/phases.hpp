@@ -1,12 +1,15 @@
 // The training plan that a command line asks for.
 #pragma once
 
+#include <cstdint>
 #include <cxxopts.hpp>
 #include <filesystem>
 #include <string>
 #include <vector>
 
 #include "common/cli.hpp"
+#include "lab/nn/training_settings.hpp"
+#include "lab/replay/buffer.hpp"
 #include "lab/run/phase_file.hpp"
 
 namespace lab::apps {
@@ -16,7 +19,11 @@ inline void add_phase_options(cxxopts::Options& spec) {
     spec.add_options("Phases")("phases", "lab, lab-paper, stacked, or a JSON or YAML file",
                                cxxopts::value<std::string>()->default_value("lab"))(
         "replay-ratio", "share of the earlier phases' samples mixed into each epoch", cxxopts::value<double>())(
-        "no-replay", "the same as --replay-ratio 0")("lr", "learning rate, of all phases", cxxopts::value<double>())(
+        "no-replay", "the same as --replay-ratio 0")(
+        "replay-policy",
+        "which of them: stratified (evenly over leaves, in rotation), reservoir (at random), full (all)",
+        cxxopts::value<std::string>()->default_value("stratified"))("lr", "learning rate, of all phases",
+                                                                    cxxopts::value<double>())(
         "epochs", "epochs, of all phases", cxxopts::value<std::size_t>())("batch", "samples per step, of all phases",
                                                                           cxxopts::value<std::size_t>())(
         "warmup", "warm-up steps, of all phases", cxxopts::value<std::size_t>())(
@@ -24,7 +31,8 @@ inline void add_phase_options(cxxopts::Options& spec) {
         "schedule-floor", "lowest rate of a schedule that falls, as a share of --lr", cxxopts::value<double>())(
         "stable-share", "wsd: share of the steps before the rate falls", cxxopts::value<double>())(
         "label-smoothing", "share of each target spread over the vocabulary: 0.1", cxxopts::value<double>())(
-        "neftune", "noise on embeddings, NEFTune's alpha: 5", cxxopts::value<double>());
+        "router-loss", "of a mixture of experts, weight of the loss that evens their load: 0.02",
+        cxxopts::value<double>())("neftune", "noise on embeddings, NEFTune's alpha: 5", cxxopts::value<double>());
 }
 
 /// @throws usage_error
@@ -52,11 +60,17 @@ inline void add_phase_options(cxxopts::Options& spec) {
         for (const auto& [option, value] : {std::pair{"schedule-floor", &replay::phase::schedule_floor},
                                             {"stable-share", &replay::phase::stable_share},
                                             {"label-smoothing", &replay::phase::label_smoothing},
+                                            {"router-loss", &replay::phase::router_loss},
                                             {"neftune", &replay::phase::neftune_alpha}})
             if (args.count(option) != 0) p.*value = args[option].as<double>();
     }
     replay::check_phases(phases);
     return phases;
+}
+
+/// @throws config_error
+[[nodiscard]] inline replay::any_buffer chosen_buffer(const cxxopts::ParseResult& args) {
+    return replay::buffer_by_name(args["replay-policy"].as<std::string>(), args["seed"].as<std::uint64_t>());
 }
 
 inline constexpr const char* compute_help =
@@ -68,5 +82,8 @@ inline constexpr const char* compute_help =
     if (chosen == compute::native) throw usage_error("--compute is f32 or bf16");
     return chosen;
 }
+
+inline constexpr const char* recompute_help =
+    "what the backward computes again instead of keeping: none, selective (the feed-forward), full; the same bytes";
 
 }  // namespace lab::apps

@@ -6,7 +6,9 @@
 #include "common/generation_report.hpp"
 #include "common/generation_view.hpp"
 #include "common/progress.hpp"
+#include "common/taxonomy.hpp"
 #include "inspect.hpp"
+#include "lab/core/file.hpp"
 #include "lab/run/teacher_source.hpp"
 #include "lab/sdg/run_writer.hpp"
 #include "lab/taxonomy/check.hpp"
@@ -51,20 +53,8 @@ run::teacher_source teacher_at(const generate_options& o, const std::string& pla
 
 run::teacher_source teacher_of(const generate_options& o) { return teacher_at(o, o.teacher, o.format, o.model); }
 
-taxonomy::tree load(const generate_options& o) {
-    taxonomy::options how{.keep_going = o.keep_going, .documents_dir = o.documents};
-    if (o.fetch) {
-        how.fetch.emplace();
-        how.fetch->keep_going = [] { return !apps::stop_asked(); };
-        if (!o.json) how.fetch->notice = [](const std::string& line) { std::cerr << line << std::endl; };
-    }
-    return taxonomy::load(o.taxonomy, how);
-}
-
 taxonomy::tree leaves_of(const generate_options& o) {
-    auto tree = load(o);
-    if (!o.json)
-        for (const auto& p : tree.problems) std::cerr << taxonomy::to_text(p) << '\n';
+    auto tree = apps::read_taxonomy({o.taxonomy, o.documents, o.fetch, o.keep_going, o.json});
     if (tree.leaves.empty()) throw format_error(explain(o.taxonomy.string(), "has no valid leaf"));
     return tree;
 }
@@ -94,7 +84,7 @@ int dry_run(const generate_options& o) {
 int generate(const generate_options& o) {
     if (!o.pipeline_file.empty()) return apps::generate_by_pipelines(o, teacher_of);
     const auto tree = leaves_of(o);
-    std::filesystem::create_directories(o.out);
+    make_folder(o.out);
     sdg::journal journal(o.out / "journal.jsonl", {.fresh = o.fresh});
     if (journal.damaged() > 0)
         std::cerr << journal.path().string() << ": " << journal.damaged()

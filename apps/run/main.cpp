@@ -5,6 +5,7 @@
 #include "common/answers.hpp"
 #include "common/generation_report.hpp"
 #include "common/generation_view.hpp"
+#include "common/taxonomy.hpp"
 #include "common/train_listener.hpp"
 #include "options.hpp"
 
@@ -29,12 +30,10 @@ bool has_questions(const std::filesystem::path& taxonomy) {
 }
 
 int execute(apps::run_options o) {
-    auto tree = taxonomy::load(o.taxonomy, {.keep_going = o.keep_going, .documents_dir = o.documents});
+    auto tree = apps::read_taxonomy({o.taxonomy, o.documents, o.fetch, o.keep_going, o.json});
     const auto say = [&](const std::string& line) {
         if (!o.json) std::cout << line << std::endl;
     };
-    if (!o.json)
-        for (const auto& p : tree.problems) std::cerr << taxonomy::to_text(p) << '\n';
     if (has_questions(o.taxonomy))
         o.run.training.heldout = o.taxonomy;
     else
@@ -69,8 +68,7 @@ int execute(apps::run_options o) {
     };
 
     const auto phases = o.run.training.phases;
-    const auto seed = o.run.training.trainer.seed;
-    run::lab_run lab(std::move(tree), teacher_of(o), phases, replay::stratified{.seed = seed}, o.run);
+    run::lab_run lab(std::move(tree), teacher_of(o), phases, o.buffer, o.run);
     const auto result = lab.execute(o.model, o.out, on);
     generating.reset();
     if (!result.finished) {

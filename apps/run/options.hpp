@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "common/lora_options.hpp"
 #include "common/phases.hpp"
 #include "common/server_options.hpp"
 #include "lab/run/lab_run.hpp"
@@ -21,8 +22,9 @@ struct run_options {
     std::string teacher;
     sdg::http_teacher_options servers;
     run::lab_run_options run;
+    replay::any_buffer buffer = replay::stratified{};
     std::size_t show = 3;
-    bool keep_going = false, json = false;
+    bool fetch = false, keep_going = false, json = false;
 
     [[nodiscard]] bool remote() const { return run::is_remote_teacher(teacher); }
 };
@@ -33,6 +35,7 @@ Examples:
   lab-run --taxonomy taxonomy/ --model base/ --teacher http://localhost:8080/v1 --out out/ --samples-per-leaf 100
   lab-run --taxonomy taxonomy/ --model base/ --teacher http://one:8000,http://two:8000 --out out/ --max-tokens-total 5000000
   lab-run --taxonomy taxonomy/ --model base/ --format granite_lab --phases plan.yaml --out out/
+  lab-run --taxonomy taxonomy/ --documents docs/ --fetch-documents --model base/ --lora 16 --base-type q4_k --out out/
 Stopped or killed, the same command goes on where it was. After a leaf was added or changed it generates what is missing
 for that leaf, keeps all other samples, and trains anew from the model over all of them.
 )";
@@ -51,6 +54,7 @@ for that leaf, keeps all other samples, and trains anew from the model over all 
         "itself",
         text())("out", "folder for samples (data/), the trained model (run/) and all between", text())(
         "documents", "folder with checkouts of the leaves' document repositories", text())(
+        "fetch-documents", "clone the repositories that are missing there, or lack a leaf's commit, with git")(
         "prompts", "folder with wordings that replace the built-in ones ('lab-generate prompts')", text())(
         "text", "plain text whose perplexity is watched beside the questions", text())(
         "format", "chat format of the trained model; default: the model's own", text())(
@@ -60,11 +64,12 @@ for that leaf, keeps all other samples, and trains anew from the model over all 
         "max-tokens", "longest sample, in tokens", count("1024"))(
         "short-tokens", "knowledge answers up to this many tokens are short", count("48"))(
         "micro-batch", "tokens computed at once; bounds memory", count("1024"))("compute", compute_help, text("f32"))(
-        "phrasings", "asked of each held-out question, 0: all", count("1"))(
+        "recompute", recompute_help, text("none"))("phrasings", "asked of each held-out question, 0: all", count("1"))(
         "checkpoint-minutes", "between checkpoints inside a phase", cxxopts::value<double>()->default_value("5"))(
         "threads", "0: one per processor", count("0"))("teacher-model",
                                                        "name of the server's model; default: its first", text());
     add_phase_options(spec);
+    add_lora_options(spec);
     add_server_options(spec);
     spec.add_options("Output")("show", "answers shown before and after", count("3"))(
         "json", "end with one JSON object on standard output, no progress")("help", "this text");
@@ -93,7 +98,9 @@ for that leaf, keeps all other samples, and trains anew from the model over all 
     o.run.budget = read_budget(args);
     t.format = args["format"].as<std::string>();
     t.phases = chosen_phases(args);
+    o.buffer = chosen_buffer(args);
     t.compute = chosen_compute(args);
+    t.recompute = nn::recompute_from_name(args["recompute"].as<std::string>());
     for (const auto& [name, value] : {std::pair{"samples-per-leaf", &g.samples_per_leaf},
                                       {"max-tokens", &t.encode.max_tokens},
                                       {"short-tokens", &t.trainer.buckets.short_tokens},
@@ -107,6 +114,10 @@ for that leaf, keeps all other samples, and trains anew from the model over all 
     t.trainer.checkpoint_seconds = 60 * args["checkpoint-minutes"].as<double>();
     o.run.taxonomy = o.taxonomy;
     o.run.keep_going = o.keep_going = args.count("keep-going") != 0;
+    o.fetch = args.count("fetch-documents") != 0;
+    if (o.fetch && o.documents.empty())
+        throw usage_error("--fetch-documents needs --documents, the folder to clone into");
+    read_lora_options(args, t);
     o.json = args.count("json") != 0;
     return o;
 }

@@ -39,6 +39,9 @@ inline void show_estimate(const run::training_estimate& e, const run::train_run_
             << " tokens a second (held-out questions not counted)\n";
         out << "A micro-batch takes " << gigabytes(static_cast<std::uint64_t>(1000 * e.activations_each))
             << " for each 1000 tokens (--micro-batch).\n";
+        const auto kept = [&](nn::recompute r) { return std::string(name_of(r)) + " " + gigabytes(1000 * e.kept(r)); };
+        out << "Kept of them for the backward, by --recompute: " << kept(nn::recompute::none) << ", "
+            << kept(nn::recompute::selective) << ", " << kept(nn::recompute::full) << ".\n";
     } else {
         out << ", not measured\n";
     }

@@ -28,7 +28,7 @@ int train_with(const apps::train_options& o) {
     run::listener on;
     apps::show_training(on, o.json);
     const auto began = std::chrono::steady_clock::now();
-    const auto result = run::train_run(o.run, replay::stratified{.seed = o.run.trainer.seed}, on);
+    const auto result = run::train_run(o.run, o.buffer, on);
     const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
     on = {};  // ends the progress lines
     if (!result.finished) {
@@ -54,7 +54,7 @@ int train_with(const apps::train_options& o) {
 
 /// 1 where it would not fit.
 int estimate_of(const apps::train_options& o) {
-    const auto estimate = run::estimate_training(o.run, replay::stratified{.seed = o.run.trainer.seed});
+    const auto estimate = run::estimate_training(o.run, o.buffer);
     if (o.json)
         std::cout << formats::to_text(run::to_json(estimate)) << '\n';
     else

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "common/cli.hpp"
+#include "common/lora_options.hpp"
 #include "common/phases.hpp"
 #include "common/shapes.hpp"
 #include "guard_options.hpp"
@@ -27,6 +28,7 @@ struct fresh_start {
 struct train_options {
     run::train_run_options run;
     std::optional<fresh_start> fresh{};  // of run.model
+    replay::any_buffer buffer = replay::stratified{};
     bool json = false;
     bool estimate = false;  // say what the run would take, and do not run
 };
@@ -42,28 +44,6 @@ Examples:
   lab-train --shape dim=288,layers=6,heads=6,hidden=768 --tokenizer tok/ --data book.txt --out run/ --lr 1e-3     from scratch
   lab-train ... --heldout taxonomy/ --heldout-every 20 --result best --patience 5 --regression report
 )";
-
-/// Adapters, where --lora or --adapter asks for them. @throws usage_error for an option of theirs without.
-inline void read_lora_options(const cxxopts::ParseResult& args, run::train_run_options& o) {
-    const auto rank = args["lora"].as<std::size_t>();
-    o.adapter = args["adapter"].as<std::string>();
-    if (rank == 0 && o.adapter.empty()) {
-        for (const char* name : {"lora-alpha", "lora-dropout", "lora-rs", "lora-targets", "base-type"})
-            if (args.count(name) != 0) throw usage_error("--" + std::string(name) + " needs --lora RANK");
-        return;
-    }
-    if (!o.adapter.empty())
-        for (const char* name : {"lora", "lora-alpha", "lora-rs", "lora-targets"})
-            if (args.count(name) != 0)
-                throw usage_error("--" + std::string(name) + " is given by the adapter of --adapter");
-    nn::lora_options lora{.alpha = args["lora-alpha"].as<double>(),
-                          .dropout = args["lora-dropout"].as<double>(),
-                          .rank_stabilised = args.count("lora-rs") != 0};
-    if (rank != 0) lora.rank = rank;
-    if (args.count("lora-targets") != 0) lora.targets = args["lora-targets"].as<std::vector<std::string>>();
-    o.lora = std::move(lora);
-    if (const auto type = args["base-type"].as<std::string>(); !type.empty()) o.base_type = dtype_from_name(type);
-}
 
 /// What --shape asks for. @throws usage_error
 [[nodiscard]] inline std::optional<fresh_start> chosen_start(const cxxopts::ParseResult& args) {
@@ -96,17 +76,10 @@ inline void read_lora_options(const cxxopts::ParseResult& args, run::train_run_o
         "over-long", "what to do with longer ones: drop or split", text("drop"))(
         "short-tokens", "knowledge answers up to this many tokens are short", count("48"))(
         "micro-batch", "tokens computed at once; bounds memory", count("1024"))("compute", compute_help, text("f32"))(
-        "seed", "of orders and replay", cxxopts::value<std::uint64_t>()->default_value("0"))(
+        "recompute", recompute_help, text("none"))("seed", "of orders and replay",
+                                                   cxxopts::value<std::uint64_t>()->default_value("0"))(
         "threads", "0: one per processor", count("0"));
-    spec.add_options("Adapters (LoRA)")(
-        "lora", "learn adapters of this rank and leave the weights as they are; 0: train the weights", count("0"))(
-        "lora-alpha", "their scale is alpha / rank; 0: twice the rank", cxxopts::value<double>()->default_value("0"))(
-        "lora-dropout", "share of their inputs left out of a step", cxxopts::value<double>()->default_value("0"))(
-        "lora-rs", "rank-stabilised: scale alpha / sqrt(rank)")(
-        "lora-targets", "linear layers that get one: of q,k,v,o,gate,up,down; default: all",
-        cxxopts::value<std::vector<std::string>>()->default_value(""))(
-        "adapter", "go on with this one: a folder that PEFT or lab-train wrote, its rank and scale", text())(
-        "base-type", "of the weights beside them: q8_0, q4_0, q4_k, bf16 ...; default: as stored", text());
+    add_lora_options(spec);
     spec.add_options("Output")("type", "of the written weights: f32, f16, bf16", text("f32"))(
         "phrasings", "of each held-out question, 0: all", count("1"))(
         "resume", "go on from the newest checkpoint in --out, if there is one")(
@@ -132,6 +105,7 @@ inline void read_lora_options(const cxxopts::ParseResult& args, run::train_run_o
     parsed.fresh = chosen_start(args);
     if (parsed.fresh) o.model = o.out / "start";
     o.phases = chosen_phases(args);
+    parsed.buffer = chosen_buffer(args);
     o.encode.max_tokens = args["max-tokens"].as<std::size_t>();
     const auto long_ones = args["over-long"].as<std::string>();
     if (long_ones != "drop" && long_ones != "split") throw usage_error("--over-long is drop or split");
@@ -145,6 +119,7 @@ inline void read_lora_options(const cxxopts::ParseResult& args, run::train_run_o
     o.trainer.checkpoint_seconds = 60 * args["checkpoint-minutes"].as<double>();
     o.threads = args["threads"].as<std::size_t>();
     o.compute = chosen_compute(args);
+    o.recompute = nn::recompute_from_name(args["recompute"].as<std::string>());
     read_lora_options(args, o);
     o.phrasings = args["phrasings"].as<std::size_t>();
     const auto type = args["type"].as<std::string>();

@@ -105,4 +105,20 @@ BOOST_AUTO_TEST_CASE(the_edges) {
     BOOST_TEST(replay::stratified{}.draw(items, 0, 0).empty());
 }
 
+BOOST_AUTO_TEST_CASE(any_buffer_draws_as_what_it_holds) {
+    std::vector<replay::replay_item> items;
+    for (std::size_t i = 0; i < 30; ++i) items.push_back({i, i % 3 == 0 ? "a" : "b"});
+    for (const std::uint64_t epoch : {0u, 1u, 5u}) {
+        BOOST_TEST((replay::buffer_by_name("stratified", 4).draw(items, 8, epoch) ==
+                    replay::stratified{.seed = 4}.draw(items, 8, epoch)));
+        BOOST_TEST((replay::buffer_by_name("reservoir", 4).draw(items, 8, epoch) ==
+                    replay::reservoir{.seed = 4}.draw(items, 8, epoch)));
+        BOOST_TEST(replay::buffer_by_name("full", 4).draw(items, 8, epoch).size() == 30u);
+    }
+    BOOST_TEST(replay::full{}.draw(items, 0, 0).empty());
+    BOOST_TEST(replay::any_buffer(replay::reservoir{}).name() == "reservoir");
+    BOOST_TEST(replay::any_buffer(first_ones{}).name() == "custom");
+    BOOST_CHECK_THROW((void)replay::buffer_by_name("all", 0), config_error);
+}
+
 BOOST_AUTO_TEST_SUITE_END()

@@ -1,6 +1,7 @@
 // Replay buffers: which of the earlier phases' samples are mixed into a later phase's epoch. A buffer is any type with
-// `draw(items, count, epoch)`; `reservoir` draws evenly over samples, `stratified` evenly over leaves and in rotation.
-// Draws are pure functions of (seed, epoch, items): nothing is stored, so resuming needs no buffer state.
+// `draw(items, count, epoch)`; `reservoir` draws evenly over samples, `stratified` evenly over leaves and in rotation,
+// `full` all; `any_buffer` erases the type. Draws are pure functions of (seed, epoch, items): nothing is stored, so
+// resuming needs no buffer state.
 #pragma once
 
 #include <algorithm>
@@ -8,11 +9,13 @@
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <numeric>
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "lab/core/error.hpp"
@@ -46,6 +49,7 @@ concept ReplayBuffer = requires(const B& buffer, std::span<const replay_item> it
 
 /// Algorithm R (Vitter 1985): a uniform sample without replacement, drawn anew for each epoch.
 struct reservoir {
+    static constexpr std::string_view name = "reservoir";
     std::uint64_t seed = 0;
 
     [[nodiscard]] std::vector<std::size_t> draw(std::span<const replay_item> items, std::size_t count,
@@ -65,6 +69,7 @@ struct reservoir {
 /// others. Each leaf is shuffled once and read in rotation: with leaves of one size, a third of the samples per epoch
 /// brings every sample back once in three epochs.
 struct stratified {
+    static constexpr std::string_view name = "stratified";
     std::uint64_t seed = 0;
 
     [[nodiscard]] std::vector<std::size_t> draw(std::span<const replay_item> items, std::size_t count,
@@ -112,5 +117,50 @@ private:
         return quota;
     }
 };
+
+/// Everything in every epoch, whatever the ratio, unless that is 0.
+struct full {
+    static constexpr std::string_view name = "full";
+
+    [[nodiscard]] std::vector<std::size_t> draw(std::span<const replay_item> items, std::size_t count,
+                                                std::uint64_t) const {
+        std::vector<std::size_t> all(count == 0 ? 0 : items.size());
+        std::iota(all.begin(), all.end(), std::size_t{0});
+        return all;
+    }
+};
+
+/// Any buffer, owned. A type with a `name` is told apart from others by it.
+class any_buffer {
+public:
+    template <ReplayBuffer B>
+    requires(!std::same_as<B, any_buffer>) any_buffer(B buffer)
+        : draw_([buffer = std::move(buffer)](auto items, auto count, auto epoch) {
+              return buffer.draw(items, count, epoch);
+          }) {
+        if constexpr (requires { B::name; })
+            name_ = B::name;
+        else
+            name_ = "custom";
+    }
+    [[nodiscard]] std::vector<std::size_t> draw(std::span<const replay_item> items, std::size_t count,
+                                                std::uint64_t epoch) const {
+        return draw_(items, count, epoch);
+    }
+    [[nodiscard]] const std::string& name() const noexcept { return name_; }
+
+private:
+    std::function<std::vector<std::size_t>(std::span<const replay_item>, std::size_t, std::uint64_t)> draw_;
+    std::string name_;
+};
+
+/// The buffer called `name`: "stratified", "reservoir" or "full". @throws config_error for any other
+[[nodiscard]] inline any_buffer buffer_by_name(std::string_view name, std::uint64_t seed) {
+    if (name == stratified::name) return stratified{.seed = seed};
+    if (name == reservoir::name) return reservoir{.seed = seed};
+    if (name == full::name) return full{};
+    throw config_error(
+        explain("replay policy '" + std::string(name) + "'", "unknown", "stratified, reservoir or full"));
+}
 
 }  // namespace lab::replay

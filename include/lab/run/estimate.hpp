@@ -5,12 +5,14 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <fstream>
 #include <functional>
 #include <string>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -27,13 +29,15 @@ struct training_estimate {
     std::size_t longest_micro_batch = 0;  // tokens
     // Bytes.
     std::uint64_t weights = 0, gradients = 0, optimizer = 0, result = 0;
-    std::uint64_t activations = 0;  // of the longest micro-batch
-    double activations_each = 0;    // more of them for each token of a micro-batch
-    std::uint64_t available = 0;    // to this process on this machine, 0: unknown
-    bool measured = false;          // activations and times; not where the rest does not fit
+    std::uint64_t activations = 0;             // of the longest micro-batch
+    double activations_each = 0;               // more of them for each token of a micro-batch
+    std::array<std::uint64_t, 3> kept_each{};  // part of those, kept for the backward: by nn::recompute
+    std::uint64_t available = 0;               // to this process on this machine, 0: unknown
+    bool measured = false;                     // activations and times; not where the rest does not fit
     double tokens_per_second = 0, update_seconds = 0;
 
     [[nodiscard]] std::uint64_t total() const { return weights + gradients + optimizer + result + activations; }
+    [[nodiscard]] std::uint64_t kept(nn::recompute r) const { return kept_each[static_cast<std::size_t>(r)]; }
     [[nodiscard]] bool fits() const { return available == 0 || total() <= available; }
     [[nodiscard]] double seconds() const {
         return static_cast<double>(tokens) / tokens_per_second + static_cast<double>(steps) * update_seconds;
@@ -94,9 +98,9 @@ template <class Buffer>
 }  // namespace estimate_detail
 
 /// @throws as train_run for a model, data or plan that does not fit together
-template <replay::ReplayBuffer Buffer = replay::stratified>
+template <replay::ReplayBuffer Buffer = replay::any_buffer>
 [[nodiscard]] training_estimate estimate_training(
-    const train_run_options& o, const Buffer& buffer, const std::function<double()>& clock = [] {
+    const train_run_options& o, const std::type_identity_t<Buffer>& buffer, const std::function<double()>& clock = [] {
         return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
     }) {
     namespace detail = estimate_detail;
@@ -117,6 +121,8 @@ template <replay::ReplayBuffer Buffer = replay::stratified>
                    : stored.parameter_count() + who.added.size() * stored.dims().dim * (stored.dims().tied ? 1 : 2);
         const train::optimizer_update update(o.update, optim::parameter_tensors(stored, o.update.decay));
         all.optimizer = update.state_size() * sizeof(float);
+        for (const auto r : {nn::recompute::none, nn::recompute::selective, nn::recompute::full})
+            all.kept_each[static_cast<std::size_t>(r)] = nn::kept_activations(stored.dims(), r) * sizeof(float);
         if (o.lora)
             for (const auto& w : stored.weights()) all.weights += w.data.rows * w.data.row_stride();
     }
@@ -184,6 +190,10 @@ template <replay::ReplayBuffer Buffer = replay::stratified>
             "--micro-batch " + std::to_string(half) + " and --max-tokens no larger",
             static_cast<std::uint64_t>(e.activations_each * static_cast<double>(e.longest_micro_batch - half)));
     }
+    for (const auto r : {nn::recompute::selective, nn::recompute::full})
+        if (r > o.recompute)
+            list.emplace_back("--recompute " + std::string(name_of(r)),
+                              e.longest_micro_batch * (e.kept(o.recompute) - e.kept(r)));
     std::stable_sort(list.begin(), list.end(), [](const auto& a, const auto& b) { return a.second > b.second; });
     return list;
 }
@@ -200,6 +210,10 @@ template <replay::ReplayBuffer Buffer = replay::stratified>
                         {"result", e.result},
                         {"activations", e.activations},
                         {"activations_each_token", e.activations_each},
+                        {"kept_each_token",
+                         {{"none", e.kept(nn::recompute::none)},
+                          {"selective", e.kept(nn::recompute::selective)},
+                          {"full", e.kept(nn::recompute::full)}}},
                         {"total", e.total()},
                         {"available", e.available}}},
                       {"measured", e.measured},

@@ -11,9 +11,11 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
+#include "lab/core/file.hpp"
 #include "lab/run/teacher_source.hpp"
 #include "lab/run/train_run.hpp"
 #include "lab/sdg/fact_table.hpp"
@@ -53,12 +55,13 @@ struct lab_run_result {
     formats::json manifest{};  // of the training, also where it was finished before
 };
 
-template <replay::ReplayBuffer Buffer = replay::stratified>
+template <replay::ReplayBuffer Buffer = replay::any_buffer>
 class lab_run {
 public:
-    /// The buffer's own settings must follow from `options.training.trainer.seed` to be told apart by a later call.
-    lab_run(taxonomy::tree tree, teacher_source teacher, std::vector<replay::phase> phases, Buffer buffer,
-            lab_run_options options)
+    /// Any buffer, unless another Buffer is named. Its own settings must follow from its name and
+    /// `options.training.trainer.seed` to be told apart by a later call.
+    lab_run(taxonomy::tree tree, teacher_source teacher, std::vector<replay::phase> phases,
+            std::type_identity_t<Buffer> buffer, lab_run_options options)
         : tree_(std::move(tree)),
           teacher_(std::move(teacher)),
           buffer_(std::move(buffer)),
@@ -86,7 +89,7 @@ private:
         return sha256_hex(formats::to_text(key));
     }
     /// Everything the trained model and its measuring depend on; threads and checkpoints' times do not matter.
-    [[nodiscard]] static std::string training_key(const train_run_options& t, const std::string& base) {
+    [[nodiscard]] std::string training_key(const train_run_options& t, const std::string& base) const {
         json key{{"base", base},
                  {"samples", sha256_of_file(t.data)},
                  {"phases", replay::to_json(t.phases)},
@@ -99,6 +102,16 @@ private:
                  {"heldout_every", t.trainer.heldout_every},
                  {"compute", name_of(t.compute)},
                  {"type", name_of(t.type)}};
+        if constexpr (requires { buffer_.name(); })
+            if (buffer_.name() != replay::stratified::name) key["replay"] = buffer_.name();
+        if (t.lora)
+            key["lora"] = {{"rank", t.lora->rank},
+                           {"alpha", t.lora->chosen_alpha()},
+                           {"dropout", t.lora->dropout},
+                           {"rank_stabilised", t.lora->rank_stabilised},
+                           {"targets", t.lora->targets},
+                           {"beside", t.base_type ? std::string(name_of(*t.base_type)) : ""},
+                           {"from", t.adapter.empty() ? "" : model_digest(t.adapter)}};
         if (auto more = train::further_settings(t.trainer); !more.is_null()) key["settings"] = std::move(more);
         return sha256_hex(formats::to_text(key));
     }
@@ -162,8 +175,8 @@ lab_run_result lab_run<Buffer>::execute(const std::filesystem::path& student, co
     t.data = out / "data" / "samples.jsonl";
     t.out = out / "run";
     t.trainer.resume = true;
-    std::filesystem::create_directories(out / "data");
-    std::filesystem::create_directories(t.out);
+    make_folder(out / "data");
+    make_folder(t.out);
     lab_run_result result;
     const std::string base = base_key(t);
     const auto state = read_state(t.out);
@@ -247,7 +260,7 @@ bool lab_run<Buffer>::generate(const std::filesystem::path& folder, const lab_li
 }
 
 #ifdef LAB_COMPILED  // lab::generator has it
-extern template class lab_run<replay::stratified>;
+extern template class lab_run<replay::any_buffer>;
 #endif
 
 }  // namespace lab::run

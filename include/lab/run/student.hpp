@@ -3,9 +3,7 @@
 // their rows (nn/load_options.hpp), so that a base model can be taught to chat.
 #pragma once
 
-#include <cstddef>
 #include <filesystem>
-#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -26,26 +24,19 @@ struct student {
     std::vector<std::string> added{};  // control tokens that the source lacks, in the order of their ids
     bool adopted = false;              // the format is not the source's own: what is saved must say so
 
-    /// The weights as they are stored, or as `base`, with adapters to learn beside them.
-    /// @throws as nn::load_trainable; config_error where the format brings tokens that the tokenizer lacks
-    [[nodiscard]] nn::any_model load_adapted(std::size_t threads, compute training, const nn::lora_options& lora,
-                                             std::optional<dtype> base, const std::filesystem::path& adapter) const {
-        if (!added.empty())
+    /// Ready to learn: the weights in f32, or, where `options` ask for adapters, as they are stored with these beside
+    /// them. @throws as nn::load_trainable; config_error where the format brings tokens and adapters are asked for
+    [[nodiscard]] nn::any_model load(nn::load_options options) const {
+        if (!added.empty() && options.lora)
             throw config_error(explain("chat format " + format.name(),
                                        "its token " + added.front() +
                                            " is not in the tokenizer, and adapters cannot learn the row of a new token",
                                        "train without adapters, or in a format whose tokens the model knows"));
-        return nn::load_trainable(
-            source, {.expand = base, .threads = threads, .training = training, .lora = lora, .adapter = adapter});
-    }
-    /// The weights in f32, ready for training with products in `training`. @throws as nn::load_trainable
-    [[nodiscard]] nn::any_model load(std::size_t threads, compute training = compute::f32) const {
-        std::size_t rows = 0;
         if (!added.empty())  // a vocabulary that is padded has room
             if (const auto held = nn::load_model(source, {.threads = 1, .pack = false}).dims().vocab;
                 tokens.size() > held)
-                rows = tokens.size() - held;
-        return nn::load_trainable(source, {.threads = threads, .extra_tokens = rows, .training = training});
+                options.extra_tokens = tokens.size() - held;
+        return nn::load_trainable(source, options);
     }
     /// How the trained model is to be written, so that other programs talk to it in the format it was trained in.
     [[nodiscard]] nn::save_options saving(dtype type, std::string name = {}) const {

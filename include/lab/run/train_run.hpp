@@ -8,6 +8,7 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -39,14 +40,15 @@ struct train_run_options {
     std::vector<replay::phase> phases{};
     replay::encode_options encode{.max_tokens = 1024};
     train::optimizer_options update{};
-    train::trainer_options trainer{};          // its folder is `out`
-    std::size_t threads = 0;                   // 0: one per processor
-    lab::compute compute = lab::compute::f32;  // operands of products in training: f32 or bf16
-    dtype type = dtype::f32;                   // of the written weights
-    std::optional<nn::lora_options> lora{};    // learn adapters beside the weights, not the weights; seeded as trainer
-    std::filesystem::path adapter{};           // with `lora`: go on with these, a folder in PEFT's format
-    std::optional<dtype> base_type{};          // with `lora`: of the linear layers beside them; unset: as stored
-    bool tensorboard = false;                  // an event file beside metrics.jsonl
+    train::trainer_options trainer{};               // its folder is `out`
+    std::size_t threads = 0;                        // 0: one per processor
+    lab::compute compute = lab::compute::f32;       // operands of products in training: f32 or bf16
+    nn::recompute recompute = nn::recompute::none;  // activations that are computed again: less memory, more time
+    dtype type = dtype::f32;                        // of the written weights
+    std::optional<nn::lora_options> lora{};  // learn adapters beside the weights, not the weights; seeded as trainer
+    std::filesystem::path adapter{};         // with `lora`: go on with these, a folder in PEFT's format
+    std::optional<dtype> base_type{};        // with `lora`: of the linear layers beside them; unset: as stored
+    bool tensorboard = false;                // an event file beside metrics.jsonl
 };
 
 /// The trainer's events, and what surrounds them. All optional.
@@ -74,10 +76,14 @@ struct stopped : error {
 
 /// The student, ready to learn: adapters beside its weights as they are stored, or the weights themselves in f32.
 [[nodiscard]] inline nn::any_model load_to_learn(const student& who, const train_run_options& o) {
-    if (!o.lora) return who.load(o.threads, o.compute);
-    auto adapters = *o.lora;
-    adapters.seed = o.trainer.seed;
-    return who.load_adapted(o.threads, o.compute, adapters, o.base_type, o.adapter);
+    nn::load_options options{.threads = o.threads, .training = o.compute, .recompute = o.recompute};
+    if (o.lora) {
+        options.lora = o.lora;
+        options.lora->seed = o.trainer.seed;
+        options.expand = o.base_type;
+        options.adapter = o.adapter;
+    }
+    return who.load(options);
 }
 
 /// Samples whose loss is watched: the held-out questions' answers; without any, the text.
@@ -184,17 +190,18 @@ inline constexpr const char* untouched = "untouched";
     matrix_keeper keeper(o.out / "eval", true);
     return keeper.row(detail::untouched, [&] {
         const student who = open_student(o.model, o.format);
-        const auto model = who.load(o.threads);
+        const auto model = who.load({.threads = o.threads});
         return measure(model, who.tokens, who.format, detail::what_to_measure(o, who, on), detail::untouched);
     });
 }
 
 /// Runs to the end, or until `on.stop`. With `trainer.resume` it goes on where an earlier call was stopped or killed,
 /// and ends in the same bytes. @throws io_error, format_error; config_error where the parts do not fit
-template <replay::ReplayBuffer Buffer = replay::stratified>
-[[nodiscard]] train_run_result train_run(const train_run_options& o, Buffer buffer, const listener& on = {}) {
+template <replay::ReplayBuffer Buffer = replay::any_buffer>
+[[nodiscard]] train_run_result train_run(const train_run_options& o, std::type_identity_t<Buffer> buffer,
+                                         const listener& on = {}) {
     namespace detail = train_run_detail;
-    std::filesystem::create_directories(o.out);
+    make_folder(o.out);
     const student who = open_student(o.model, o.format);
     const auto data = read_training_data(o.data, who, o.encode);
     if (on.data) on.data(data);
@@ -210,7 +217,7 @@ template <replay::ReplayBuffer Buffer = replay::stratified>
             " beside " + detail::digest_of_weights(model) + formats::to_text(detail::lora_json(model));
     train::trainer trainer(
         model, train::optimizer_update(o.update, optim::parameter_tensors(model, o.update.decay), &model.pool()),
-        data.samples, o.phases, std::move(buffer), settings);
+        data.samples, o.phases, buffer, settings);
     const measuring what = detail::what_to_measure(o, who, on);
     trainer.set_heldout(detail::heldout_samples(what.questions, o, who));
     matrix_keeper keeper(o.out / "eval", settings.resume);
@@ -263,6 +270,8 @@ template <replay::ReplayBuffer Buffer = replay::stratified>
                             {"steps", result.steps},
                             {"tokens", result.tokens},
                             {"sha256", detail::save_result(model, who, o)}});
+    if constexpr (requires { buffer.name(); })
+        if (buffer.name() != replay::stratified::name) result.manifest["replay"] = buffer.name();
     if (o.lora) result.manifest["lora"] = detail::lora_json(model);
     if (o.update.kind != train::optimizer::adamw)
         result.manifest["optimizer"] = train::optimizer_update(o.update, {}).describe();
@@ -276,7 +285,7 @@ template <replay::ReplayBuffer Buffer = replay::stratified>
 }
 
 #ifdef LAB_COMPILED  // lab::compiled has it
-extern template train_run_result train_run(const train_run_options&, replay::stratified, const listener&);
+extern template train_run_result train_run(const train_run_options&, replay::any_buffer, const listener&);
 #endif
 
 }  // namespace lab::run

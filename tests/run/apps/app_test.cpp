@@ -77,6 +77,19 @@ BOOST_AUTO_TEST_CASE(the_whole_loop_and_again_and_with_a_leaf_more) {
     BOOST_TEST(read_file(w.folder / "out/data/samples.jsonl").starts_with(samples));
 }
 
+BOOST_AUTO_TEST_CASE(adapters_instead_of_weights_are_another_training) {
+    const workplace w;
+    BOOST_REQUIRE(w.run(w.command("out")).code == 0);
+    const auto adapted = w.run(w.command("out", {"--lora", "2", "--json"}));
+    BOOST_REQUIRE_MESSAGE(adapted.code == 0, adapted.err);
+    const auto summary = formats::parse_json(adapted.out, "stdout");
+    BOOST_TEST(summary["generated"] == false);
+    BOOST_TEST(summary["trained"] == true);
+    BOOST_TEST(summary["manifest"]["lora"]["rank"] == 2);
+    BOOST_TEST(summary["manifest"]["sha256"].contains("adapter/adapter_model.safetensors"));
+    BOOST_TEST(mentions(w.run(w.command("out", {"--lora", "2"})).out, "All was done already"));
+}
+
 BOOST_AUTO_TEST_CASE(killed_or_stopped_and_the_same_final_bytes) {
     const workplace w;
     BOOST_REQUIRE(w.run(w.command("whole")).code == 0);
@@ -106,6 +119,8 @@ BOOST_AUTO_TEST_CASE(wrong_calls) {
     BOOST_TEST(mentions(help.out, "Examples:"));
     BOOST_TEST(w.run({LAB_RUN_APP}).code == 2);
     BOOST_TEST(w.run(w.command("x", {"--phases", "none-such"})).code == 2);
+    BOOST_TEST(w.run(w.command("x", {"--fetch-documents"})).code == 2);
+    BOOST_TEST(w.run(w.command("x", {"--base-type", "q8_0"})).code == 2);
     const auto absent = w.run(w.command("x", {"--teacher", "/no/such/file"}));
     BOOST_TEST(absent.code == 1);
     BOOST_TEST(mentions(absent.err, "/no/such/file"));

@@ -151,7 +151,7 @@ BOOST_AUTO_TEST_CASE(every_option_survives_kill_9) {
             const auto now = std::filesystem::file_size(metrics, none);
             return !none && now >= size;
         });
-    BOOST_REQUIRE(w.run(train("killed", {"--resume", "--threads", "3"})).code == 0);
+    BOOST_REQUIRE(w.run(train("killed", {"--resume", "--threads", "3", "--recompute", "full"})).code == 0);
     for (const char* name : {"model.gguf", "metrics.jsonl", "manifest.json", "tensorboard/events.out.tfevents.0.lab"})
         BOOST_TEST((read_file(w.folder / ("killed/" + std::string(name))) ==
                     read_file(w.folder / ("whole/" + std::string(name)))),
@@ -159,6 +159,26 @@ BOOST_AUTO_TEST_CASE(every_option_survives_kill_9) {
     const auto other = w.run(w.train("killed", {"--resume", "--optimizer", "sgd"}));
     BOOST_TEST(other.code == 1);
     BOOST_TEST(mentions(other.err, "was written by the optimizer 'adafactor"), other.err);
+}
+
+BOOST_AUTO_TEST_CASE(recomputing_changes_nothing_and_a_replay_policy_what_is_replayed) {
+    const workplace w;
+    const auto digest = [&](const std::string& out, std::vector<std::string> more) {
+        more.emplace_back("--json");
+        const auto result = w.run(w.train(out, std::move(more)));
+        BOOST_REQUIRE_MESSAGE(result.code == 0, result.err);
+        const auto summary = formats::parse_json(result.out, "stdout");
+        return std::pair(summary["sha256"]["model.gguf"].get<std::string>(), summary.value("replay", "stratified"));
+    };
+    const auto plain = digest("plain", {});
+    BOOST_TEST((digest("selective", {"--recompute", "selective"}) == plain));
+    BOOST_TEST((digest("full", {"--recompute", "full"}) == plain));
+    const auto all = digest("all", {"--replay-policy", "full"});
+    BOOST_TEST(all.second == "full");
+    BOOST_TEST(all.first != plain.first);
+    BOOST_TEST(digest("none", {"--replay-policy", "full", "--no-replay"}).first == digest("no", {"--no-replay"}).first);
+    BOOST_TEST(mentions(w.run(w.train("x", {"--replay-policy", "some"})).err, "stratified, reservoir or full"));
+    BOOST_TEST(mentions(w.run(w.train("x", {"--recompute", "all"})).err, "none, selective, full"));
 }
 
 BOOST_AUTO_TEST_CASE(a_model_with_a_weight_that_is_no_number_costs_nothing) {
@@ -187,6 +207,9 @@ BOOST_AUTO_TEST_CASE(an_estimate_says_what_a_run_takes_and_writes_nothing) {
     BOOST_TEST(e["measured"].get<bool>());
     BOOST_TEST(e["fits"].get<bool>());
     BOOST_TEST(e["tokens_per_second"].get<double>() > 0.0);
+    const auto& kept = e["bytes"]["kept_each_token"];
+    BOOST_TEST(kept["full"].get<std::uint64_t>() <= kept["selective"].get<std::uint64_t>());
+    BOOST_TEST(kept["selective"].get<std::uint64_t>() <= kept["none"].get<std::uint64_t>());
 
     const auto run = w.run(w.train("run", {"--json"}));  // what it announced is what happens
     const auto manifest = formats::parse_json(run.out, "stdout");
@@ -207,6 +230,7 @@ BOOST_AUTO_TEST_CASE(a_run_that_does_not_fit_is_told_what_to_change) {
                                        .result = 4000,
                                        .activations = 20480,
                                        .activations_each = 20,
+                                       .kept_each = {16, 10, 4},
                                        .available = 40479};
     BOOST_TEST(small.total() == 40480u);
     BOOST_TEST(!small.fits());
@@ -214,11 +238,14 @@ BOOST_AUTO_TEST_CASE(a_run_that_does_not_fit_is_told_what_to_change) {
     roomy.available = 40480;
     BOOST_TEST(roomy.fits());
     const auto list = run::savings(small, {});
-    BOOST_REQUIRE(list.size() == 4u);
-    BOOST_TEST(mentions(list[0].first, "--micro-batch 512"));
-    BOOST_TEST(list[0].second == 10240u);
-    BOOST_TEST(mentions(list[1].first, "adafactor"));
-    BOOST_TEST(list[1].second == 7960u);
+    BOOST_REQUIRE(list.size() == 6u);
+    BOOST_TEST(mentions(list[0].first, "--recompute full"));
+    BOOST_TEST(list[0].second == 12288u);
+    BOOST_TEST(mentions(list[1].first, "--micro-batch 512"));
+    BOOST_TEST(list[1].second == 10240u);
+    BOOST_TEST(mentions(list[2].first, "adafactor"));
+    BOOST_TEST(list[2].second == 7960u);
+    BOOST_TEST(run::savings(small, {.recompute = nn::recompute::full}).size() == 4u);
     BOOST_TEST(run::to_json(small)["fits"] == false);
 }
 
