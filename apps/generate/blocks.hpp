@@ -15,6 +15,7 @@
 #include "common/progress.hpp"
 #include "common/server_options.hpp"
 #include "common/stop.hpp"
+#include "common/taxonomy.hpp"
 #include "lab/core/file.hpp"
 #include "lab/run/teacher_source.hpp"
 #include "lab/sdg/blocks/taxonomy_run.hpp"
@@ -285,12 +286,10 @@ template <class TeacherOf>
 int generate_by_pipelines(const generate_options& o, TeacherOf teacher_of) {
     const auto pipelines = blocks::read_pipelines(o.pipeline_file);
     const run::teacher_source source = teacher_of(o);
-    const auto tree = taxonomy::load(o.taxonomy, {.keep_going = o.keep_going, .documents_dir = o.documents});
-    if (!o.json) {
-        for (const auto& p : tree.problems) std::cerr << taxonomy::to_text(p) << '\n';
+    const auto tree = read_taxonomy({o.taxonomy, o.documents, o.fetch, o.keep_going, o.json});
+    if (!o.json)
         for (const auto& [type, p] : pipelines.by_type)
             for (const auto& w : p.warnings) std::cerr << w << '\n';
-    }
     if (tree.leaves.empty()) throw format_error(explain(o.taxonomy.string(), "has no valid leaf"));
     blocks::taxonomy_options options;
     options.run.seed = o.pipeline.seed;
@@ -306,7 +305,8 @@ int generate_by_pipelines(const generate_options& o, TeacherOf teacher_of) {
     sdg::journal journal(o.out / "journal.jsonl", {.fresh = o.fresh});
     auto opened = source.open();
     sdg::ledger accounts{.limit = o.budget};
-    sdg::any_teacher asked(sdg::journaled(opened.teacher, journal, &accounts));
+    sdg::within_context limited(opened.teacher, opened.context, tree.leaves);
+    sdg::any_teacher asked(sdg::journaled(limited, journal, &accounts));
 
     progress shown("generating", tree.leaves.size(), "leaves",
                    o.json ? progress::style::quiet : progress::style::automatic);

@@ -130,6 +130,7 @@ private:
         for (const char* name : {"manifest.json", "forgetting.json", "report.html", "metrics.jsonl"})
             fs::remove(folder / name);
         fs::remove_all(folder / "checkpoints");
+        fs::remove_all(folder / "adapter");
         if (!fs::is_directory(folder / "eval")) return;
         std::vector<fs::path> rows;
         for (const auto& entry : fs::directory_iterator(folder / "eval")) rows.push_back(entry.path());
