@@ -52,16 +52,15 @@ struct swiglu {
     template <class B, class Dims, class W, class S = typename B::scalar>
     static void forward_saving(const B& b, const Dims& d, const W& w, view<const S> x, view<S> y, saved<S>& kept,
                                workspace<S>& space) {
+        save(b, d, w, x, kept, space);
         const auto gate = kept.gate.matrix(x.extent(0), d.hidden), up = kept.up.matrix(x.extent(0), d.hidden);
         const auto active = space.gate.matrix(x.extent(0), d.hidden);
-        b.matmul(x, w.gate, gate);
-        b.matmul(x, w.up, up);
         b.swiglu(gate, up, active);
         b.matmul(active, w.down, y);
     }
-    /// What `forward_saving` keeps, once more.
+    /// What `backward` needs of the forward, alone.
     template <class B, class Dims, class W, class S = typename B::scalar>
-    static void save_again(const B& b, const Dims& d, const W& w, view<const S> x, saved<S>& kept, workspace<S>&) {
+    static void save(const B& b, const Dims& d, const W& w, view<const S> x, saved<S>& kept, workspace<S>&) {
         b.matmul(x, w.gate, kept.gate.matrix(x.extent(0), d.hidden));
         b.matmul(x, w.up, kept.up.matrix(x.extent(0), d.hidden));
     }

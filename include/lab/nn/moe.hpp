@@ -8,7 +8,6 @@
 #include <cstddef>
 #include <span>
 #include <string>
-#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -17,23 +16,20 @@
 #include "lab/nn/ffn.hpp"
 #include "lab/nn/scratch.hpp"
 #include "lab/nn/tensor_info.hpp"
+#include "lab/nn/training_settings.hpp"
 
 namespace lab::nn {
 
 namespace moe_detail {
 
-/// Sums of floats run in double.
-template <class S>
-using wide = std::conditional_t<std::is_floating_point_v<S>, double, S>;
-
 /// p = softmax(logits)
 template <class S>
-void softmax(std::span<const S> logits, std::vector<wide<S>>& p) {
+void softmax(std::span<const S> logits, std::vector<sum_of<S>>& p) {
     const auto by_value = [](const S& a, const S& b) { return std::real(a) < std::real(b); };
     const S top = *std::max_element(logits.begin(), logits.end(), by_value);
-    wide<S> sum{};
+    sum_of<S> sum{};
     p.clear();
-    for (const S& logit : logits) sum += p.emplace_back(std::exp(wide<S>(logit) - wide<S>(top)));
+    for (const S& logit : logits) sum += p.emplace_back(std::exp(sum_of<S>(logit) - sum_of<S>(top)));
     for (auto& each : p) each /= sum;
 }
 
@@ -46,13 +42,15 @@ void softmax(std::span<const S> logits, std::vector<wide<S>>& p) {
 template <class S>
 class load_balance {
 public:
-    using wide = moe_detail::wide<S>;
+    using wide = sum_of<S>;
 
+    /// @param experts 0: nothing is counted
     void restart(std::size_t experts) {
         chosen_.assign(experts, 0);
         probability_.assign(experts, wide{});
         rows_ = 0;
     }
+    [[nodiscard]] bool counts() const { return !chosen_.empty(); }
     /// One row of one layer: its router's logits and the shares of the experts, 0 where not chosen.
     void add(std::span<const S> logits, std::span<const S> share) {
         moe_detail::softmax(logits, p_);
@@ -150,19 +148,19 @@ struct moe {
     template <class B, class Dims, class W, class S = typename B::scalar>
     static void forward_saving(const B& b, const Dims& d, const W& w, view<const S> x, view<S> y, saved<S>& kept,
                                workspace<S>& space) {
-        save_again(b, d, w, x, kept, space);
+        save(b, d, w, x, kept, space);
         const auto logits = kept.logits.matrix(x.extent(0), d.experts);
-        for (std::size_t i = 0; i < x.extent(0); ++i) space.balance.add(logits.row(i), shares_of(d, kept.share, i));
+        if (space.balance.counts())
+            for (std::size_t i = 0; i < x.extent(0); ++i) space.balance.add(logits.row(i), shares_of(d, kept.share, i));
         for (S& value : y.flat()) value = S{};
         for (std::size_t e = 0; e < d.experts; ++e) {
             auto& to = kept.to[e];
             add_shares(d, e, to.members, kept.share, view<const S>(to.out.matrix(to.members.size(), x.extent(1))), y);
         }
     }
-    /// What `forward_saving` keeps, once more.
+    /// What `backward` needs of the forward, alone.
     template <class B, class Dims, class W, class S = typename B::scalar>
-    static void save_again(const B& b, const Dims& d, const W& w, view<const S> x, saved<S>& kept,
-                           workspace<S>& space) {
+    static void save(const B& b, const Dims& d, const W& w, view<const S> x, saved<S>& kept, workspace<S>& space) {
         route_all(b, d, w, x, kept.logits.matrix(x.extent(0), d.experts), kept.share, space.order);
         kept.to.resize(d.experts);
         for (std::size_t e = 0; e < d.experts; ++e) {
@@ -189,7 +187,7 @@ struct moe {
             const auto out = to.out.matrix(rows.extent(0), dim), drows = space.drows.matrix(rows.extent(0), dim);
             for (std::size_t r = 0; r < to.members.size(); ++r) {
                 const std::size_t i = to.members[r];
-                moe_detail::wide<S> ds{};
+                sum_of<S> ds{};
                 for (std::size_t j = 0; j < dim; ++j) ds += dout(r, j) * out(r, j);
                 dlogits(i, e) = S(ds);
                 for (std::size_t j = 0; j < dim; ++j) dout(r, j) *= kept.share[i * d.experts + e];
@@ -202,7 +200,7 @@ struct moe {
         const auto logits = kept.logits.matrix(m, d.experts);
         for (std::size_t i = 0; i < m; ++i) {
             const auto share = shares_of(d, kept.share, i);
-            moe_detail::wide<S> mean{};
+            sum_of<S> mean{};
             for (std::size_t e = 0; e < d.experts; ++e)
                 if (share[e] != S{}) mean += share[e] * dlogits(i, e);
             for (std::size_t e = 0; e < d.experts; ++e)

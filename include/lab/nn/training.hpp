@@ -9,7 +9,6 @@
 #include <cstdint>
 #include <span>
 #include <string>
-#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -25,7 +24,7 @@ namespace lab::nn {
 /// Sum of the cross-entropies (nats) of the rows with a target, and how many they were.
 template <class S>
 struct loss_sum {
-    std::conditional_t<std::is_floating_point_v<S>, double, S> sum{};
+    sum_of<S> sum{};
     std::size_t targets = 0;
 };
 
@@ -78,7 +77,7 @@ private:
         scratch<S> q, keys, values, attended, middle;
     };
 
-    void forward(const ragged_batch& batch, std::span<const token> targets, bool noisy) {
+    void forward(const ragged_batch& batch, std::span<const token> targets, bool learning) {
         const auto& d = model_.dims();
         const auto& b = backend_;
         const auto& w = model_.weights();
@@ -102,10 +101,10 @@ private:
         inputs_.resize(d.layers);
         attention_.resize(again_ == recompute::full ? 1 : d.layers);
         ffn_saved_.resize(again_ == recompute::none ? d.layers : 1);
-        if constexpr (routed) ffn_.balance.restart(d.experts);
+        if constexpr (routed) ffn_.balance.restart(learning && settings_.router_loss != 0 ? d.experts : 0);
         const auto x = inputs_[0].matrix(m, d.dim);
         b.embed(batch.tokens, w.embedding, x);
-        if (noisy && settings_.neftune_alpha > 0) {
+        if (learning && settings_.neftune_alpha > 0) {
             add_embedding_noise(settings_, batch, noised_rows_, x);
             noised_rows_ += m;
         }
@@ -206,7 +205,7 @@ private:
 
             // x_out = middle + ffn(norm(middle)): dx passes through, and once more through the branch.
             architecture::norm::forward(b, d, middle, w.ffn_norm, n);
-            if (again_ != recompute::none && !kept) ffn::save_again(b, d, w.ffn, view<const S>(n), ffn_saved(l), ffn_);
+            if (again_ != recompute::none && !kept) ffn::save(b, d, w.ffn, view<const S>(n), ffn_saved(l), ffn_);
             ffn::backward(b, d, w.ffn, dw.ffn, ffn_saved(l), view<const S>(n), view<const S>(dx), dn, ffn_);
             architecture::norm::backward(b, d, view<const S>(dn), middle, w.ffn_norm, dx, dw.ffn_norm);
 

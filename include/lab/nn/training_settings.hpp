@@ -49,6 +49,10 @@ template <class Dims>
            (r == recompute::none ? d.layers : 1) * feed_forward;
 }
 
+/// Sums of floats run in double.
+template <class S>
+using sum_of = std::conditional_t<std::is_floating_point_v<S>, double, S>;
+
 struct training_settings {
     double label_smoothing = 0;
     double neftune_alpha = 0;
@@ -80,16 +84,10 @@ void add_embedding_noise(const training_settings& settings, const ragged_batch& 
     }
 }
 
-namespace settings_detail {
-/// Sums of floats run in double.
-template <class S>
-using sum_of = std::conditional_t<std::is_floating_point_v<S>, double, S>;
-}  // namespace settings_detail
-
 /// Cross-entropies [rows] of logits [rows, vocab] become smoothed ones.
 template <class S>
 void smooth_losses(view<const S> logits, std::span<const token> targets, double smoothing, view<S, 1> losses) {
-    using wide = settings_detail::sum_of<S>;
+    using wide = sum_of<S>;
     for (std::size_t i = 0; i < targets.size(); ++i) {
         if (targets[i] < 0) continue;
         const auto row = logits.row(i);

@@ -130,19 +130,25 @@ struct full {
     }
 };
 
+/// What a buffer is called, its own `name` or "custom".
+template <ReplayBuffer B>
+[[nodiscard]] std::string policy_of(const B& buffer) {
+    if constexpr (requires { buffer.name(); })
+        return buffer.name();
+    else if constexpr (requires { B::name; })
+        return std::string(B::name);
+    else
+        return "custom";
+}
+
 /// Any buffer, owned. A type with a `name` is told apart from others by it.
 class any_buffer {
 public:
     template <ReplayBuffer B>
     requires(!std::same_as<B, any_buffer>) any_buffer(B buffer)
-        : draw_([buffer = std::move(buffer)](auto items, auto count, auto epoch) {
+        : name_(policy_of(buffer)), draw_([buffer = std::move(buffer)](auto items, auto count, auto epoch) {
               return buffer.draw(items, count, epoch);
-          }) {
-        if constexpr (requires { B::name; })
-            name_ = B::name;
-        else
-            name_ = "custom";
-    }
+          }) {}
     [[nodiscard]] std::vector<std::size_t> draw(std::span<const replay_item> items, std::size_t count,
                                                 std::uint64_t epoch) const {
         return draw_(items, count, epoch);
@@ -150,8 +156,8 @@ public:
     [[nodiscard]] const std::string& name() const noexcept { return name_; }
 
 private:
-    std::function<std::vector<std::size_t>(std::span<const replay_item>, std::size_t, std::uint64_t)> draw_;
     std::string name_;
+    std::function<std::vector<std::size_t>(std::span<const replay_item>, std::size_t, std::uint64_t)> draw_;
 };
 
 /// The buffer called `name`: "stratified", "reservoir" or "full". @throws config_error for any other

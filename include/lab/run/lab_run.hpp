@@ -102,16 +102,12 @@ private:
                  {"heldout_every", t.trainer.heldout_every},
                  {"compute", name_of(t.compute)},
                  {"type", name_of(t.type)}};
-        if constexpr (requires { buffer_.name(); })
-            if (buffer_.name() != replay::stratified::name) key["replay"] = buffer_.name();
-        if (t.lora)
-            key["lora"] = {{"rank", t.lora->rank},
-                           {"alpha", t.lora->chosen_alpha()},
-                           {"dropout", t.lora->dropout},
-                           {"rank_stabilised", t.lora->rank_stabilised},
-                           {"targets", t.lora->targets},
-                           {"beside", t.base_type ? std::string(name_of(*t.base_type)) : ""},
-                           {"from", t.adapter.empty() ? "" : model_digest(t.adapter)}};
+        if (const auto policy = replay::policy_of(buffer_); policy != replay::stratified::name) key["replay"] = policy;
+        if (t.lora) {
+            key["lora"] = train_run_detail::lora_json(*t.lora);
+            key["lora"]["beside"] = t.base_type ? name_of(*t.base_type) : "";
+            key["lora"]["from"] = t.adapter.empty() ? "" : model_digest(t.adapter);
+        }
         if (auto more = train::further_settings(t.trainer); !more.is_null()) key["settings"] = std::move(more);
         return sha256_hex(formats::to_text(key));
     }

@@ -62,9 +62,7 @@ struct local_model {
     return {"http:" + options.http.base_url + " " + options.model, [=] {
                 auto servers = std::make_unique<sdg::http_teacher>(options);
                 auto context = sdg::server_context(*servers, options.context, sdg::estimated_tokens);
-                opened_teacher opened{sdg::any_teacher(std::move(servers))};
-                opened.context = std::move(context);
-                return opened;
+                return opened_teacher{.teacher = sdg::any_teacher(std::move(servers)), .context = std::move(context)};
             }};
 }
 

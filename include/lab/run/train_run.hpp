@@ -126,11 +126,17 @@ struct stopped : error {
 }
 
 /// The adapters as the manifest states them, and, as part of the run's identity, the weights beside them.
+[[nodiscard]] inline formats::json lora_json(const nn::lora_options& l) {
+    return {{"rank", l.rank},
+            {"alpha", l.chosen_alpha()},
+            {"dropout", l.dropout},
+            {"rank_stabilised", l.rank_stabilised},
+            {"targets", l.targets}};
+}
 [[nodiscard]] inline formats::json lora_json(const nn::any_model& model) {
-    const auto& l = *model.lora();
-    return {{"rank", l.rank},       {"alpha", l.chosen_alpha()},
-            {"dropout", l.dropout}, {"rank_stabilised", l.rank_stabilised},
-            {"targets", l.targets}, {"parameters", model.adapter_parameter_count()}};
+    auto all = lora_json(*model.lora());
+    all["parameters"] = model.adapter_parameter_count();
+    return all;
 }
 [[nodiscard]] inline std::string digest_of_weights(const nn::any_model& model) {
     train::xxh64 sum;
@@ -270,8 +276,8 @@ template <replay::ReplayBuffer Buffer = replay::any_buffer>
                             {"steps", result.steps},
                             {"tokens", result.tokens},
                             {"sha256", detail::save_result(model, who, o)}});
-    if constexpr (requires { buffer.name(); })
-        if (buffer.name() != replay::stratified::name) result.manifest["replay"] = buffer.name();
+    if (const auto policy = replay::policy_of(buffer); policy != replay::stratified::name)
+        result.manifest["replay"] = policy;
     if (o.lora) result.manifest["lora"] = detail::lora_json(model);
     if (o.update.kind != train::optimizer::adamw)
         result.manifest["optimizer"] = train::optimizer_update(o.update, {}).describe();

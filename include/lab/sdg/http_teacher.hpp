@@ -50,11 +50,14 @@ static_assert(teacher<http_teacher>);
     const auto limit = said == 0 || given == 0 ? std::max(said, given) : std::min(said, given);
     return {limit, [&servers, limit, given, estimate = std::move(estimate)](const text::messages& messages,
                                                                             const std::string& answer) {
+                std::size_t bytes = answer.size();
+                for (const auto& m : messages) bytes += m.content.size();
+                if (bytes + longest_frame < limit) return bytes;
+                const auto counted = servers.prompt_tokens(messages, answer);
+                if (counted > 0 || given == 0) return counted;
                 std::string all = answer;
                 for (const auto& m : messages) all += m.content;
-                if (all.size() + longest_frame < limit) return all.size();
-                const auto counted = servers.prompt_tokens(messages, answer);
-                return counted > 0 || given == 0 ? counted : estimate(all);
+                return estimate(all);
             }};
 }
 
