@@ -189,45 +189,51 @@ json parse_json<json>(std::string_view text, std::string_view place);
 }
 #endif
 
+namespace json_detail {
+
+[[noreturn]] inline void refuse(const json& value, std::string_view where, std::string_view expected) {
+    std::string found =
+        value.is_string() ? quote(value.get_ref<const std::string&>(), 40) : std::string(value.type_name());
+    if (value.is_number()) found = value.dump();
+    throw format_error(explain(where, "expected " + std::string(expected) + ", found " + found));
+}
+/// @throws format_error where `value` is no whole number of [lowest, highest]
+inline void expect_integer(const json& value, std::int64_t lowest, std::uint64_t highest, std::string_view where) {
+    const auto fits = [&] {
+        if (value.is_number_unsigned()) return value.get<std::uint64_t>() <= highest;
+        return value.is_number_integer() && value.get<std::int64_t>() >= lowest &&
+               std::cmp_less_equal(value.get<std::int64_t>(), highest);
+    };
+    if (!fits())
+        refuse(value, where, "a whole number from " + std::to_string(lowest) + " to " + std::to_string(highest));
+}
+
+}  // namespace json_detail
+
 /// `value` as a T: bool, an integer (range-checked), a finite float, std::string, json or a vector of those.
 /// @throws format_error "where: expected ..., found ...".
 template <class T>
 [[nodiscard]] T value_as(const json& value, std::string_view where) {
-    const auto refuse = [&](std::string_view expected) {
-        std::string found =
-            value.is_string() ? quote(value.get_ref<const std::string&>(), 40) : std::string(value.type_name());
-        if (value.is_number()) found = value.dump();
-        throw format_error(explain(where, "expected " + std::string(expected) + ", found " + found));
-    };
     if constexpr (std::is_same_v<T, json>) {
         return value;
     } else if constexpr (std::is_same_v<T, bool>) {
-        if (!value.is_boolean()) refuse("true or false");
+        if (!value.is_boolean()) json_detail::refuse(value, where, "true or false");
         return value.get<bool>();
     } else if constexpr (std::integral<T>) {
-        const std::string expected = "a whole number from " + std::to_string(std::numeric_limits<T>::min()) + " to " +
-                                     std::to_string(std::numeric_limits<T>::max());
-        if (!value.is_number_integer()) refuse(expected);
-        if (value.is_number_unsigned()) {
-            const auto number = value.get<std::uint64_t>();
-            if (!std::in_range<T>(number)) refuse(expected);
-            return static_cast<T>(number);
-        }
-        const auto number = value.get<std::int64_t>();
-        if (!std::in_range<T>(number)) refuse(expected);
-        return static_cast<T>(number);
+        json_detail::expect_integer(value, std::numeric_limits<T>::min(), std::numeric_limits<T>::max(), where);
+        return value.get<T>();
     } else if constexpr (std::floating_point<T>) {
-        if (!value.is_number()) refuse("a number");
+        if (!value.is_number()) json_detail::refuse(value, where, "a number");
         const double number = value.get<double>();
-        if (!std::isfinite(static_cast<T>(number))) refuse("a finite number");
+        if (!std::isfinite(static_cast<T>(number))) json_detail::refuse(value, where, "a finite number");
         return static_cast<T>(number);
     } else if constexpr (std::is_same_v<T, std::string>) {
-        if (!value.is_string()) refuse("a string");
+        if (!value.is_string()) json_detail::refuse(value, where, "a string");
         return value.get<std::string>();
     } else {
         static_assert(json_detail::is_vector<T>,
                       "value_as: bool, integer, float, std::string, json or a vector of them");
-        if (!value.is_array()) refuse("an array");
+        if (!value.is_array()) json_detail::refuse(value, where, "an array");
         T items;
         items.reserve(value.size());
         for (const json& item : value)
@@ -237,14 +243,24 @@ template <class T>
     }
 }
 
-/// Field `key` of `object`, or nothing where it is absent or null. @throws format_error naming place and field.
-template <class T>
-[[nodiscard]] std::optional<T> optional_field(const json& object, std::string_view key, std::string_view place) {
+/// "place: field 'key'"
+[[nodiscard]] inline std::string field_place(std::string_view key, std::string_view place) {
+    return std::string(place) + ": field '" + std::string(key) + "'";
+}
+/// Field `key` of `object`; nullptr where it is absent or null. @throws format_error where `object` is no object
+[[nodiscard]] inline const json* find_field(const json& object, std::string_view key, std::string_view place) {
     if (!object.is_object())
         throw format_error(explain(place, "expected an object, found " + std::string(object.type_name())));
     const auto found = object.find(key);
-    if (found == object.end() || found->is_null()) return std::nullopt;
-    return value_as<T>(*found, std::string(place) + ": field '" + std::string(key) + "'");
+    return found == object.end() || found->is_null() ? nullptr : &*found;
+}
+
+/// Field `key` of `object`, or nothing where it is absent or null. @throws format_error naming place and field.
+template <class T>
+[[nodiscard]] std::optional<T> optional_field(const json& object, std::string_view key, std::string_view place) {
+    const json* found = find_field(object, key, place);
+    if (found == nullptr) return std::nullopt;
+    return value_as<T>(*found, field_place(key, place));
 }
 
 /// Field `key` of `object`. @throws format_error naming place and field, also where it is absent.

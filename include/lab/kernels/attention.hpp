@@ -189,10 +189,11 @@ public:
         // Sequences with the same beginning side by side.
         std::iota(order, order + sequences, 0u);
         const auto first_block = [&](std::uint32_t s) {
-            return batch.seq_offsets[s] == batch.seq_offsets[s + 1] ? nullptr : source.id(s, 0);
+            const bool empty = batch.seq_offsets[s] == batch.seq_offsets[s + 1];
+            return empty ? 0 : reinterpret_cast<std::uintptr_t>(source.id(s, 0));
         };
-        std::stable_sort(order, order + sequences, [&](std::uint32_t a, std::uint32_t b) {
-            return std::less<>{}(first_block(a), first_block(b));
+        std::sort(order, order + sequences, [&](std::uint32_t a, std::uint32_t b) {
+            return std::pair(first_block(a), a) < std::pair(first_block(b), b);
         });
         const std::size_t group = o.heads / o.kv_heads, most = std::max<std::size_t>(1, 48 / group);
         const std::size_t size = std::clamp<std::size_t>((m + 2 * pool.size() - 1) / (2 * pool.size()), 1, most);

@@ -97,6 +97,24 @@ inline void resolve_names(tensor_info& info, std::span<const name_rule> rules, s
     info.name = detail::expand_pattern(info.huggingface.front().name, info.layer, info.expert);
 }
 
+/// A tensor with its names. It is a function of its own so that the walk over the tensors, compiled anew for every set
+/// of weights and visitor, stays small. @throws config_error as resolve_names.
+[[nodiscard]] inline tensor_info describe_tensor(std::string_view role, std::size_t rank, std::size_t rows,
+                                                 std::size_t columns, std::size_t layer, std::size_t expert,
+                                                 std::size_t rope_heads, std::span<const name_rule> rules,
+                                                 std::size_t experts) {
+    tensor_info info;
+    info.role = role;
+    info.rank = rank;
+    info.rows = rows;
+    info.columns = columns;
+    info.layer = layer;
+    info.expert = expert;
+    info.rope_heads = rope_heads;
+    resolve_names(info, rules, experts);
+    return info;
+}
+
 /// The names of Llama, Mistral and Mixtral files.
 inline constexpr name_rule llama_names[] = {
     {"embedding", container::gguf, "token_embd.weight"},

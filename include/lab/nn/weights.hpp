@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <span>
 #include <string>
+#include <string_view>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -47,24 +48,16 @@ template <class Dims, class F, class First, class... W>
 void for_each_tensor(const Dims& d, F&& f, First& first, W&... w) {
     using architecture = typename First::architecture;
     std::size_t layer = tensor_info::no_index;
-    const auto call = [&](std::string role, std::size_t rank, std::size_t rows, std::size_t columns, std::size_t expert,
-                          std::size_t rope_heads, auto&... handles) {
-        tensor_info info;
-        info.role = std::move(role);
-        info.rank = rank;
-        info.rows = rows;
-        info.columns = columns;
-        info.layer = layer;
-        info.expert = expert;
-        info.rope_heads = rope_heads;
-        resolve_names(info, architecture::naming::rules, d.experts);
-        f(static_cast<const tensor_info&>(info), handles...);
+    const auto call = [&](std::string_view role, std::size_t rank, std::size_t rows, std::size_t columns,
+                          std::size_t expert, std::size_t rope_heads, auto&... handles) __attribute__((noinline)) {
+        f(describe_tensor(role, rank, rows, columns, layer, expert, rope_heads, architecture::naming::rules, d.experts),
+          handles...);
     };
     const auto matrix = [&](const char* role, std::size_t rows, std::size_t columns, std::size_t rope_heads,
                             auto&... h) { call(role, 2, rows, columns, tensor_info::no_index, rope_heads, h...); };
     const auto vector = [&](const char* role, auto&... h) { call(role, 1, 1, d.dim, tensor_info::no_index, 0, h...); };
-    const auto feed_forward = [&](std::string role, std::size_t rows, std::size_t columns, std::size_t expert,
-                                  auto&... h) { call(std::move(role), 2, rows, columns, expert, 0, h...); };
+    const auto feed_forward = [&](std::string_view role, std::size_t rows, std::size_t columns, std::size_t expert,
+                                  auto&... h) { call(role, 2, rows, columns, expert, 0, h...); };
 
     matrix("embedding", d.vocab, d.dim, 0, first.embedding, w.embedding...);
     for (layer = 0; layer < d.layers; ++layer) {

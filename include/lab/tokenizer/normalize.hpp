@@ -115,16 +115,23 @@ private:
     }
     std::vector<std::uint8_t> classes(all.size());
     std::transform(all.begin(), all.end(), classes.begin(), [&](char32_t c) { return data.combining_class(c); });
-    std::vector<std::pair<std::uint8_t, char32_t>> marks;
+    struct mark {
+        std::uint8_t order;
+        std::size_t place;
+        char32_t character;
+    };
+    std::vector<mark> marks;
     for (std::size_t i = 0; i < all.size(); ++i) {
         if (classes[i] == 0) continue;
         const std::size_t first = i;
         marks.clear();
-        for (; i < all.size() && classes[i] != 0; ++i) marks.emplace_back(classes[i], all[i]);
-        std::stable_sort(marks.begin(), marks.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
+        for (; i < all.size() && classes[i] != 0; ++i) marks.push_back({classes[i], i, all[i]});
+        std::sort(marks.begin(), marks.end(), [](const mark& a, const mark& b) {
+            return a.order != b.order ? a.order < b.order : a.place < b.place;
+        });
         for (std::size_t k = 0; k < marks.size(); ++k) {
-            classes[first + k] = marks[k].first;
-            all[first + k] = marks[k].second;
+            classes[first + k] = marks[k].order;
+            all[first + k] = marks[k].character;
         }
     }
     std::u32string composed;
