@@ -12,7 +12,6 @@
 #include <filesystem>
 #include <limits>
 #include <memory>
-#include <numeric>
 #include <optional>
 #include <span>
 #include <string>
@@ -23,7 +22,6 @@
 
 #include "lab/core/dtype.hpp"
 #include "lab/core/file.hpp"
-#include "lab/core/function_ref.hpp"
 #include "lab/formats/tensor_source.hpp"
 #include "lab/formats/text_bytes.hpp"
 
@@ -70,18 +68,6 @@ inline constexpr std::array tensor_types{
     for (const auto& entry : tensor_types)
         if (entry.type == type) return entry.id;
     throw format_error("dtype " + std::to_string(static_cast<int>(type)) + " has no GGUF number");
-}
-
-/// The indexes below `count`, sorted by text_of(index); equal texts by index.
-[[nodiscard]] inline std::vector<std::size_t> order_of(std::size_t count,
-                                                       function_ref<std::string_view(std::size_t)> text_of) {
-    std::vector<std::size_t> order(count);
-    std::iota(order.begin(), order.end(), std::size_t{0});
-    std::sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
-        const int difference = text_of(a).compare(text_of(b));
-        return difference != 0 ? difference < 0 : a < b;
-    });
-    return order;
 }
 
 }  // namespace gguf_detail
@@ -221,7 +207,7 @@ private:
             const auto key = as_text(in.take(length, "a metadata key"));
             entries_.push_back({key, parse_value(in, key)});
         }
-        by_key_ = gguf_detail::order_of(entries_.size(), [&](std::size_t i) { return entries_[i].key; });
+        by_key_ = order_of(entries_.size(), [&](std::size_t i) { return entries_[i].key; });
         for (std::size_t i = 1; i < by_key_.size(); ++i)
             if (entries_[by_key_[i]].key == entries_[by_key_[i - 1]].key)
                 in.fail(entries_[by_key_[i]].value.offset, "duplicate metadata key " + quote(entries_[by_key_[i]].key));
@@ -340,7 +326,7 @@ private:
         }
         weights_ = checkpoint(path_, std::move(tensors), std::move(owners), true);
         const auto name = [&](std::size_t i) -> std::string_view { return weights_.tensors()[i].name; };
-        const auto order = gguf_detail::order_of(infos.size(), name);
+        const auto order = weights_.by_name();
         for (std::size_t i = 1; i < order.size(); ++i)
             if (name(order[i]) == name(order[i - 1]))
                 in.fail(infos[order[i]].info_offset, "duplicate tensor " + quote(name(order[i])));

@@ -66,7 +66,7 @@ inline constexpr std::size_t size_limit = std::size_t{1} << 21;
     for (const std::string_view key : {"rope_scaling", "rope_parameters"}) {
         const auto table = optional_field<json>(object, key, place);
         if (!table) continue;
-        const std::string inside = std::string(place) + ": field '" + std::string(key) + "'";
+        const std::string inside = field_place(key, place);
         if (!table->is_object())
             throw format_error(explain(inside, "expected an object, found " + std::string(table->type_name())));
         for (const auto& [name, value] : table->items())

@@ -56,6 +56,18 @@ struct stored_tensor {
     return values;
 }
 
+/// The indexes below `count`, sorted by text_of(index); equal texts by index.
+[[nodiscard]] inline std::vector<std::size_t> order_of(std::size_t count,
+                                                       function_ref<std::string_view(std::size_t)> text_of) {
+    std::vector<std::size_t> order(count);
+    std::iota(order.begin(), order.end(), std::size_t{0});
+    std::sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
+        const int difference = text_of(a).compare(text_of(b));
+        return difference != 0 ? difference < 0 : a < b;
+    });
+    return order;
+}
+
 /// Tensors by name, and shared ownership of the memory they lie in. Copies share.
 class checkpoint {
 public:
@@ -69,10 +81,8 @@ public:
         content->tensors = std::move(tensors);
         content->owners = std::move(owners);
         content->mapped = mapped;
-        content->by_name.resize(content->tensors.size());
-        std::iota(content->by_name.begin(), content->by_name.end(), std::size_t{0});
-        std::sort(content->by_name.begin(), content->by_name.end(),
-                  [&](std::size_t a, std::size_t b) { return content->tensors[a].name < content->tensors[b].name; });
+        content->by_name = order_of(content->tensors.size(),
+                                    [&](std::size_t i) -> std::string_view { return content->tensors[i].name; });
         data_ = std::move(content);
     }
 
@@ -80,6 +90,9 @@ public:
     /// In the file's order. Not of a temporary: `for (auto& t : open_gguf(path).tensors())` would dangle.
     [[nodiscard]] std::span<const stored_tensor> tensors() const& noexcept { return data_->tensors; }
     std::span<const stored_tensor> tensors() const&& = delete;
+    /// Indexes of `tensors()` in the order of their names; of equal names by the index.
+    [[nodiscard]] std::span<const std::size_t> by_name() const& noexcept { return data_->by_name; }
+    std::span<const std::size_t> by_name() const&& = delete;
     /// The tensor called `name`, or nullptr.
     [[nodiscard]] const stored_tensor* find(std::string_view name) const noexcept {
         const auto at = std::lower_bound(data_->by_name.begin(), data_->by_name.end(), name,

@@ -39,7 +39,7 @@ namespace detail {
 /// Refuses what would make the adapter another function than lora_options.hpp's.
 inline void require_plain_lora(const formats::json& config, const std::string& place) {
     const auto refuse = [&](const char* field, const std::string& what) {
-        throw config_error(explain(place + ": field '" + field + "'", what, "merge it with PEFT first"));
+        throw config_error(explain(formats::field_place(field, place), what, "merge it with PEFT first"));
     };
     if (formats::field<std::string>(config, "peft_type", place) != "LORA") refuse("peft_type", "only LORA is read");
     if (formats::field_or<std::string>(config, "bias", "none", place) != "none") refuse("bias", "biases are not read");
