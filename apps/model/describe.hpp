@@ -116,7 +116,8 @@ inline void describe_tensors(formats::json& out, std::span<const formats::stored
 [[nodiscard]] inline formats::json describe(const std::filesystem::path& path) {
     if (std::filesystem::is_directory(path)) return describe_safetensors(path);
     const mapped_file file(path);
-    return formats::as_text(file.bytes()).starts_with("GGUF") ? describe_gguf(path) : describe_safetensors(path);
+    const bool gguf = formats::as_text(file.bytes()).starts_with("GGUF") || path.extension() == ".gguf";
+    return gguf ? describe_gguf(path) : describe_safetensors(path);
 }
 
 /// 1234567 as "1.23 million"; bytes as "98.2 MB".

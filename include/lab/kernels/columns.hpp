@@ -116,8 +116,7 @@ template <class Arch>
 }  // namespace detail
 
 /// Reads one block of F (or 4 or 8 elements of the plain floats) of 16 rows that start at p, `stride` bytes apart:
-/// calls sink(k, values) for each column k of the block in order. The readers of 256 elements take several groups of
-/// rows in turns, sink(group, k, values), so that the caller's chains of sums overlap.
+/// calls sink(k, values) for each column k of the block in order.
 template <class Arch, class F>
 struct column_reader;
 
@@ -246,54 +245,44 @@ struct column_reader<Arch, format::q5_1> {
 namespace detail {
 /// q4_k and q5_k: x = (d sc_j) q - dmin m_j for sub-block j of 32; scales and minima are packed in 6 bits
 /// (core/dtype.hpp).
-template <class Arch, bool Fifth, std::size_t Groups, class Sink>
+template <class Arch, bool Fifth, class Sink>
 [[gnu::always_inline]] inline void read_k(const std::byte* p, std::size_t stride, Sink&& sink) {
     using v = f32x16<Arch>;
     using u = u32x16<Arch>;
-    u head[Groups][4];  // d and dmin, then the three words of scales
-    v d[Groups], dmin[Groups];
-    for (std::size_t g = 0; g < Groups; ++g) {
-        load_columns<Arch>(p + 16 * g * stride, stride, head[g]);
-        d[g] = low_half_to_float(head[g][0]), dmin[g] = low_half_to_float(head[g][0] >> 16);
-    }
+    u head[4];  // d and dmin, then the three words of scales
+    load_columns<Arch>(p, stride, head);
+    const v d = low_half_to_float(head[0]), dmin = low_half_to_float(head[0] >> 16);
     constexpr std::size_t nibbles = Fifth ? 48 : 16;
     for (std::size_t j = 0; j < 8; j += 2) {  // a pair of sub-blocks shares 32 bytes: low nibbles, then high
-        u words[Groups][8], high[Groups][Fifth ? 8 : 1] = {};
-        for (std::size_t g = 0; g < Groups; ++g) {
-            const std::byte* rows = p + 16 * g * stride;
-            load_eight_columns<Arch>(rows + nibbles + 16 * j, stride, words[g]);
-            if constexpr (Fifth) {
-                load_eight_columns<Arch>(rows + 16, stride, high[g]);
-                for (u& h : high[g]) h = h >> static_cast<unsigned>(j);
-            }
+        u words[8], high[Fifth ? 8 : 1] = {};
+        load_eight_columns<Arch>(p + nibbles + 16 * j, stride, words);
+        if constexpr (Fifth) {
+            load_eight_columns<Arch>(p + 16, stride, high);
+            for (u& h : high) h = h >> static_cast<unsigned>(j);
         }
         for (std::size_t sub = 0; sub < 2; ++sub) {
-            v scale[Groups], minimum[Groups];
-            for (std::size_t g = 0; g < Groups; ++g) {
-                const auto shift = static_cast<unsigned>(8 * ((j + sub) % 4));
-                const u a = head[g][1] >> shift, b = head[g][2] >> shift, c = head[g][3] >> shift;
-                const u sc = j < 4 ? a & 63u : (c & 15u) | ((a >> 2) & 48u);
-                const u mn = j < 4 ? b & 63u : ((c >> 4) & 15u) | ((b >> 2) & 48u);
-                scale[g] = d[g] * to_float(sc);
-                minimum[g] = dmin[g] * to_float(mn) * v::broadcast(-1.0f);  // keeps a zero's sign, as subtracting does
-            }
-            for (std::size_t w = 0; w < 8; ++w)
-                unroll<Groups>([&](auto g) __attribute__((always_inline)) {
-                    u word = words[g][w];
-                    words[g][w] = word >> 4;
-                    if constexpr (Fifth) {
-                        word = (word & 0x0f0f0f0fu) | ((high[g][w] << 4) & 0x10101010u);
-                        high[g][w] = high[g][w] >> 1;
-                    }
-                    unroll<4>([&](auto b) __attribute__((always_inline)) {
-                        v q;
-                        if constexpr (Fifth)
-                            q = five_bits_to_float<0>(word >> (8 * b));
-                        else
-                            q = nibble_to_float<0>(word >> (8 * b));
-                        sink(g, 32 * (j + sub) + 4 * w + b, fma(scale[g], q, minimum[g]));
-                    });
+            const auto shift = static_cast<unsigned>(8 * ((j + sub) % 4));
+            const u s = head[1] >> shift, m = head[2] >> shift, both = head[3] >> shift;
+            const u sc = j < 4 ? s & 63u : (both & 15u) | ((s >> 2) & 48u);
+            const u mn = j < 4 ? m & 63u : ((both >> 4) & 15u) | ((m >> 2) & 48u);
+            const v scale = d * to_float(sc);
+            const v minimum = dmin * to_float(mn) * v::broadcast(-1.0f);  // keeps a zero's sign, as subtracting does
+            for (std::size_t w = 0; w < 8; ++w) {
+                u word = words[w];
+                words[w] = word >> 4;
+                if constexpr (Fifth) {
+                    word = (word & 0x0f0f0f0fu) | ((high[w] << 4) & 0x10101010u);
+                    high[w] = high[w] >> 1;
+                }
+                unroll<4>([&](auto b) __attribute__((always_inline)) {
+                    v q;
+                    if constexpr (Fifth)
+                        q = five_bits_to_float<0>(word >> (8 * b));
+                    else
+                        q = nibble_to_float<0>(word >> (8 * b));
+                    sink(32 * (j + sub) + 4 * w + b, fma(scale, q, minimum));
                 });
+            }
         }
     }
 }
@@ -302,54 +291,46 @@ template <class Arch, bool Fifth, std::size_t Groups, class Sink>
 template <class Arch>
 struct column_reader<Arch, format::q4_k> {
     static constexpr std::size_t step = 256;
-    template <std::size_t Groups, class Sink>
+    template <class Sink>
     [[gnu::always_inline]] static void read(const std::byte* p, std::size_t stride, Sink&& sink) {
-        detail::read_k<Arch, false, Groups>(p, stride, sink);
+        detail::read_k<Arch, false>(p, stride, sink);
     }
 };
 template <class Arch>
 struct column_reader<Arch, format::q5_k> {
     static constexpr std::size_t step = 256;
-    template <std::size_t Groups, class Sink>
+    template <class Sink>
     [[gnu::always_inline]] static void read(const std::byte* p, std::size_t stride, Sink&& sink) {
-        detail::read_k<Arch, true, Groups>(p, stride, sink);
+        detail::read_k<Arch, true>(p, stride, sink);
     }
 };
 template <class Arch>
 struct column_reader<Arch, format::q6_k> {
     static constexpr std::size_t step = 256;
-    template <std::size_t Groups, class Sink>
+    template <class Sink>
     [[gnu::always_inline]] static void read(const std::byte* p, std::size_t stride, Sink&& sink) {
         using v = f32x16<Arch>;
         using u = u32x16<Arch>;
-        v d[Groups];
-        u scales[Groups][4];
-        for (std::size_t g = 0; g < Groups; ++g) {
-            d[g] = detail::load_halves<Arch>(p + 16 * g * stride + 208, stride);
-            load_columns<Arch>(p + 16 * g * stride + 192, stride, scales[g]);
-        }
+        const v d = detail::load_halves<Arch>(p + 208, stride);
+        u scales[4];
+        load_columns<Arch>(p + 192, stride, scales);
         for (std::size_t part = 0; part < 8;
              ++part) {  // 32 elements: one shift of the high bits, one nibble of the low
             const std::size_t half = part / 4, quarter = part % 4;
-            u low[Groups][8], high[Groups][8];
-            v scale[Groups][2];
-            for (std::size_t g = 0; g < Groups; ++g) {
-                const std::byte* rows = p + 16 * g * stride;
-                detail::load_eight_columns<Arch>(rows + 64 * half + 32 * (quarter % 2), stride, low[g]);
-                detail::load_eight_columns<Arch>(rows + 128 + 32 * half, stride, high[g]);
-                const u word = scales[g][part / 2] >> static_cast<unsigned>(16 * (part % 2));
-                scale[g][0] = d[g] * detail::signed_byte_to_float(word, 0);
-                scale[g][1] = d[g] * detail::signed_byte_to_float(word, 1);
-            }
+            u low[8], high[8];
+            detail::load_eight_columns<Arch>(p + 64 * half + 32 * (quarter % 2), stride, low);
+            detail::load_eight_columns<Arch>(p + 128 + 32 * half, stride, high);
+            const u word_of_scales = scales[part / 2] >> static_cast<unsigned>(16 * (part % 2));
+            const v scale[2] = {d * detail::signed_byte_to_float(word_of_scales, 0),
+                                d * detail::signed_byte_to_float(word_of_scales, 1)};
             const auto nibble = static_cast<unsigned>(4 * (quarter / 2)), pair = static_cast<unsigned>(2 * quarter);
-            for (std::size_t w = 0; w < 8; ++w)
-                unroll<Groups>([&](auto g) __attribute__((always_inline)) {
-                    const u six = ((low[g][w] >> nibble) & 0x0f0f0f0fu) | (((high[g][w] >> pair) & 0x03030303u) << 4);
-                    const u word = subtract_bytes(six, 32);
-                    unroll<4>([&](auto b) __attribute__((always_inline)) {
-                        sink(g, 32 * part + 4 * w + b, scale[g][w / 4] * detail::signed_byte_to_float(word, b));
-                    });
+            for (std::size_t w = 0; w < 8; ++w) {
+                const u six = ((low[w] >> nibble) & 0x0f0f0f0fu) | (((high[w] >> pair) & 0x03030303u) << 4);
+                const u word = subtract_bytes(six, 32);
+                unroll<4>([&](auto b) __attribute__((always_inline)) {
+                    sink(32 * part + 4 * w + b, scale[w / 4] * detail::signed_byte_to_float(word, b));
                 });
+            }
         }
     }
 };
@@ -362,22 +343,14 @@ template <class Arch, class F, std::size_t Groups, class Sink>
     std::size_t k = 0;
     if constexpr (has_avx2<Arch>) {
         using reader = column_reader<Arch, F>;
-        for (; k + reader::step <= depth; k += reader::step) {
-            const std::byte* block = p + k / F::block * F::bytes;
-            const auto shifted = [&](auto g, std::size_t i, f32x16<Arch> values) __attribute__((always_inline)) {
-                sink(g, k + i, values);
-            };
-            if constexpr (reader::step == 256)
-                reader::template read<Groups>(block, stride, shifted);
-            else
-                unroll<Groups>([&](auto g) __attribute__((always_inline)) {
-                    reader::read(
-                        block + 16 * g * stride,
-                        stride, [&](std::size_t i, f32x16<Arch> values) __attribute__((always_inline)) {
-                            shifted(g, i, values);
-                        });
-                });
-        }
+        for (; k + reader::step <= depth; k += reader::step)
+            unroll<Groups>([&](auto g) __attribute__((always_inline)) {
+                reader::read(
+                    p + 16 * g * stride + k / F::block * F::bytes,
+                    stride, [&](std::size_t i, f32x16<Arch> values) __attribute__((always_inline)) {
+                        sink(g, k + i, values);
+                    });
+            });
     }
     if constexpr (!has_avx2<Arch> || F::block == 1)  // a plain processor, or what is left at the end of a row
         for (; k < depth; k += F::block)

@@ -129,9 +129,10 @@ void gemm_part(const gemm_arguments& g, std::size_t m0, std::size_t m1, std::siz
     }
 }
 
-/// The same for one row of A against stored rows [n0, n1) of B: reads B once, packs nothing.
+/// The same for one row of A against stored rows [n0, n1) of B, plain floats: reads B once, packs nothing.
 template <class Arch, class F>
 void gemv_part(const gemm_arguments& g, std::size_t n0, std::size_t n1) {
+    static_assert(F::block == 1);
     using v = f32x16<Arch>;
     constexpr std::size_t groups = 2;  // independent chains, so that one's latency hides behind the others
     const std::size_t stride = g.b.row_stride();
@@ -142,17 +143,16 @@ void gemv_part(const gemm_arguments& g, std::size_t n0, std::size_t n1) {
         v totals[groups] = {};
         for (std::size_t pc = 0; pc < g.k; pc += depth_block) {
             const std::size_t depth = std::min(depth_block, g.k - pc);
-            const std::byte* p = g.b.data + n * stride + pc / F::block * F::bytes;
+            const std::byte* p = g.b.data + n * stride + pc * F::bytes;
             v chains[groups];
             for (v& chain : chains) chain = v::broadcast(0.0f);
-            constexpr std::size_t step = std::max<std::size_t>(F::block, 16);
-            for (std::size_t k = 0; k < depth; k += step) {
+            for (std::size_t k = 0; k < depth; k += 16) {
                 const float* x = g.a + pc + k;
-                const std::size_t part = std::min(step, depth - k), bytes = 16 * groups * part / F::block * F::bytes;
+                const std::size_t part = std::min<std::size_t>(16, depth - k), bytes = 16 * groups * part * F::bytes;
                 for (std::size_t line = 0; line < bytes; line += 64) __builtin_prefetch(next + line, 0, 2);
                 next += bytes;
                 read_columns<Arch, F, groups>(
-                    p + k / F::block * F::bytes, stride,
+                    p + k * F::bytes, stride,
                     part, [&](std::size_t i, std::size_t j, v values) __attribute__((always_inline)) {
                         chains[i] = fma(v::broadcast(x[j]), values, chains[i]);
                     });
@@ -175,6 +175,41 @@ void gemv_part(const gemm_arguments& g, std::size_t n0, std::size_t n1) {
     }
 }
 
+/// The same for blocks, which the packing of panels decodes: the decoders are most of what a product costs to compile,
+/// and a row of blocks at this precision is rare (products of panel_products.hpp take them as they lie).
+template <class Arch>
+void gemv_packed(const gemm_arguments& g, std::size_t n0, std::size_t n1) {
+    using v = f32x16<Arch>;
+    using T = tile<Arch>;
+    constexpr std::size_t panels = T::vectors == 1 ? 2 : 1, chains = panels * T::vectors, width = panels * T::columns;
+    float* packed = scratch<purpose::packed_b>(width * depth_block);
+    for (std::size_t n = n0; n < n1; n += width) {
+        const std::byte* next = g.b.data + std::min(n + width, n1 - std::min(n1, width)) * g.b.row_stride();
+        v totals[chains] = {};
+        for (std::size_t pc = 0; pc < g.k; pc += depth_block) {
+            const std::size_t depth = std::min(depth_block, g.k - pc), bytes = width * row_bytes(g.b.type, depth);
+            visit_format(g.b.type, [&](auto f) {
+                for (std::size_t i = 0; i < panels && n + i * T::columns < n1; ++i)
+                    pack_b_transposed<Arch, decltype(f)>(g.b, n + i * T::columns, pc, depth,
+                                                         packed + i * T::columns * depth);
+            });
+            v sums[chains];
+            for (v& sum : sums) sum = v::broadcast(0.0f);
+            for (std::size_t k = 0; k < depth; ++k) {
+                if (64 * k < bytes) __builtin_prefetch(next + 64 * k, 0, 2);
+                const v x = v::broadcast(g.a[pc + k]);
+                LAB_UNROLL for (std::size_t i = 0; i < chains; ++i) sums[i] =
+                    fma(x, v::load(packed + (i / T::vectors * depth + k) * T::columns + i % T::vectors * 16), sums[i]);
+            }
+            next += bytes;
+            for (std::size_t i = 0; i < chains; ++i) totals[i] = pc == 0 ? sums[i] : totals[i] + sums[i];
+        }
+        alignas(64) float row[width];
+        for (std::size_t i = 0; i < chains; ++i) totals[i].store(row + 16 * i);
+        std::copy_n(row, std::min(width, n1 - n), g.c + n);
+    }
+}
+
 template <class Arch>
 void gemm(const gemm_arguments& g, thread_pool& pool) {
     if (g.k == 0 && !g.accumulate)
@@ -182,7 +217,12 @@ void gemm(const gemm_arguments& g, thread_pool& pool) {
     if (g.m == 0 || g.n == 0 || g.k == 0) return;
     if (g.m == 1 && g.b_transposed && !g.accumulate && g.precision != compute::bf16)
         pool.parallel_for(g.n, 32, [&](std::size_t begin, std::size_t end, std::size_t) {
-            visit_format(g.b.type, [&](auto f) { gemv_part<Arch, decltype(f)>(g, begin, end); });
+            visit_format(g.b.type, [&](auto f) {
+                if constexpr (decltype(f)::block == 1)
+                    gemv_part<Arch, decltype(f)>(g, begin, end);
+                else
+                    gemv_packed<Arch>(g, begin, end);
+            });
         });
     else if (g.m > g.n)
         pool.parallel_for(g.m, tile<Arch>::rows, [&](std::size_t begin, std::size_t end, std::size_t) {

@@ -207,9 +207,9 @@ template <replay::ReplayBuffer Buffer = replay::any_buffer>
 [[nodiscard]] train_run_result train_run(const train_run_options& o, std::type_identity_t<Buffer> buffer,
                                          const listener& on = {}) {
     namespace detail = train_run_detail;
-    make_folder(o.out);
     const student who = open_student(o.model, o.format);
     const auto data = read_training_data(o.data, who, o.encode);
+    make_folder(o.out);
     if (on.data) on.data(data);
     auto model = detail::load_to_learn(who, o);
     nn::require_finite(model);
