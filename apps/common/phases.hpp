@@ -1,6 +1,7 @@
 // The training plan that a command line asks for.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <cxxopts.hpp>
 #include <filesystem>
@@ -34,6 +35,15 @@ inline void add_phase_options(cxxopts::Options& spec) {
         "router-loss", "of a mixture of experts, weight of the loss that evens their load: 0.02",
         cxxopts::value<double>())("neftune", "noise on embeddings, NEFTune's alpha: 5", cxxopts::value<double>());
 }
+/// Adds --preferences and --beta.
+inline void add_preference_options(cxxopts::Options& spec) {
+    spec.add_options("Preferences")(
+        "preferences",
+        "pairs of answers, chosen and rejected: learnt by DPO in a last phase, or alone where there is no --data",
+        cxxopts::value<std::string>()->default_value(""))(
+        "beta", "how far that phase may go from the model it begins with: 0.01 far, 0.5 hardly",
+        cxxopts::value<double>()->default_value("0.1"));
+}
 
 /// @throws usage_error
 [[nodiscard]] inline replay::schedule_kind chosen_schedule(const std::string& name) {
@@ -42,13 +52,8 @@ inline void add_phase_options(cxxopts::Options& spec) {
     throw usage_error("--schedule is constant, linear, cosine or wsd");
 }
 
-/// A phase plan: a name, or a file; with what the command line changes in every phase.
-[[nodiscard]] inline std::vector<replay::phase> chosen_phases(const cxxopts::ParseResult& args) {
-    const auto name = args["phases"].as<std::string>();
-    const auto known = replay::find_phases(name);
-    if (!known && !std::filesystem::exists(name))
-        throw usage_error("--phases " + name + " is neither lab, lab-paper, stacked nor a file");
-    auto phases = known ? *known : run::read_phases(name);
+/// What the command line changes in every phase.
+inline void apply_phase_options(const cxxopts::ParseResult& args, std::vector<replay::phase>& phases) {
     for (auto& p : phases) {
         if (args.count("lr") != 0) p.learning_rate = args["lr"].as<double>();
         if (args.count("epochs") != 0) p.epochs = args["epochs"].as<std::size_t>();
@@ -64,6 +69,34 @@ inline void add_phase_options(cxxopts::Options& spec) {
                                             {"neftune", &replay::phase::neftune_alpha}})
             if (args.count(option) != 0) p.*value = args[option].as<double>();
     }
+    replay::check_phases(phases);
+}
+
+/// A phase plan: a name, or a file; with what the command line changes in every phase.
+[[nodiscard]] inline std::vector<replay::phase> chosen_phases(const cxxopts::ParseResult& args) {
+    const auto name = args["phases"].as<std::string>();
+    const auto known = replay::find_phases(name);
+    if (!known && !std::filesystem::exists(name))
+        throw usage_error("--phases " + name + " is neither lab, lab-paper, stacked nor a file");
+    auto phases = known ? *known : run::read_phases(name);
+    apply_phase_options(args, phases);
+    return phases;
+}
+
+/// The plan of a command line that names preferences. Behind other phases theirs has its own numbers, for a rate that
+/// teaches is far too high for it; a plan of the user's may hold such a phase itself.
+[[nodiscard]] inline std::vector<replay::phase> chosen_phases_with_preferences(const cxxopts::ParseResult& args,
+                                                                               bool other_data) {
+    auto last = replay::preference_phase();
+    last.beta = args["beta"].as<double>();
+    std::vector<replay::phase> phases;
+    if (!other_data && args.count("phases") == 0) {
+        phases.push_back(last);
+        apply_phase_options(args, phases);
+        return phases;
+    }
+    phases = chosen_phases(args);
+    if (std::none_of(phases.begin(), phases.end(), [](const auto& p) { return p.compares(); })) phases.push_back(last);
     replay::check_phases(phases);
     return phases;
 }

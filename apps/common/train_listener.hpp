@@ -39,6 +39,7 @@ inline void show_training(run::listener& on, bool quiet) {
     };
     on.measured = measure_progress(style);
     on.phase_begin = [phases](const train::phase_event& e) { phases->begin(e); };
+    on.reference = [phases](const train::reference_event& e) { phases->reference(e); };
     on.step = [phases](const train::step_event& e) { phases->step(e); };
     on.phase_end = [phases](const train::phase_event&) { phases->end(); };
     on.notice = say;

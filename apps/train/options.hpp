@@ -42,6 +42,7 @@ Examples:
   lab-train ... --lora 16 --base-type q4_k     adapters beside frozen weights of 4 bits: a fraction of the memory
   lab-train ... --optimizer adafactor --estimate      would it fit, and how long would it take?
   lab-train --shape dim=288,layers=6,heads=6,hidden=768 --tokenizer tok/ --data book.txt --out run/ --lr 1e-3     from scratch
+  lab-train --model run/model --preferences pairs.jsonl --out preferred/ --beta 0.1      DPO on pairs of answers
   lab-train ... --heldout taxonomy/ --heldout-every 20 --result best --patience 5 --regression report
 )";
 
@@ -70,6 +71,7 @@ Examples:
         "text", "plain text file whose perplexity is watched beside the held-out questions; without any, its loss",
         text());
     add_phase_options(spec);
+    add_preference_options(spec);
     add_optimizer_options(spec);
     add_guard_options(spec);
     spec.add_options("How")("max-tokens", "longest sample, in tokens", count("1024"))(
@@ -95,16 +97,20 @@ Examples:
     if (!args.unmatched().empty()) throw usage_error("unexpected argument '" + args.unmatched().front() + "'");
     train_options parsed;
     auto& o = parsed.run;
-    for (const auto& [name, path] :
-         {std::pair{"model", &o.model}, {"data", &o.data}, {"out", &o.out}, {"heldout", &o.heldout}, {"text", &o.text}})
+    for (const auto& [name, path] : {std::pair{"model", &o.model},
+                                     {"data", &o.data},
+                                     {"preferences", &o.preferences},
+                                     {"out", &o.out},
+                                     {"heldout", &o.heldout},
+                                     {"text", &o.text}})
         *path = args[name].as<std::string>();
-    if ((o.model.empty() && args.count("shape") == 0) || o.data.empty() || o.out.empty())
-        throw usage_error("--model (or --shape), --data and --out are needed");
+    if ((o.model.empty() && args.count("shape") == 0) || (o.data.empty() && o.preferences.empty()) || o.out.empty())
+        throw usage_error("--model (or --shape), --data or --preferences, and --out are needed");
     if (!o.model.empty() && args.count("shape") != 0) throw usage_error("--model and --shape exclude each other");
     o.format = args["format"].as<std::string>();
     parsed.fresh = chosen_start(args);
     if (parsed.fresh) o.model = o.out / "start";
-    o.phases = chosen_phases(args);
+    o.phases = o.preferences.empty() ? chosen_phases(args) : chosen_phases_with_preferences(args, !o.data.empty());
     parsed.buffer = chosen_buffer(args);
     o.encode.max_tokens = args["max-tokens"].as<std::size_t>();
     const auto long_ones = args["over-long"].as<std::string>();

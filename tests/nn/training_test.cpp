@@ -74,6 +74,50 @@ BOOST_AUTO_TEST_CASE(tied_mistral_gradients_match_the_complex_step) {
     check_by_complex_step<nn::arch::mistral>(d, false);
 }
 
+// A function that no sum of token losses is: the log of a sum of the sequences' losses, each to a power.
+BOOST_AUTO_TEST_CASE(gradients_of_a_function_of_sequences_match_the_complex_step) {
+    auto d = test::tiny_dims();
+    d.tied = true;
+    const auto data = two_samples(d.vocab);
+    auto real = test::random_model<nn::arch::llama, reference>(d, {}, 11);
+    auto complex = test::random_model<nn::arch::llama, complex_reference>(d, {}, 11);
+    nn::parameter_set<nn::arch::llama, double> gradients(d), direction(d);
+    nn::training_pass pass(real.model, 8);
+    std::vector<double> told;
+    pass.weighted_gradients(
+        data.batch.get(), data.targets,
+        [&](std::span<const double> losses, std::span<double> weights) {
+            told.assign(losses.begin(), losses.end());
+            const double sum = losses[0] * losses[0] + losses[1] * losses[1] * losses[1];
+            weights[0] = 2 * losses[0] / sum;
+            weights[1] = 3 * losses[1] * losses[1] / sum;
+        },
+        gradients.get());
+    BOOST_TEST_REQUIRE(told.size() == 2u);
+    BOOST_TEST(told[0] + told[1] == pass.loss(data.batch.get(), data.targets).sum, boost::test_tools::tolerance(1e-12));
+
+    counter_rng rng(5);
+    for (double& x : direction.flat()) x = rng.normal();
+    nn::training_pass complex_pass(complex.model);
+    constexpr double h = 1e-50;
+    nn::for_each_tensor(
+        d,
+        [&](const nn::tensor_info& info, auto& value, auto& gradient, auto& along) {
+            double expected = 0;
+            for (std::size_t i = 0; i < gradient.size(); ++i) {
+                expected += gradient.data()[i] * along.data()[i];
+                value.data()[i] += std::complex<double>(0, h * along.data()[i]);
+            }
+            std::vector<std::complex<double>> losses(2);
+            complex_pass.sequence_losses(data.batch.get(), data.targets, losses);
+            const auto f = std::log(losses[0] * losses[0] + losses[1] * losses[1] * losses[1]);
+            BOOST_TEST_INFO(info.name);
+            BOOST_TEST(expected == f.imag() / h, boost::test_tools::tolerance(1e-9));
+            for (std::size_t i = 0; i < gradient.size(); ++i) value.data()[i] = std::real(value.data()[i]);
+        },
+        complex.parameters->get(), gradients.get(), direction.get());
+}
+
 nn::runtime_dims mixture_dims() {
     auto d = test::tiny_dims();
     d.experts = 5, d.experts_per_token = 2;

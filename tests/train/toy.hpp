@@ -31,8 +31,26 @@ public:
     double loss_and_gradients(const lab::ragged_batch& batch, std::span<const lab::token> targets, double scale) {
         return pass(batch, targets, scale);
     }
+    void sequence_losses(const lab::ragged_batch& batch, std::span<const lab::token> targets,
+                         std::span<double> losses) {
+        for (std::size_t s = 0; s < losses.size(); ++s) losses[s] = pass(part(batch, s), part(batch, targets, s), 0.0);
+    }
+    template <class Weigh>
+    void weighted_gradients(const lab::ragged_batch& batch, std::span<const lab::token> targets, Weigh&& weigh) {
+        std::vector<double> losses(batch.sequences()), weights(losses.size());
+        sequence_losses(batch, targets, losses);
+        weigh(std::span<const double>(losses), std::span<double>(weights));
+        for (std::size_t s = 0; s < losses.size(); ++s) (void)pass(part(batch, s), part(batch, targets, s), weights[s]);
+    }
 
 private:
+    template <class T>
+    static std::span<T> part(const lab::ragged_batch& batch, std::span<T> values, std::size_t s) {
+        return values.subspan(batch.seq_offsets[s], batch.seq_offsets[s + 1] - batch.seq_offsets[s]);
+    }
+    static lab::ragged_batch part(const lab::ragged_batch& batch, std::size_t s) {
+        return {part(batch, batch.tokens, s), part(batch, batch.positions, s), {}};
+    }
     double pass(const lab::ragged_batch& batch, std::span<const lab::token> targets, double scale) {
         double sum = 0;
         for (std::size_t i = 0; i < batch.size(); ++i) {

@@ -61,7 +61,7 @@ template <class Samples>
             if (plan.skipped()) continue;
             ++row;
             for (const std::size_t i : plan.own)
-                if (samples[i].kind == kind && !column.learnt) column.learnt = row;
+                if (samples[i].kind == kind && !column.learnt && !plan.options.compares()) column.learnt = row;
         }
         columns.push_back(std::move(column));
     }

@@ -75,6 +75,16 @@ public:
         ++training_.dropout().pass;
         return sum;
     }
+    void sequence_losses(const ragged_batch& batch, std::span<const token> targets, std::span<double> losses) override {
+        training_.dropout().active = false;
+        pass().sequence_losses(batch, targets, losses);
+    }
+    void weighted_gradients(const ragged_batch& batch, std::span<const token> targets, weigh_losses weigh) override {
+        static_cast<void>(gradients());
+        training_.dropout().active = true;
+        pass().weighted_gradients(batch, targets, weigh, gradients_->get());
+        ++training_.dropout().pass;
+    }
 
 private:
     using model_type = typename base_class::model_type;

@@ -14,6 +14,7 @@
 
 #include "lab/core/backend.hpp"
 #include "lab/core/error.hpp"
+#include "lab/core/function_ref.hpp"
 #include "lab/core/tensor.hpp"
 #include "lab/core/thread_pool.hpp"
 #include "lab/nn/dims.hpp"
@@ -40,6 +41,9 @@ struct named_weight {
     matrix_view data;
 };
 
+/// Told the losses of a batch's sequences, says the weight of each one's gradient.
+using weigh_losses = function_ref<void(std::span<const double> losses, std::span<double> weights)>;
+
 class any_model {
 public:
     /// What an architecture over a backend implements; see `model_implementation`.
@@ -62,6 +66,12 @@ public:
         [[nodiscard]] virtual std::span<float> gradients() { refuse_training(); }
         virtual double loss(const ragged_batch&, std::span<const token>) { refuse_training(); }
         virtual double loss_and_gradients(const ragged_batch&, std::span<const token>, double) { refuse_training(); }
+        virtual void sequence_losses(const ragged_batch&, std::span<const token>, std::span<double>) {
+            refuse_training();
+        }
+        virtual void weighted_gradients(const ragged_batch&, std::span<const token>, weigh_losses) {
+            refuse_training();
+        }
         virtual void begin_step(std::uint64_t) {}
         [[nodiscard]] virtual const lora_options* lora() const { return nullptr; }
         [[nodiscard]] virtual std::span<const low_rank<const float>> adapters() const { return {}; }
@@ -129,6 +139,15 @@ public:
     /// The same; adds scale times its gradient to `gradients()`.
     double loss_and_gradients(const ragged_batch& batch, std::span<const token> targets, double scale) {
         return get().loss_and_gradients(batch, targets, scale);
+    }
+    /// The same sum for each sequence apart: losses [sequences].
+    void sequence_losses(const ragged_batch& batch, std::span<const token> targets, std::span<double> losses) {
+        get().sequence_losses(batch, targets, losses);
+    }
+    /// Adds the gradient of a function of the sequences' losses to `gradients()`: `weigh` says its derivative by each
+    /// of the losses that it is told. (training_pass::weighted_gradients)
+    void weighted_gradients(const ragged_batch& batch, std::span<const token> targets, weigh_losses weigh) {
+        get().weighted_gradients(batch, targets, weigh);
     }
 
     /// Smoothing and noise of the calls of `loss_and_gradients` from now on; `loss` knows neither.

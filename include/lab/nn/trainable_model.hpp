@@ -46,6 +46,13 @@ public:
         static_cast<void>(gradients());
         return pass().loss_and_gradients(batch, targets, scale, gradients_->get()).sum;
     }
+    void sequence_losses(const ragged_batch& batch, std::span<const token> targets, std::span<double> losses) override {
+        pass().sequence_losses(batch, targets, losses);
+    }
+    void weighted_gradients(const ragged_batch& batch, std::span<const token> targets, weigh_losses weigh) override {
+        static_cast<void>(gradients());
+        pass().weighted_gradients(batch, targets, weigh, gradients_->get());
+    }
     void set_training(const training_settings& settings) override { pass().set(settings); }
 
 private:

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cassert>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -54,6 +55,29 @@ public:
     loss_sum<S> loss(const ragged_batch& batch, std::span<const token> targets) {
         forward(batch, targets, false);
         return head(nullptr, 0.0);
+    }
+    /// The losses of each sequence apart: losses [sequences], a sum over its rows with a target.
+    void sequence_losses(const ragged_batch& batch, std::span<const token> targets, std::span<sum_of<S>> losses) {
+        forward(batch, targets, false);
+        head(nullptr, 0.0);
+        sum_by_sequence(batch, losses);
+    }
+    /// The gradient of any function of the sequences' losses added to `g`: `weigh(losses, weights)` is told the losses
+    /// [sequences] and says the function's derivative by each. The head's products run twice, as its logits are not
+    /// kept. Label smoothing and the experts' balance have no part in it.
+    template <class Weigh>
+    void weighted_gradients(const ragged_batch& batch, std::span<const token> targets, Weigh&& weigh, gradients& g) {
+        forward(batch, targets, true);
+        head(nullptr, 0.0);
+        std::vector<sum_of<S>> losses(batch.sequences());
+        std::vector<double> weights(batch.sequences());
+        sum_by_sequence(batch, losses);
+        weigh(std::span<const sum_of<S>>(losses), std::span<double>(weights));
+        row_weights_.resize(rows_.size());
+        each_row_of_a_sequence(batch, [&](std::size_t r, std::size_t s) { row_weights_[r] = weights[s]; });
+        if constexpr (routed) ffn_.balance_weight = 0.0;
+        head(&g, 1.0, row_weights_);
+        backward(batch, g);
     }
     /// Loss, and its gradient times `loss_scale` added to `g`.
     loss_sum<S> loss_and_gradients(const ragged_batch& batch, std::span<const token> targets, double loss_scale,
@@ -150,8 +174,23 @@ private:
         return ffn_saved_[again_ == recompute::none ? l : 0];
     }
 
-    /// Final norm, head and cross-entropy over the rows with a target; with `g` also their backward into dx.
-    loss_sum<S> head(gradients* g, double loss_scale) {
+    /// Calls f(r, s) for the r-th row with a target, which is of sequence s.
+    template <class F>
+    void each_row_of_a_sequence(const ragged_batch& batch, F&& f) const {
+        for (std::size_t r = 0, s = 0; r < rows_.size(); ++r) {
+            while (rows_[r] >= batch.seq_offsets[s + 1]) ++s;
+            f(r, s);
+        }
+    }
+    void sum_by_sequence(const ragged_batch& batch, std::span<sum_of<S>> losses) {
+        assert(losses.size() == batch.sequences());
+        std::fill(losses.begin(), losses.end(), sum_of<S>{});
+        each_row_of_a_sequence(batch, [&](std::size_t r, std::size_t s) { losses[s] += row_losses_[r]; });
+    }
+
+    /// Final norm, head and cross-entropy over the rows with a target; with `g` also their backward into dx, of each
+    /// row times its weight where there are `weights`.
+    loss_sum<S> head(gradients* g, double loss_scale, std::span<const double> weights = {}) {
         const auto& d = model_.dims();
         const auto& b = backend_;
         const auto& w = model_.weights();
@@ -160,6 +199,7 @@ private:
             std::fill_n(dx.data(), dx.size(), S{});
         }
         const auto last = last_.matrix(m_, d.dim);
+        row_losses_.resize(rows_.size());
         loss_sum<S> result{{}, rows_.size()};
         for (std::size_t begin = 0; begin < rows_.size(); begin += head_rows_) {
             const std::size_t count = std::min(head_rows_, rows_.size() - begin);
@@ -172,12 +212,15 @@ private:
             architecture::norm::forward(b, d, view<const S>(x), w.norm, n);
             b.matmul(n, w.head, logits);
             b.cross_entropy(logits, targets, losses);
-            const double smoothing = g != nullptr ? settings_.label_smoothing : 0.0;
+            std::copy_n(losses.data(), count, row_losses_.begin() + static_cast<std::ptrdiff_t>(begin));
+            const double smoothing = g != nullptr && weights.empty() ? settings_.label_smoothing : 0.0;
             if (smoothing > 0) smooth_losses<S>(logits, targets, smoothing, losses);
             for (const S& loss : losses.flat()) result.sum += loss;
             if (g == nullptr) continue;
             b.cross_entropy_backward(logits, targets, loss_scale);
             if (smoothing > 0) smooth_gradients<S>(logits, targets, smoothing, loss_scale);
+            for (std::size_t r = 0; r < count && !weights.empty(); ++r)
+                for (S& z : logits.row(r)) z *= static_cast<S>(weights[begin + r]);
             const auto dn = head_dn_.matrix(count, d.dim), dx = head_dx_.matrix(count, d.dim);
             b.linear_backward(logits, n, w.head, d.tied ? g->embedding : g->head, dn, false);
             std::fill_n(dx.data(), dx.size(), S{});
@@ -302,6 +345,8 @@ private:
     std::vector<std::size_t> rows_, slot_, block_counts_;
     std::vector<std::int32_t> lengths_;
     std::vector<token> row_targets_;
+    std::vector<S> row_losses_;  // of the last head
+    std::vector<double> row_weights_;
     std::vector<const S*> key_blocks_, value_blocks_;
     std::vector<S*> dkey_blocks_, dvalue_blocks_;
     std::vector<kv_sequence<const S>> kv_;

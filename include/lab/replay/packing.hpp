@@ -30,23 +30,28 @@ struct packed_batch {
     std::vector<std::int32_t> positions;     // [tokens] from 0 in each sequence
     std::vector<std::uint32_t> seq_offsets;  // [sequences + 1]
     std::vector<token> targets;              // [tokens] the next token where that one is learnt, else no_token
+    std::vector<std::size_t> samples;        // of the step that was packed, which; a pair is two sequences
     std::size_t target_tokens = 0;           // entries of `targets` that are not no_token
 
     [[nodiscard]] ragged_batch batch() const noexcept { return {tokens, positions, seq_offsets}; }
 };
 
-/// Appends one sample. The target of position i is token i + 1 if that token is learnt; the last position has none.
+/// Appends one sample: a sequence, or the two of a pair. The target of position i is token i + 1 if that token is
+/// learnt; the last position of a sequence has none.
 inline void append(packed_batch& batch, const training_sample& sample) {
     if (batch.seq_offsets.empty()) batch.seq_offsets.push_back(0);
-    const std::size_t n = sample.tokens.size();
-    for (std::size_t i = 0; i < n; ++i) {
-        const bool learnt = i + 1 < n && sample.trained[i + 1] != 0;
-        batch.tokens.push_back(sample.tokens[i]);
-        batch.positions.push_back(static_cast<std::int32_t>(i));
-        batch.targets.push_back(learnt ? sample.tokens[i + 1] : no_token);
-        batch.target_tokens += learnt;
-    }
-    batch.seq_offsets.push_back(static_cast<std::uint32_t>(batch.tokens.size()));
+    const auto sequence = [&](std::size_t begin, std::size_t end) {
+        for (std::size_t i = begin; i < end; ++i) {
+            const bool learnt = i + 1 < end && sample.trained[i + 1] != 0;
+            batch.tokens.push_back(sample.tokens[i]);
+            batch.positions.push_back(static_cast<std::int32_t>(i - begin));
+            batch.targets.push_back(learnt ? sample.tokens[i + 1] : no_token);
+            batch.target_tokens += learnt;
+        }
+        batch.seq_offsets.push_back(static_cast<std::uint32_t>(batch.tokens.size()));
+    };
+    if (sample.chosen_tokens != 0) sequence(0, sample.chosen_tokens);
+    sequence(sample.chosen_tokens, sample.tokens.size());
 }
 
 namespace packing_detail {
@@ -90,13 +95,14 @@ namespace packing_detail {
     std::vector<packed_batch> batches;
     std::map<std::size_t, std::size_t> place_of;  // of bins
     auto bin = bin_of->begin();
-    for (const training_sample* sample : step) {
-        const std::size_t n = sample->tokens.size();
+    for (std::size_t i = 0; i < step.size(); ++i) {
+        const std::size_t n = step[i]->tokens.size();
         if (n < 2) continue;
         const std::size_t place =
             n > most ? batches.size() : place_of.try_emplace(*bin++, batches.size()).first->second;
         if (place == batches.size()) batches.emplace_back();
-        append(batches[place], *sample);
+        append(batches[place], *step[i]);
+        batches[place].samples.push_back(i);
     }
     return batches;
 }

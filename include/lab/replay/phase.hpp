@@ -39,7 +39,8 @@ private:
     std::size_t size_ = 0;
 };
 
-/// Parts of a data set, as bits: knowledge is split by the length of its responses, the skills are not.
+/// Parts of a data set, as bits: knowledge is split by the length of its responses, the skills are not. Preferences are
+/// pairs of answers (train/preference.hpp); `all` is all that is learnt word for word.
 enum class content : std::uint8_t {
     none = 0,
     knowledge_short = 1,
@@ -47,7 +48,8 @@ enum class content : std::uint8_t {
     knowledge = 3,
     foundational = 4,
     compositional = 8,
-    all = 15
+    all = 15,
+    preferences = 16
 };
 [[nodiscard]] constexpr content operator|(content a, content b) noexcept {
     return static_cast<content>(static_cast<unsigned>(a) | static_cast<unsigned>(b));
@@ -57,13 +59,14 @@ enum class content : std::uint8_t {
 }
 
 /// Names as phase files spell them; every bit of `content` has one.
-inline constexpr std::array<std::pair<std::string_view, content>, 6> content_names{
+inline constexpr std::array<std::pair<std::string_view, content>, 7> content_names{
     {{"knowledge_short", content::knowledge_short},
      {"knowledge_long", content::knowledge_long},
      {"knowledge", content::knowledge},
      {"foundational", content::foundational},
      {"compositional", content::compositional},
-     {"all", content::all}}};
+     {"all", content::all},
+     {"preferences", content::preferences}}};
 
 /// Learning rate over a phase, after a linear warm-up from 0. LAB keeps it constant: a decay to 0 upsets the next
 /// phase.
@@ -89,6 +92,10 @@ struct phase {
     double label_smoothing = 0.0;  // share of each target that is spread evenly over the vocabulary
     double router_loss = 0.0;      // weight of the experts' load balancing, in a mixture of experts
     double neftune_alpha = 0.0;    // noise on embeddings (NEFTune, arXiv:2310.05914); the paper's are 5 to 15
+    double beta = 0.1;             // preferences: how far the model may go from the one the phase began with (DPO)
+
+    /// Learns from pairs of answers, not from answers; label smoothing is then the share of pairs that are mistaken.
+    [[nodiscard]] constexpr bool compares() const noexcept { return data == content::preferences; }
 };
 
 /// Responses of at most `short_tokens` tokens (end token included) are short. The paper names no number: 48 tokens
@@ -106,6 +113,9 @@ struct length_buckets {
                 break;
         }
         return content::compositional;
+    }
+    [[nodiscard]] constexpr content operator()(const training_sample& s) const noexcept {
+        return s.chosen_tokens != 0 ? content::preferences : (*this)(s.kind, s.response_tokens);
     }
 };
 
@@ -132,6 +142,16 @@ struct length_buckets {
 /// All data at once, which later work by the same group found no worse at 3B-7B (arXiv 2412.13337).
 [[nodiscard]] constexpr std::array<phase, 1> stacked_phases() { return {phase{.name = "stacked"}}; }
 
+/// Direct preference optimisation, for after the phases that teach: Zephyr's beta, rate and schedule (arXiv
+/// 2310.16944).
+[[nodiscard]] constexpr phase preference_phase() {
+    return {.name = "preferences",
+            .data = content::preferences,
+            .learning_rate = 5e-7,
+            .epochs = 1,
+            .schedule = schedule_kind::linear};
+}
+
 /// A built-in plan by name: "lab", "lab-paper" or "stacked".
 [[nodiscard]] inline std::optional<std::vector<phase>> find_phases(std::string_view name) {
     const auto plan = [](const auto& phases) { return std::vector<phase>(phases.begin(), phases.end()); };
@@ -154,6 +174,16 @@ inline void check_phases(std::span<const phase> phases) {
         for (std::size_t j = 0; j < i; ++j)
             if (phases[j].name == p.name) refuse("appears twice", "names must differ");
         if (p.data == content::none) refuse("selects no data", "name at least one content");
+        if (intersects(p.data, content::preferences)) {
+            if (!p.compares()) refuse("learns from preferences and from other data", "give each a phase of its own");
+            if (p.replays != 0) refuse("learns from preferences and replays a phase", "leave out the replay");
+            if (p.label_smoothing >= 0.5)
+                refuse("takes half of its preferences for mistaken", "lower the label smoothing");
+        }
+        for (std::size_t j = 0; j < i; ++j)
+            if ((p.replays >> j & 1u) != 0 && phases[j].compares())
+                refuse("replays preferences", "name phases that learn from answers");
+        if (!(p.beta > 0.0 && p.beta < 1e4)) refuse("has a beta that is not above 0", "0.1 is usual");
         if ((p.replays >> i) != 0) refuse("replays itself or a later phase", "name earlier phases only");
         if (!(p.replay_ratio >= 0.0 && p.replay_ratio <= 1.0))
             refuse("has a replay ratio outside 0 to 1", "it is the share of the earlier samples");

@@ -1,6 +1,6 @@
 // A training plan as a JSON file: {"phases": [{"name", "data": [...], "replay": {"phases": [...], "ratio"},
 // "learning_rate", "warmup_steps", "epochs", "batch_size", "schedule", "schedule_floor", "stable_share",
-// "label_smoothing", "router_loss", "neftune_alpha"}]}. Names of contents and schedules are those of
+// "label_smoothing", "router_loss", "neftune_alpha", "beta"}]}. Names of contents and schedules are those of
 // replay/phase.hpp; what is left out keeps its default. Unknown fields are refused.
 #pragma once
 
@@ -31,12 +31,13 @@ template <class Table>
 }
 
 /// Numbers that a plain plan leaves alone; they are written only where they differ from the defaults.
-inline constexpr std::array<std::pair<std::string_view, double phase::*>, 5> numbers_beyond_plain{
+inline constexpr std::array<std::pair<std::string_view, double phase::*>, 6> numbers_beyond_plain{
     {{"schedule_floor", &phase::schedule_floor},
      {"stable_share", &phase::stable_share},
      {"label_smoothing", &phase::label_smoothing},
      {"router_loss", &phase::router_loss},
-     {"neftune_alpha", &phase::neftune_alpha}}};
+     {"neftune_alpha", &phase::neftune_alpha},
+     {"beta", &phase::beta}}};
 
 inline void only_fields(const formats::json& object, const std::string& where,
                         std::initializer_list<std::string_view> known) {
@@ -53,7 +54,7 @@ inline void only_fields(const formats::json& object, const std::string& where,
                                        std::span<const phase> earlier) {
     only_fields(object, where,
                 {"name", "data", "replay", "learning_rate", "warmup_steps", "epochs", "batch_size", "schedule",
-                 "schedule_floor", "stable_share", "label_smoothing", "router_loss", "neftune_alpha"});
+                 "schedule_floor", "stable_share", "label_smoothing", "router_loss", "neftune_alpha", "beta"});
     phase p;
     p.name = phase_name(formats::field<std::string>(object, "name", where));
     p.data = content::none;

@@ -34,7 +34,7 @@ template <class Samples>
     for (const phase& p : phases) {
         phase_plan plan{.options = p, .own = {}, .earlier = {}};
         for (std::size_t i = 0; i < samples.size(); ++i)
-            if (intersects(p.data, buckets(samples[i].kind, samples[i].response_tokens))) plan.own.push_back(i);
+            if (intersects(p.data, buckets(samples[i]))) plan.own.push_back(i);
         const std::set<std::size_t> mine(plan.own.begin(), plan.own.end());
         std::set<std::size_t> replayed;
         for (std::size_t j = 0; j < plans.size(); ++j)

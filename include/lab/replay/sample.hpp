@@ -44,6 +44,8 @@ struct training_sample {
     std::vector<token> tokens;
     std::vector<std::uint8_t> trained;  // [tokens] 1 where the token is learnt, i.e. is a target
     std::size_t response_tokens = 0;    // longest unbroken run of learnt tokens: what "short" and "long" measure
+    std::size_t chosen_tokens = 0;  // of a pair of answers: the first so many tokens are the prompt and the one that
+                                    // is preferred, the others the prompt and the one rejected; 0: no pair
 };
 
 /// The longest unbroken run of learnt tokens.
@@ -59,7 +61,7 @@ struct training_sample {
 /// Tokens that give a loss. The first token of a sequence has no predecessor, so it is never a target.
 [[nodiscard]] constexpr std::size_t target_count(const training_sample& sample) noexcept {
     std::size_t n = 0;
-    for (std::size_t i = 1; i < sample.trained.size(); ++i) n += sample.trained[i] != 0;
+    for (std::size_t i = 1; i < sample.trained.size(); ++i) n += sample.trained[i] != 0 && i != sample.chosen_tokens;
     return n;
 }
 

@@ -30,10 +30,11 @@
 namespace lab::run {
 
 struct train_run_options {
-    std::filesystem::path model{};    // GGUF file or safetensors folder
-    std::string format{};             // chat format by name; empty: the model's own
-    std::filesystem::path data{};     // messages JSON Lines or plain text (.txt), a file or a folder
-    std::filesystem::path out{};      // everything is written here
+    std::filesystem::path model{};        // GGUF file or safetensors folder
+    std::string format{};                 // chat format by name; empty: the model's own
+    std::filesystem::path data{};         // messages JSON Lines or plain text (.txt), a file or a folder
+    std::filesystem::path preferences{};  // pairs of answers (replay/preferences.hpp), besides `data` or alone
+    std::filesystem::path out{};          // everything is written here
     std::filesystem::path heldout{};  // heldout.jsonl files, asked before training and after each phase; empty: none
     std::filesystem::path text{};     // plain text whose perplexity is watched beside them, or its loss alone; or none
     std::size_t phrasings = 1;        // asked of each question; 0: all
@@ -208,7 +209,7 @@ template <replay::ReplayBuffer Buffer = replay::any_buffer>
                                          const listener& on = {}) {
     namespace detail = train_run_detail;
     const student who = open_student(o.model, o.format);
-    const auto data = read_training_data(o.data, who, o.encode);
+    const auto data = read_training_data(o.data, o.preferences, who, o.encode);
     make_folder(o.out);
     if (on.data) on.data(data);
     auto model = detail::load_to_learn(who, o);

@@ -1,8 +1,10 @@
-// What a training run reads: conversations in the student's chat format, or plain text.
+// What a training run reads: conversations in the student's chat format, or plain text, and pairs of answers.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <filesystem>
+#include <iterator>
 #include <string_view>
 #include <vector>
 
@@ -10,6 +12,7 @@
 #include "lab/replay/dataset.hpp"
 #include "lab/replay/encode.hpp"
 #include "lab/replay/plain_text.hpp"
+#include "lab/replay/preferences.hpp"
 #include "lab/run/student.hpp"
 
 namespace lab::run {
@@ -23,12 +26,25 @@ namespace lab::run {
         {end, end == no_token ? std::string_view{} : who.tokens.piece_bytes(end)}, max_tokens);
 }
 
-/// All of `data` as the student's tokens: of text files (replay::text_files), else of messages JSON Lines.
-/// @throws as their readers
-[[nodiscard]] inline replay::encoded_dataset read_training_data(const std::filesystem::path& data, const student& who,
+/// All of `data` as the student's tokens: of text files (replay::text_files), else of messages JSON Lines; then the
+/// pairs of `preferences`. Either path may be empty. @throws as their readers
+[[nodiscard]] inline replay::encoded_dataset read_training_data(const std::filesystem::path& data,
+                                                                const std::filesystem::path& preferences,
+                                                                const student& who,
                                                                 const replay::encode_options& options) {
-    if (const auto texts = replay::text_files(data); !texts.empty()) return read_texts(texts, who, options.max_tokens);
-    return replay::encode_samples(replay::read_samples(data), replay::chat_encoder(who.tokens, who.format), options);
+    const replay::chat_encoder encoder(who.tokens, who.format);
+    replay::encoded_dataset all;
+    if (!data.empty()) {
+        const auto texts = replay::text_files(data);
+        all = texts.empty() ? replay::encode_samples(replay::read_samples(data), encoder, options)
+                            : read_texts(texts, who, options.max_tokens);
+    }
+    if (!preferences.empty()) {
+        auto pairs = replay::encode_preferences(replay::read_preferences(preferences), encoder, options.max_tokens);
+        std::move(pairs.samples.begin(), pairs.samples.end(), std::back_inserter(all.samples));
+        all.leaves.merge(pairs.leaves);
+    }
+    return all;
 }
 
 }  // namespace lab::run

@@ -4,8 +4,11 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
+
+#include "lab/train/step.hpp"
 
 namespace lab::train {
 
@@ -15,6 +18,7 @@ struct phase_event {
     std::size_t own_samples = 0, replayed_per_epoch = 0, epochs = 0, steps = 0;
     std::uint64_t tokens = 0;  // of all its epochs, prompt tokens included
     bool skipped = false;      // no samples of its own: nothing was trained
+    bool compares = false;     // it learns from preferences; `reference` comes before its first step
 };
 
 struct step_event {
@@ -25,6 +29,14 @@ struct step_event {
     std::uint64_t tokens_done = 0, tokens_total = 0;  // over all phases, prompt tokens included
     std::size_t tokens = 0, target_tokens = 0;        // of this step
     double loss = 0, learning_rate = 0, gradient_norm = 0;
+    std::optional<preference_rewards> rewards{};  // of a phase that learns from preferences
+};
+
+/// Pairs that the model was asked about before it learns from them.
+struct reference_event {
+    std::size_t phase_index = 0;
+    std::string_view phase;
+    std::size_t done = 0, pairs = 0;
 };
 
 struct heldout_event {
@@ -59,12 +71,14 @@ struct listener {
     std::function<void(const phase_event&)>
         phase_end{};  // the model holds the phase's result; told again by a resume at this point
     std::function<void(const step_event&)> step{};
+    std::function<void(const reference_event&)> reference{};
     std::function<void(const skipped_event&)> skipped{};
     std::function<void(const heldout_event&)> heldout{};
     std::function<void(const regression_event&)> regression{};
     std::function<void(const std::string& path)> checkpoint{};
     std::function<void(const std::string&)> notice{};
-    std::function<bool()> stop{};  // asked after each step; true ends the run with a checkpoint
+    std::function<bool()>
+        stop{};  // asked after each step and while references are taken; true ends the run with a checkpoint
 };
 
 }  // namespace lab::train

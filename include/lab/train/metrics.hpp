@@ -16,6 +16,24 @@
 
 namespace lab::train {
 
+[[nodiscard]] inline formats::json line_of(const step_event& e) {
+    formats::json line{{"event", "step"},
+                       {"phase", e.phase},
+                       {"epoch", e.epoch},
+                       {"step", e.step},
+                       {"total_step", e.total_step},
+                       {"loss", e.loss},
+                       {"learning_rate", e.learning_rate},
+                       {"gradient_norm", e.gradient_norm},
+                       {"tokens", e.tokens},
+                       {"target_tokens", e.target_tokens}};
+    if (e.rewards) {
+        line["reward_chosen"] = e.rewards->chosen;
+        line["reward_rejected"] = e.rewards->rejected;
+        line["reward_accuracy"] = e.rewards->accuracy;
+    }
+    return line;
+}
 /// The line of a step that was passed over; numbers that are not finite become null.
 [[nodiscard]] inline formats::json line_of(const skipped_event& e) {
     return {{"event", "skipped"},

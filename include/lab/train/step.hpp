@@ -6,6 +6,7 @@
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 
 #include "lab/core/batch.hpp"
@@ -28,9 +29,16 @@ concept Trainable = requires(M& m, const ragged_batch& batch, std::span<const to
     { m.loss(batch, targets) } -> std::convertible_to<double>;
 };
 
+/// Of a step of preferences, means over its pairs (train/preference.hpp).
+struct preference_rewards {
+    double chosen = 0, rejected = 0;
+    double accuracy = 0;  // share of the pairs in which the chosen answer's is the higher
+};
+
 struct step_loss {
-    double loss = 0;  // mean negative log-likelihood of the learnt tokens, nats
+    double loss = 0;  // mean negative log-likelihood of the learnt tokens, nats; of preferences their mean loss
     std::size_t tokens = 0, target_tokens = 0;
+    std::optional<preference_rewards> rewards{};
 };
 
 /// Leaves the gradient of the step's mean loss in `model.gradients()`.

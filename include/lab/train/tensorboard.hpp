@@ -116,7 +116,8 @@ struct scalar {
             values.push_back({std::move(tag), *value});
     };
     if (event == "step") {
-        for (const char* key : {"loss", "learning_rate", "gradient_norm", "target_tokens"})
+        for (const char* key : {"loss", "learning_rate", "gradient_norm", "target_tokens", "reward_chosen",
+                                "reward_rejected", "reward_accuracy"})
             add(std::string("train/") + key, key);
     } else if (event == "skipped") {
         for (const char* key : {"loss", "gradient_norm"}) add(std::string("skipped/") + key, key);

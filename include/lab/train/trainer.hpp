@@ -30,6 +30,7 @@
 #include "lab/train/learning_rate.hpp"
 #include "lab/train/metrics.hpp"
 #include "lab/train/phase_result.hpp"
+#include "lab/train/preference.hpp"
 #include "lab/train/step.hpp"
 #include "lab/train/update.hpp"
 #include "lab/train/xxh64.hpp"
@@ -159,7 +160,8 @@ private:
                 phases_[phase].epochs,
                 sizes_[phase].steps,
                 sizes_[phase].tokens,
-                plans_[phase].skipped()};
+                plans_[phase].skipped(),
+                phases_[phase].compares()};
     }
 
     /// Goes on with the current phase to its end; false where `stop` was heard and something is left to do.
@@ -176,6 +178,7 @@ private:
             return true;
         }
         if (done_.step == 0) {
+            if (p.compares() && !begin_comparing(on)) return false;
             update_.reset(model_.parameters().size());
             guard_.reset();
             watch_.begin_phase();
@@ -223,7 +226,10 @@ private:
         for (const std::size_t i : chosen) step.push_back(&samples_[i]);
         if constexpr (requires { model_.begin_step(done_.total_steps); }) model_.begin_step(done_.total_steps);
         regularise(p);
-        const step_loss result = accumulate_gradients(model_, replay::pack(step, options_.micro_batch_tokens));
+        const auto batches = replay::pack(step, options_.micro_batch_tokens);
+        const step_loss result = p.compares()
+                                     ? pairs_.accumulate_gradients(model_, batches, chosen, {p.beta, p.label_smoothing})
+                                     : accumulate_gradients(model_, batches);
         const double rate = learning_rate(p, done_.step, sizes_[done_.phase].steps);
         const double norm = static_cast<double>(update_.norm(model_.gradients()));
         const std::string refused = guard_.judge(result.loss, norm);
@@ -244,19 +250,19 @@ private:
             return;
         }
         last_loss_ = result.loss;
-        metrics_.write({{"event", "step"},
-                        {"phase", p.name.view()},
-                        {"epoch", epoch},
-                        {"step", done_.step},
-                        {"total_step", done_.total_steps},
-                        {"loss", result.loss},
-                        {"learning_rate", rate},
-                        {"gradient_norm", norm},
-                        {"tokens", result.tokens},
-                        {"target_tokens", result.target_tokens}});
-        if (on.step)
-            on.step({done_.phase, p.name, epoch, done_.step, sizes_[done_.phase].steps, done_.total_steps, total_steps_,
-                     done_.tokens, total_tokens_, result.tokens, result.target_tokens, result.loss, rate, norm});
+        const step_event e{done_.phase,          p.name,       epoch,        done_.step,    sizes_[done_.phase].steps,
+                           done_.total_steps,    total_steps_, done_.tokens, total_tokens_, result.tokens,
+                           result.target_tokens, result.loss,  rate,         norm,          result.rewards};
+        metrics_.write(line_of(e));
+        if (on.step) on.step(e);
+    }
+    /// What the model thinks of the phase's pairs before it learns from them; false where `stop` was heard.
+    [[nodiscard]] bool begin_comparing(const listener& on) {
+        const auto& own = plans_[done_.phase].own;
+        return pairs_.begin(model_, samples_, own, options_.micro_batch_tokens, [&](std::size_t done) {
+            if (on.reference) on.reference({done_.phase, phases_[done_.phase].name, done, own.size()});
+            return !on.stop || !on.stop();
+        });
     }
 
     [[nodiscard]] static bool is_regularised(const replay::phase& p) {
@@ -363,6 +369,7 @@ private:
             arrays.push_back({"result", result_.values()});
             state["result"] = result_.state();
         }
+        if (done_.step != 0 && phases_[done_.phase].compares()) arrays.push_back({"references", pairs_.values()});
         if (options_.guard.on()) state["guard"] = guard_.state();
         if (watch_.on()) state["watch"] = watch_.state();
         metrics_.sync();
@@ -406,6 +413,10 @@ private:
                 loaded->copy_to("result", result_.values());
                 result_.restore(formats::field<formats::json>(loaded->state, "result", place), place);
             }
+            if (phases_[done_.phase].compares()) {
+                pairs_.place(plans_[done_.phase].own);
+                loaded->copy_to("references", pairs_.values());
+            }
             if (options_.guard.on())
                 guard_.restore(formats::field<formats::json>(loaded->state, "guard", place), place);
         }
@@ -441,6 +452,7 @@ private:
             sum.update(s.leaf);
             sum.update_values(std::span<const token>(s.tokens));
             sum.update_values(std::span<const std::uint8_t>(s.trained));
+            if (s.chosen_tokens != 0) sum.update_values(std::span(&s.chosen_tokens, 1));
         }
         for (std::size_t p = 0; p < plans_.size(); ++p)
             for (std::size_t e = 0; e < phases_[p].epochs && !plans_[p].skipped(); ++e)
@@ -462,6 +474,7 @@ private:
     step_guard guard_;
     result_keeper result_;
     heldout_watch watch_;
+    preference_learner pairs_;  // of the current phase, where it learns from preferences
     std::vector<replay::phase_plan> plans_;
     std::vector<phase_size> sizes_;
     std::uint64_t total_steps_ = 0, total_tokens_ = 0;

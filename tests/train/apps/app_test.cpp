@@ -2,7 +2,9 @@
 #include "lab/run/estimate.hpp"
 
 #include <algorithm>
+#include <array>
 #include <boost/test/unit_test.hpp>
+#include <cmath>
 #include <csignal>
 #include <fstream>
 #include <limits>
@@ -159,6 +161,74 @@ BOOST_AUTO_TEST_CASE(every_option_survives_kill_9) {
     const auto other = w.run(w.train("killed", {"--resume", "--optimizer", "sgd"}));
     BOOST_TEST(other.code == 1);
     BOOST_TEST(mentions(other.err, "was written by the optimizer 'adafactor"), other.err);
+}
+
+BOOST_AUTO_TEST_CASE(preferences_are_learnt_last_or_alone_and_survive_kill_9) {
+    const workplace w;
+    const auto pairs = (w.folder / "pairs.jsonl").string();
+    for (const auto& [question, chosen, rejected] : {std::array{"ferry?", "heron", "otter"},
+                                                     {"captain?", "maud", "mad"},
+                                                     {"price?", "shells", "pearls and gold"},
+                                                     {"light?", "green", "red"},
+                                                     {"beach?", "north", "south"}})
+        std::ofstream(pairs, std::ios::app)
+            << formats::to_text({{"prompt", question}, {"chosen", chosen}, {"rejected", rejected}}) << "\n";
+    std::ofstream(w.folder / "plan.yaml") << "phases:\n"
+                                             "  - {name: all, data: [all], epochs: 1, learning_rate: 0.001}\n"
+                                             "  - {name: better, data: [preferences], learning_rate: 0.001, epochs: 4, "
+                                             "batch_size: 2, beta: 0.5}\n";
+    const auto train = [&](const std::string& out, std::vector<std::string> more) {
+        std::vector<std::string> command{LAB_TRAIN_APP,
+                                         "--model",
+                                         w.model,
+                                         "--data",
+                                         w.data,
+                                         "--out",
+                                         (w.folder / out).string(),
+                                         "--phases",
+                                         (w.folder / "plan.yaml").string(),
+                                         "--preferences",
+                                         pairs,
+                                         "--heldout",
+                                         w.questions,
+                                         "--tensorboard"};
+        command.insert(command.end(), more.begin(), more.end());
+        return command;
+    };
+    const auto whole = w.run(train("whole", {}));
+    BOOST_REQUIRE_MESSAGE(whole.code == 0, whole.err);
+    BOOST_TEST(mentions(whole.err, "(preferences)"), whole.err);
+    BOOST_TEST(mentions(whole.out, "better"), whole.out);  // a row of the matrix
+    const auto metrics = w.folder / "killed/metrics.jsonl";
+    for (std::uintmax_t size = 300; size < std::filesystem::file_size(w.folder / "whole/metrics.jsonl"); size += 500)
+        (void)execute(train("killed", {"--resume", "--checkpoint-minutes", "0"}), w.folder.path(), [&] {
+            std::error_code none;
+            const auto now = std::filesystem::file_size(metrics, none);
+            return !none && now >= size;
+        });
+    BOOST_REQUIRE(w.run(train("killed", {"--resume", "--threads", "3"})).code == 0);
+    for (const char* name : {"model.gguf", "metrics.jsonl", "manifest.json", "tensorboard/events.out.tfevents.0.lab"})
+        BOOST_TEST((read_file(w.folder / ("killed/" + std::string(name))) ==
+                    read_file(w.folder / ("whole/" + std::string(name)))),
+                   name);
+
+    const auto alone = w.run({LAB_TRAIN_APP, "--model", w.model, "--preferences", pairs, "--out",
+                              (w.folder / "alone").string(), "--lr", "0.001", "--epochs", "3", "--beta", "0.2"});
+    BOOST_REQUIRE_MESSAGE(alone.code == 0, alone.err);
+    const auto lines = formats::read_jsonl(w.folder / "alone/metrics.jsonl");
+    BOOST_TEST(lines[0]["phase"] == "preferences");
+    BOOST_TEST(lines[1]["loss"].get<double>() == std::log(2.0), boost::test_tools::tolerance(1e-4));
+    BOOST_TEST(lines.back()["reward_accuracy"].get<double>() == 1.0);
+    // Behind other phases it keeps its own rate, whatever theirs.
+    BOOST_REQUIRE(w.run(w.train("last", {"--preferences", pairs})).code == 0);
+    BOOST_TEST(formats::read_jsonl(w.folder / "last/metrics.jsonl").back()["learning_rate"].get<double>() < 1e-6);
+
+    std::ofstream(pairs, std::ios::app) << R"({"prompt":"x","chosen":"y"})"
+                                        << "\n";
+    const auto bad = w.run(w.train("bad", {"--preferences", pairs}));
+    BOOST_TEST(bad.code == 1);
+    BOOST_TEST(mentions(bad.err, "pairs.jsonl:6"), bad.err);
+    BOOST_TEST(mentions(bad.err, "rejected"), bad.err);
 }
 
 BOOST_AUTO_TEST_CASE(recomputing_changes_nothing_and_a_replay_policy_what_is_replayed) {
@@ -395,7 +465,7 @@ BOOST_AUTO_TEST_CASE(wrong_calls_and_wrong_data_get_one_clear_line) {
         BOOST_TEST(result.code == code, result.err);
         BOOST_TEST(mentions(result.err, part), result.err);
     };
-    expect({LAB_TRAIN_APP}, 2, "--model (or --shape), --data and --out are needed");
+    expect({LAB_TRAIN_APP}, 2, "--model (or --shape), --data or --preferences, and --out are needed");
     expect({LAB_EVAL_APP}, 2, "perplexity, qa or forgetting?");
     expect({LAB_EVAL_APP, "guess"}, 2, "unknown command");
     expect(w.train("x", {"--phases", "none-such"}), 2, "lab-paper");
