@@ -20,6 +20,7 @@ inline void add_phase_options(cxxopts::Options& spec) {
     spec.add_options("Phases")("phases", "lab, lab-paper, stacked, or a JSON or YAML file",
                                cxxopts::value<std::string>()->default_value("lab"))(
         "replay-ratio", "share of the earlier phases' samples mixed into each epoch", cxxopts::value<double>())(
+        "replay-by", "what that is a share of: samples or tokens", cxxopts::value<std::string>())(
         "no-replay", "the same as --replay-ratio 0")(
         "replay-policy",
         "which of them: stratified (evenly over leaves, in rotation), reservoir (at random), full (all)",
@@ -52,6 +53,13 @@ inline void add_preference_options(cxxopts::Options& spec) {
     throw usage_error("--schedule is constant, linear, cosine or wsd");
 }
 
+/// @throws usage_error
+[[nodiscard]] inline replay::replay_measure chosen_measure(const std::string& name) {
+    for (const auto& [known, measure] : replay::replay_measure_names)
+        if (known == name) return measure;
+    throw usage_error("--replay-by is samples or tokens");
+}
+
 /// What the command line changes in every phase.
 inline void apply_phase_options(const cxxopts::ParseResult& args, std::vector<replay::phase>& phases) {
     for (auto& p : phases) {
@@ -61,6 +69,7 @@ inline void apply_phase_options(const cxxopts::ParseResult& args, std::vector<re
         if (args.count("warmup") != 0) p.warmup_steps = args["warmup"].as<std::size_t>();
         if (args.count("replay-ratio") != 0 && p.replays != 0) p.replay_ratio = args["replay-ratio"].as<double>();
         if (args.count("no-replay") != 0) p.replay_ratio = 0.0;
+        if (args.count("replay-by") != 0) p.replay_by = chosen_measure(args["replay-by"].as<std::string>());
         if (args.count("schedule") != 0) p.schedule = chosen_schedule(args["schedule"].as<std::string>());
         for (const auto& [option, value] : {std::pair{"schedule-floor", &replay::phase::schedule_floor},
                                             {"stable-share", &replay::phase::stable_share},

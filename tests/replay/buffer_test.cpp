@@ -26,7 +26,7 @@ static_assert(!replay::ReplayBuffer<wrong_result> && !replay::ReplayBuffer<int>)
 std::vector<replay_item> items_of(const std::vector<std::pair<std::string_view, std::size_t>>& leaves) {
     std::vector<replay_item> items;
     for (const auto& [leaf, n] : leaves)
-        for (std::size_t i = 0; i < n; ++i) items.push_back({items.size(), leaf});
+        for (std::size_t i = 0; i < n; ++i) items.push_back({items.size(), leaf, 1});
     return items;
 }
 bool ascending_without_repeats(const std::vector<std::size_t>& drawn, std::size_t limit) {
@@ -105,9 +105,45 @@ BOOST_AUTO_TEST_CASE(the_edges) {
     BOOST_TEST(replay::stratified{}.draw(items, 0, 0).empty());
 }
 
+// Long samples lie in one leaf, short ones in the other.
+BOOST_AUTO_TEST_CASE(a_share_of_tokens_holds_no_more_than_that) {
+    auto items = items_of({{"long", 20}, {"short", 60}});
+    double all = 0;
+    for (auto& item : items) {
+        item.tokens = item.leaf == "long" ? 300 + item.sample : 10 + item.sample % 7;
+        all += static_cast<double>(item.tokens);
+    }
+    const auto tokens_of = [&](const std::vector<std::size_t>& drawn) {
+        double sum = 0;
+        for (const std::size_t i : drawn) sum += static_cast<double>(items[i].tokens);
+        return sum;
+    };
+    using replay::replay_measure;
+    for (const double ratio : {0.1, 0.34, 0.5, 0.9})
+        for (const std::uint64_t epoch : {0u, 3u}) {
+            for (const replay::any_buffer& buffer : {replay::any_buffer(replay::stratified{.seed = 2}),
+                                                     replay::any_buffer(replay::reservoir{.seed = 2})}) {
+                const auto drawn = replay::draw_share(buffer, items, ratio, replay_measure::tokens, epoch);
+                BOOST_TEST_INFO(buffer.name() << " " << ratio);
+                BOOST_TEST(tokens_of(drawn) <= ratio * all);
+                BOOST_TEST(tokens_of(drawn) > 0.8 * ratio * all);
+                BOOST_TEST((drawn == replay::draw_share(buffer, items, ratio, replay_measure::tokens, epoch)));
+            }
+            BOOST_TEST((replay::draw_share(replay::stratified{}, items, ratio, replay_measure::samples, epoch) ==
+                        replay::stratified{}.draw(items, replay::replay_count(items.size(), ratio), epoch)));
+        }
+    const auto share = [&](double ratio) {
+        return replay::draw_share(replay::reservoir{}, items, ratio, replay_measure::tokens, 0).size();
+    };
+    BOOST_TEST(share(0.0) == 0u);
+    BOOST_TEST(share(1e-6) == 1u);  // asked for some: never none
+    BOOST_TEST(share(1.0) == items.size());
+    BOOST_TEST(replay::draw_share(replay::full{}, items, 0.1, replay_measure::tokens, 0).size() == items.size());
+}
+
 BOOST_AUTO_TEST_CASE(any_buffer_draws_as_what_it_holds) {
     std::vector<replay::replay_item> items;
-    for (std::size_t i = 0; i < 30; ++i) items.push_back({i, i % 3 == 0 ? "a" : "b"});
+    for (std::size_t i = 0; i < 30; ++i) items.push_back({i, i % 3 == 0 ? "a" : "b", 1});
     for (const std::uint64_t epoch : {0u, 1u, 5u}) {
         BOOST_TEST((replay::buffer_by_name("stratified", 4).draw(items, 8, epoch) ==
                     replay::stratified{.seed = 4}.draw(items, 8, epoch)));

@@ -49,22 +49,31 @@ BOOST_AUTO_TEST_CASE(what_is_left_out_keeps_its_default) {
 BOOST_AUTO_TEST_CASE(numbers_beyond_a_plain_plan_survive_and_are_written_only_where_they_are_set) {
     const auto plan = replay::parse_phases(
         R"({"phases":[{"name":"one","data":["knowledge"]},{"name":"two","data":["all"],"schedule":"wsd",)"
-        R"("schedule_floor":0.1,"stable_share":0.7,"label_smoothing":0.1,"router_loss":0.02,"neftune_alpha":5}]})",
+        R"("schedule_floor":0.1,"stable_share":0.7,"label_smoothing":0.1,"router_loss":0.02,"neftune_alpha":5,)"
+        R"("replay":{"phases":["one"],"ratio":0.2,"by":"tokens"}},{"name":"last","data":["preferences"],"beta":0.3}]})",
         "plan.json");
     BOOST_TEST(plan[1].schedule_floor == 0.1);
     BOOST_TEST(plan[1].stable_share == 0.7);
     BOOST_TEST(plan[1].label_smoothing == 0.1);
     BOOST_TEST(plan[1].router_loss == 0.02);
     BOOST_TEST(plan[1].neftune_alpha == 5.0);
+    BOOST_CHECK(plan[1].replay_by == replay::replay_measure::tokens);
+    BOOST_TEST(plan[2].compares());
+    BOOST_TEST(plan[2].beta == 0.3);
     const auto written = replay::to_json(plan)["phases"];
     for (const char* name : {"schedule_floor", "stable_share", "label_smoothing", "router_loss", "neftune_alpha"}) {
         BOOST_TEST(!written[0].contains(name), name);
         BOOST_TEST(written[1].contains(name), name);
     }
+    BOOST_TEST(!written[0]["replay"].contains("by"));
+    BOOST_TEST(written[1]["replay"]["by"] == "tokens");
+    BOOST_TEST(!written[1].contains("beta"));
+    BOOST_TEST(written[2]["beta"] == 0.3);
     const auto back = replay::parse_phases(formats::to_text(replay::to_json(plan)), "plan.json");
     BOOST_TEST(formats::to_text(replay::to_json(back)) == formats::to_text(replay::to_json(plan)));
-    for (const char* bad : {R"("schedule_floor":2)", R"("stable_share":1)", R"("label_smoothing":1)",
-                            R"("neftune_alpha":-1)", R"("neftune_alpha":"much")"})
+    for (const char* bad :
+         {R"("schedule_floor":2)", R"("stable_share":1)", R"("label_smoothing":1)", R"("neftune_alpha":-1)",
+          R"("neftune_alpha":"much")", R"("beta":0)", R"("replay":{"phases":[],"ratio":0.1,"by":"leaves"})"})
         BOOST_TEST(refusal(R"([{"name":"a","data":["all"],)" + std::string(bad) + "}]") != "", bad);
 }
 

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <concepts>
 #include <cstddef>
@@ -27,6 +28,7 @@ namespace lab::replay {
 struct replay_item {
     std::size_t sample = 0;  // index into the run's samples
     std::string_view leaf;
+    std::size_t tokens = 0;
 };
 
 /// `draw` chooses about `count` of `items` to be mixed into the given epoch (from 0): positions in `items`, ascending
@@ -45,6 +47,33 @@ concept ReplayBuffer = requires(const B& buffer, std::span<const replay_item> it
     if (count == 0 || ratio == 0.0) return 0;
     const auto n = static_cast<std::size_t>(std::llround(ratio * static_cast<double>(count)));
     return std::clamp<std::size_t>(n, 1, count);
+}
+
+/// What a ratio is a share of. Long samples weigh more by tokens, as they do in the loss.
+enum class replay_measure : std::uint8_t { samples, tokens };
+inline constexpr std::array<std::pair<std::string_view, replay_measure>, 2> replay_measure_names{
+    {{"samples", replay_measure::samples}, {"tokens", replay_measure::tokens}}};
+
+/// The buffer's draw of that share of `items`. By tokens it is the largest that a search by halves finds to hold no
+/// more than the share, but one sample at least.
+template <ReplayBuffer B>
+[[nodiscard]] std::vector<std::size_t> draw_share(const B& buffer, std::span<const replay_item> items, double ratio,
+                                                  replay_measure by, std::uint64_t epoch) {
+    std::size_t most = replay_count(items.size(), ratio);
+    if (by == replay_measure::samples || most == 0) return buffer.draw(items, most, epoch);
+    double wanted = 0;
+    for (const auto& item : items) wanted += ratio * static_cast<double>(item.tokens);
+    std::size_t least = 1;
+    for (most = items.size(); least < most;) {
+        const std::size_t middle = least + (most - least + 1) / 2;
+        double tokens = 0;
+        for (const std::size_t i : buffer.draw(items, middle, epoch)) tokens += static_cast<double>(items[i].tokens);
+        if (tokens <= wanted)
+            least = middle;
+        else
+            most = middle - 1;
+    }
+    return buffer.draw(items, least, epoch);
 }
 
 /// Algorithm R (Vitter 1985): a uniform sample without replacement, drawn anew for each epoch.

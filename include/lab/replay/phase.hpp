@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "lab/core/error.hpp"
+#include "lab/replay/buffer.hpp"
 #include "lab/replay/sample.hpp"
 
 namespace lab::replay {
@@ -82,6 +83,7 @@ struct phase {
     content data = content::all;  // what it trains on
     std::uint32_t replays = 0;    // bit i: replays what phase i (from 0, earlier than this) trained on
     double replay_ratio = 0.0;    // share of those samples mixed into each epoch
+    replay_measure replay_by = replay_measure::samples;
     double learning_rate = 2e-5;
     std::size_t warmup_steps = 10;
     std::size_t epochs = 4;

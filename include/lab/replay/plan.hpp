@@ -41,7 +41,7 @@ template <class Samples>
             if ((p.replays >> j & 1u) != 0)
                 for (const std::size_t i : plans[j].own)
                     if (!mine.contains(i)) replayed.insert(i);
-        for (const std::size_t i : replayed) plan.earlier.push_back({i, samples[i].leaf});
+        for (const std::size_t i : replayed) plan.earlier.push_back({i, samples[i].leaf, samples[i].tokens.size()});
         plans.push_back(std::move(plan));
     }
     bool any = false;
@@ -58,7 +58,7 @@ template <ReplayBuffer Buffer>
                                                      std::uint64_t phase_index, std::uint64_t epoch) {
     std::vector<std::size_t> pool = plan.own;
     for (const std::size_t i :
-         buffer.draw(plan.earlier, replay_count(plan.earlier.size(), plan.options.replay_ratio), epoch))
+         draw_share(buffer, plan.earlier, plan.options.replay_ratio, plan.options.replay_by, epoch))
         pool.push_back(plan.earlier[i].sample);
     std::vector<std::size_t> ordered;
     ordered.reserve(pool.size());
