@@ -92,6 +92,15 @@ inline void apply_phase_options(const cxxopts::ParseResult& args, std::vector<re
     return phases;
 }
 
+/// Phases that replay nothing replay the general samples: in --replay-ratio, or as much as LAB's later phases replay.
+inline void replay_general_samples(const cxxopts::ParseResult& args, std::vector<replay::phase>& phases) {
+    const double ratio = args.count("replay-ratio") != 0 ? args["replay-ratio"].as<double>() : 0.34;
+    for (auto& p : phases)
+        if (!p.compares() && p.replays == 0 && p.replay_ratio == 0 && args.count("no-replay") == 0)
+            p.replay_ratio = ratio;
+    replay::check_phases(phases);
+}
+
 /// The plan of a command line that names preferences. Behind other phases theirs has its own numbers, for a rate that
 /// teaches is far too high for it; a plan of the user's may hold such a phase itself.
 [[nodiscard]] inline std::vector<replay::phase> chosen_phases_with_preferences(const cxxopts::ParseResult& args,

@@ -20,7 +20,14 @@ inline void show_training(run::listener& on, bool quiet) {
         if (!quiet) std::cerr << line << '\n';
     };
     const auto phases = std::make_shared<phase_progress>(style);
-    on.data = [say](const replay::encoded_dataset& data) {
+    const auto made_up = std::make_shared<std::unique_ptr<progress>>();
+    on.made_up = [made_up, style](std::size_t done, std::size_t wanted) {
+        if (!*made_up)
+            *made_up = std::make_unique<progress>("the model makes up conversations", wanted, "conversations", style);
+        (*made_up)->update(done);
+    };
+    on.data = [say, made_up](const replay::encoded_dataset& data) {
+        made_up->reset();
         std::vector<std::vector<std::string>> rows{{"leaf", "samples", "tokens", "learnt", "longest", "dropped"}};
         for (const auto& [leaf, r] : data.leaves)
             rows.push_back({leaf.empty() ? "(no leaf)" : leaf, std::to_string(r.kept + r.split),

@@ -43,6 +43,7 @@ Examples:
   lab-train ... --optimizer adafactor --estimate      would it fit, and how long would it take?
   lab-train --shape dim=288,layers=6,heads=6,hidden=768 --tokenizer tok/ --data book.txt --out run/ --lr 1e-3     from scratch
   lab-train --model run/model --preferences pairs.jsonl --out preferred/ --beta 0.1      DPO on pairs of answers
+  lab-train ... --self-replay 200      the model's own conversations mixed in, against forgetting
   lab-train ... --heldout taxonomy/ --heldout-every 20 --result best --patience 5 --regression report
 )";
 
@@ -66,6 +67,9 @@ Examples:
         "data",
         "messages JSON Lines or plain text (.txt): a file, or a folder (its samples.jsonl, else all its .jsonl)",
         text())("out", "folder for checkpoints, metrics and the result", text())(
+        "self-replay",
+        "conversations that the model makes up before it learns, replayed in every phase: what it can do already",
+        count("0"))(
         "format", "chat format by name; default: the model's own; its control tokens are added where missing", text())(
         "heldout", "folder with heldout.jsonl files: asked before training and after every phase", text())(
         "text", "plain text file whose perplexity is watched beside the held-out questions; without any, its loss",
@@ -111,6 +115,8 @@ Examples:
     parsed.fresh = chosen_start(args);
     if (parsed.fresh) o.model = o.out / "start";
     o.phases = o.preferences.empty() ? chosen_phases(args) : chosen_phases_with_preferences(args, !o.data.empty());
+    o.self_replay = args["self-replay"].as<std::size_t>();
+    if (o.self_replay != 0) replay_general_samples(args, o.phases);
     parsed.buffer = chosen_buffer(args);
     o.encode.max_tokens = args["max-tokens"].as<std::size_t>();
     const auto long_ones = args["over-long"].as<std::string>();

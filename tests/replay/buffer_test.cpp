@@ -2,6 +2,7 @@
 
 #include <array>
 #include <boost/test/unit_test.hpp>
+#include <cmath>
 #include <set>
 
 using namespace lab;
@@ -106,7 +107,7 @@ BOOST_AUTO_TEST_CASE(the_edges) {
 }
 
 // Long samples lie in one leaf, short ones in the other.
-BOOST_AUTO_TEST_CASE(a_share_of_tokens_holds_no_more_than_that) {
+BOOST_AUTO_TEST_CASE(a_share_of_tokens_is_met_to_within_a_sample) {
     auto items = items_of({{"long", 20}, {"short", 60}});
     double all = 0;
     for (auto& item : items) {
@@ -125,8 +126,7 @@ BOOST_AUTO_TEST_CASE(a_share_of_tokens_holds_no_more_than_that) {
                                                      replay::any_buffer(replay::reservoir{.seed = 2})}) {
                 const auto drawn = replay::draw_share(buffer, items, ratio, replay_measure::tokens, epoch);
                 BOOST_TEST_INFO(buffer.name() << " " << ratio);
-                BOOST_TEST(tokens_of(drawn) <= ratio * all);
-                BOOST_TEST(tokens_of(drawn) > 0.8 * ratio * all);
+                BOOST_TEST(std::abs(tokens_of(drawn) - ratio * all) < 320);
                 BOOST_TEST((drawn == replay::draw_share(buffer, items, ratio, replay_measure::tokens, epoch)));
             }
             BOOST_TEST((replay::draw_share(replay::stratified{}, items, ratio, replay_measure::samples, epoch) ==

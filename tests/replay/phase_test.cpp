@@ -30,6 +30,7 @@ static_assert(replay::parse_kind("knowledge->islands") == sample_kind::knowledge
 static_assert(replay::parse_kind("foundational_skills/reasoning") == sample_kind::foundational);
 static_assert(replay::parse_kind("compositional_skills_writing") == sample_kind::compositional);
 static_assert(!replay::parse_kind("knowledgeable") && !replay::parse_kind(""));
+static_assert(replay::parse_kind("general") == sample_kind::general && !replay::parse_kind("general/a"));
 }  // namespace
 
 BOOST_AUTO_TEST_SUITE(replay_phase)
@@ -79,6 +80,27 @@ BOOST_AUTO_TEST_CASE(a_phase_without_data_is_skipped_and_an_empty_plan_refused) 
     BOOST_TEST(plans[2].earlier.size() == 6u);  // replay goes on from the first phase
     samples.clear();
     BOOST_CHECK_THROW((void)replay::bind_phases(samples, replay::lab_phases()), config_error);
+}
+
+BOOST_AUTO_TEST_CASE(general_samples_are_replayed_by_whoever_replays_and_learnt_only_by_name) {
+    auto samples = mixed_samples();
+    for (int i = 0; i < 7; ++i) {
+        samples.push_back(samples[0]);
+        samples.back().kind = sample_kind::general, samples.back().leaf = "self";
+    }
+    auto plans = replay::bind_phases(samples, replay::lab_phases());
+    BOOST_TEST(plans[0].own.size() == 6u);
+    BOOST_TEST(plans[0].earlier.empty());  // its ratio is 0
+    BOOST_TEST(plans[1].earlier.size() == 6u + 7u);
+    BOOST_TEST(plans[2].own.size() == 8u);
+    auto phases = *replay::find_phases("lab");
+    phases[0].replay_ratio = 0.5;
+    phases.push_back({.name = "general", .data = content::general, .replay_ratio = 0.5});
+    plans = replay::bind_phases(samples, phases);
+    BOOST_TEST(plans[0].earlier.size() == 7u);
+    BOOST_TEST(replay::epoch_samples(plans[0], replay::stratified{}, 1, 0, 0).size() == 6u + 4u);  // 3.5
+    BOOST_TEST(plans[3].own.size() == 7u);
+    BOOST_TEST(plans[3].earlier.empty());
 }
 
 BOOST_AUTO_TEST_CASE(an_epoch_mixes_own_and_replayed_samples) {

@@ -54,26 +54,37 @@ enum class replay_measure : std::uint8_t { samples, tokens };
 inline constexpr std::array<std::pair<std::string_view, replay_measure>, 2> replay_measure_names{
     {{"samples", replay_measure::samples}, {"tokens", replay_measure::tokens}}};
 
-/// The buffer's draw of that share of `items`. By tokens it is the largest that a search by halves finds to hold no
-/// more than the share, but one sample at least.
+/// The buffer's draw of that share of `items`, at least one. By tokens it is the draw that comes nearest among those of
+/// about as many samples as a search by halves finds: whole samples seldom make up a share, and larger draws need not
+/// hold the smaller ones.
 template <ReplayBuffer B>
 [[nodiscard]] std::vector<std::size_t> draw_share(const B& buffer, std::span<const replay_item> items, double ratio,
                                                   replay_measure by, std::uint64_t epoch) {
-    std::size_t most = replay_count(items.size(), ratio);
-    if (by == replay_measure::samples || most == 0) return buffer.draw(items, most, epoch);
+    const std::size_t count = replay_count(items.size(), ratio);
+    if (by == replay_measure::samples || count == 0) return buffer.draw(items, count, epoch);
+    const auto tokens_of = [&](const std::vector<std::size_t>& drawn) {
+        double sum = 0;
+        for (const std::size_t i : drawn) sum += static_cast<double>(items[i].tokens);
+        return sum;
+    };
     double wanted = 0;
     for (const auto& item : items) wanted += ratio * static_cast<double>(item.tokens);
-    std::size_t least = 1;
-    for (most = items.size(); least < most;) {
-        const std::size_t middle = least + (most - least + 1) / 2;
-        double tokens = 0;
-        for (const std::size_t i : buffer.draw(items, middle, epoch)) tokens += static_cast<double>(items[i].tokens);
-        if (tokens <= wanted)
-            least = middle;
+    std::size_t least = 1, most = items.size();
+    while (least < most) {
+        const std::size_t middle = least + (most - least) / 2;
+        if (tokens_of(buffer.draw(items, middle, epoch)) < wanted)
+            least = middle + 1;
         else
-            most = middle - 1;
+            most = middle;
     }
-    return buffer.draw(items, least, epoch);
+    constexpr std::size_t near = 8;
+    std::vector<std::size_t> best;
+    for (std::size_t n = least - std::min(least - 1, near); n <= std::min(least + near, items.size()); ++n) {
+        auto drawn = buffer.draw(items, n, epoch);
+        if (best.empty() || std::abs(tokens_of(drawn) - wanted) < std::abs(tokens_of(best) - wanted))
+            best = std::move(drawn);
+    }
+    return best;
 }
 
 /// Algorithm R (Vitter 1985): a uniform sample without replacement, drawn anew for each epoch.

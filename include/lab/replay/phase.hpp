@@ -41,7 +41,8 @@ private:
 };
 
 /// Parts of a data set, as bits: knowledge is split by the length of its responses, the skills are not. Preferences are
-/// pairs of answers (train/preference.hpp); `all` is all that is learnt word for word.
+/// pairs of answers (train/preference.hpp), general are samples of what the model could do before any phase; `all` is
+/// all that is to be learnt word for word.
 enum class content : std::uint8_t {
     none = 0,
     knowledge_short = 1,
@@ -50,7 +51,8 @@ enum class content : std::uint8_t {
     foundational = 4,
     compositional = 8,
     all = 15,
-    preferences = 16
+    preferences = 16,
+    general = 32
 };
 [[nodiscard]] constexpr content operator|(content a, content b) noexcept {
     return static_cast<content>(static_cast<unsigned>(a) | static_cast<unsigned>(b));
@@ -60,14 +62,15 @@ enum class content : std::uint8_t {
 }
 
 /// Names as phase files spell them; every bit of `content` has one.
-inline constexpr std::array<std::pair<std::string_view, content>, 7> content_names{
+inline constexpr std::array<std::pair<std::string_view, content>, 8> content_names{
     {{"knowledge_short", content::knowledge_short},
      {"knowledge_long", content::knowledge_long},
      {"knowledge", content::knowledge},
      {"foundational", content::foundational},
      {"compositional", content::compositional},
      {"all", content::all},
-     {"preferences", content::preferences}}};
+     {"preferences", content::preferences},
+     {"general", content::general}}};
 
 /// Learning rate over a phase, after a linear warm-up from 0. LAB keeps it constant: a decay to 0 upsets the next
 /// phase.
@@ -82,7 +85,7 @@ struct phase {
     phase_name name;
     content data = content::all;  // what it trains on
     std::uint32_t replays = 0;    // bit i: replays what phase i (from 0, earlier than this) trained on
-    double replay_ratio = 0.0;    // share of those samples mixed into each epoch
+    double replay_ratio = 0.0;    // share of those samples, and of the general ones, mixed into each epoch
     replay_measure replay_by = replay_measure::samples;
     double learning_rate = 2e-5;
     std::size_t warmup_steps = 10;
@@ -111,6 +114,8 @@ struct length_buckets {
                 return response_tokens <= short_tokens ? content::knowledge_short : content::knowledge_long;
             case sample_kind::foundational:
                 return content::foundational;
+            case sample_kind::general:
+                return content::general;
             case sample_kind::compositional:
                 break;
         }

@@ -24,7 +24,8 @@ struct phase_plan {
     [[nodiscard]] bool skipped() const noexcept { return own.empty(); }
 };
 
-/// Gives every phase the samples whose content it names; what it replays excludes what it trains on anyway.
+/// Gives every phase the samples whose content it names; what it replays, from earlier phases and of the general
+/// samples, excludes what it trains on anyway.
 /// @throws config_error for an impossible plan, or where no phase finds a sample.
 template <class Samples>
 [[nodiscard]] std::vector<phase_plan> bind_phases(const Samples& samples, std::span<const phase> phases,
@@ -41,6 +42,8 @@ template <class Samples>
             if ((p.replays >> j & 1u) != 0)
                 for (const std::size_t i : plans[j].own)
                     if (!mine.contains(i)) replayed.insert(i);
+        for (std::size_t i = 0; i < samples.size() && p.replay_ratio > 0 && !p.compares(); ++i)
+            if (buckets(samples[i]) == content::general && !mine.contains(i)) replayed.insert(i);
         for (const std::size_t i : replayed) plan.earlier.push_back({i, samples[i].leaf, samples[i].tokens.size()});
         plans.push_back(std::move(plan));
     }

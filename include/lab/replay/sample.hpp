@@ -15,19 +15,22 @@
 
 namespace lab::replay {
 
-/// The three top branches of a LAB taxonomy (arXiv 2403.01081, section 3.1).
-enum class sample_kind : std::uint8_t { knowledge, foundational, compositional };
+/// The three top branches of a LAB taxonomy (arXiv 2403.01081, section 3.1), and what a model could do before
+/// (run/self_replay.hpp).
+enum class sample_kind : std::uint8_t { knowledge, foundational, compositional, general };
+/// The branches.
 inline constexpr std::array<sample_kind, 3> sample_kinds{sample_kind::knowledge, sample_kind::foundational,
                                                          sample_kind::compositional};
 
 [[nodiscard]] constexpr std::string_view to_string(sample_kind kind) noexcept {
-    constexpr std::array<std::string_view, 3> names{"knowledge", "foundational", "compositional"};
+    constexpr std::array<std::string_view, 4> names{"knowledge", "foundational", "compositional", "general"};
     return names[static_cast<std::size_t>(kind)];
 }
 
 /// Reads a kind from its name or from a leaf's path, whose first part is `knowledge`, `foundational[_skills]` or
-/// `compositional[_skills]` followed by the end, "/", "->", "_" or ".".
+/// `compositional[_skills]` followed by the end, "/", "->", "_" or "."; or it is "general" and nothing else.
 [[nodiscard]] constexpr std::optional<sample_kind> parse_kind(std::string_view text) noexcept {
+    if (text == to_string(sample_kind::general)) return sample_kind::general;
     for (const sample_kind kind : sample_kinds) {
         const std::string_view name = to_string(kind);
         if (!text.starts_with(name)) continue;

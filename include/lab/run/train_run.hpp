@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <functional>
 #include <optional>
+#include <set>
 #include <string>
 #include <type_traits>
 #include <utility>
@@ -21,6 +22,7 @@
 #include "lab/nn/save.hpp"
 #include "lab/run/matrix_keeper.hpp"
 #include "lab/run/measure.hpp"
+#include "lab/run/self_replay.hpp"
 #include "lab/run/student.hpp"
 #include "lab/run/training_data.hpp"
 #include "lab/train/optimizer.hpp"
@@ -42,6 +44,7 @@ struct train_run_options {
     replay::encode_options encode{.max_tokens = 1024};
     train::optimizer_options update{};
     train::trainer_options trainer{};               // its folder is `out`
+    std::size_t self_replay = 0;                    // conversations that the model makes up first (self_replay.hpp)
     std::size_t threads = 0;                        // 0: one per processor
     lab::compute compute = lab::compute::f32;       // operands of products in training: f32 or bf16
     nn::recompute recompute = nn::recompute::none;  // activations that are computed again: less memory, more time
@@ -55,6 +58,7 @@ struct train_run_options {
 /// The trainer's events, and what surrounds them. All optional.
 struct listener : train::listener {
     std::function<void(const replay::encoded_dataset&)> data{};
+    std::function<void(std::size_t done, std::size_t wanted)> made_up{};  // conversations for self-replay
     std::function<void(const nn::any_model&, const student&)> loaded{};
     measure_observer measured{};
     std::function<void(const eval::matrix_row&)> row{};  // of the matrix, measured now or kept from before
@@ -148,6 +152,65 @@ struct stopped : error {
     return std::to_string(sum.digest());
 }
 
+/// Adds what the model makes up to the data, kept in self_replay.jsonl; the file is made anew where it comes of another
+/// model, format, seed or number. False where `stop` was heard.
+[[nodiscard]] inline bool add_self_replay(replay::encoded_dataset& data, const student& who, const train_run_options& o,
+                                          const listener& on) {
+    if (!who.added.empty())
+        throw config_error(
+            explain("chat format " + who.format.name(),
+                    "the model does not know its token " + who.added.front() + ", so it can make up no conversation",
+                    "leave out self-replay"));
+    const auto path = o.out / "self_replay.jsonl";
+    auto model = nn::load_model(o.model, {.threads = o.threads});
+    const formats::json origin{{"model", digest_of_weights(model)},
+                               {"format", who.format.name()},
+                               {"seed", o.trainer.seed},
+                               {"wanted", o.self_replay}};
+    const auto is_kept = [&] {
+        if (!o.trainer.resume || !std::filesystem::exists(path)) return false;
+        const auto lines = formats::read_jsonl(path);
+        return !lines.empty() && lines[0].contains("origin") && lines[0]["origin"] == origin;
+    };
+    if (!is_kept()) {
+        self_replay_options options{.count = o.self_replay, .seed = o.trainer.seed, .progress = [&](std::size_t done) {
+                                        if (on.made_up) on.made_up(done, o.self_replay);
+                                        return !on.stop || !on.stop();
+                                    }};
+        std::vector<formats::json> lines;
+        try {
+            for (const auto& [s, cut] : make_up_conversations(model, who.tokens, who.format, options)) {
+                formats::json messages = formats::json::array();
+                for (const auto& m : s.messages) messages.push_back({{"role", m.role}, {"content", m.content}});
+                lines.push_back({{"id", s.id},
+                                 {"messages", std::move(messages)},
+                                 {"metadata", {{"leaf", s.leaf}, {"kind", replay::to_string(s.kind)}}},
+                                 {"cut", cut},
+                                 {"origin", origin}});
+            }
+        } catch (const error&) {
+            if (!on.stop || !on.stop()) throw;
+            return false;
+        }
+        if (lines.empty())
+            throw config_error(explain(o.model.string(), "makes up no conversation that ends",
+                                       "it is no chat model, or not in this format: leave out self-replay"));
+        formats::write_jsonl(path, lines);
+    }
+    auto made = replay::encode_samples(replay::read_samples(path), replay::chat_encoder(who.tokens, who.format),
+                                       {.max_tokens = o.encode.max_tokens});
+    std::set<std::string> cut;
+    for (const auto& line : formats::read_jsonl(path))
+        if (line.value("cut", false)) cut.insert(line["id"].get<std::string>());
+    for (auto& s : made.samples) {
+        while (cut.contains(s.id) && !s.tokens.empty() && who.tokens.is_special(s.tokens.back()))
+            s.tokens.pop_back(), s.trained.pop_back();
+        data.samples.push_back(std::move(s));
+    }
+    data.leaves.merge(made.leaves);
+    return true;
+}
+
 [[nodiscard]] inline formats::json leaves_json(const replay::encoded_dataset& data) {
     formats::json leaves = formats::json::object();
     for (const auto& [leaf, r] : data.leaves)
@@ -209,8 +272,9 @@ template <replay::ReplayBuffer Buffer = replay::any_buffer>
                                          const listener& on = {}) {
     namespace detail = train_run_detail;
     const student who = open_student(o.model, o.format);
-    const auto data = read_training_data(o.data, o.preferences, who, o.encode);
+    auto data = read_training_data(o.data, o.preferences, who, o.encode);
     make_folder(o.out);
+    if (o.self_replay != 0 && !detail::add_self_replay(data, who, o, on)) return {};
     if (on.data) on.data(data);
     auto model = detail::load_to_learn(who, o);
     nn::require_finite(model);
@@ -279,6 +343,7 @@ template <replay::ReplayBuffer Buffer = replay::any_buffer>
                             {"sha256", detail::save_result(model, who, o)}});
     if (const auto policy = replay::policy_of(buffer); policy != replay::stratified::name)
         result.manifest["replay"] = policy;
+    if (o.self_replay != 0) result.manifest["self_replay"] = o.self_replay;
     if (o.lora) result.manifest["lora"] = detail::lora_json(model);
     if (o.update.kind != train::optimizer::adamw)
         result.manifest["optimizer"] = train::optimizer_update(o.update, {}).describe();
