@@ -47,7 +47,7 @@ struct train_bench_options {
     std::string output;
     std::optional<dtype> base_type;
     std::size_t lora = 0;
-    std::size_t batch = 2, shortest = 512, longest = 512, micro_batch = 0, threads = 0, repetitions = 3;
+    std::size_t batch = 2, shortest = 512, longest = 512, micro_batch = 512, threads = 0, repetitions = 3;
     double masked = 0;
     nn::recompute recompute = nn::recompute::none;
     bool limits = true, profile = false;
@@ -72,10 +72,11 @@ struct train_bench_options {
                                    cxxopts::value(lengths))("masked",
                                                             "share of each sample, from its start, that gives no loss",
                                                             cxxopts::value(o.masked)->default_value("0"))(
-        "micro-batch", "tokens computed at once; 0: all of a step", cxxopts::value(o.micro_batch)->default_value("0"))(
-        "recompute", "instead of kept for the backward: none, selective, full",
-        cxxopts::value(again)->default_value("none"))("t,threads", "0: one per processor",
-                                                      cxxopts::value(o.threads)->default_value("0"))(
+        "micro-batch", "tokens computed at once, as in lab-train; 0: all of a step",
+        cxxopts::value(o.micro_batch)->default_value("512"))("recompute",
+                                                             "instead of kept for the backward: none, selective, full",
+                                                             cxxopts::value(again)->default_value("none"))(
+        "t,threads", "0: one per processor", cxxopts::value(o.threads)->default_value("0"))(
         "r,repetitions", "steps that are measured, after one to warm up",
         cxxopts::value(o.repetitions)->default_value("3"))("profile", "also where the time went, by operation",
                                                            cxxopts::value(o.profile))(

@@ -81,7 +81,7 @@ Examples:
     spec.add_options("How")("max-tokens", "longest sample, in tokens", count("1024"))(
         "over-long", "what to do with longer ones: drop or split", text("drop"))(
         "short-tokens", "knowledge answers up to this many tokens are short", count("48"))(
-        "micro-batch", "tokens computed at once; bounds memory", count("1024"))("compute", compute_help, text("f32"))(
+        "micro-batch", "tokens computed at once; bounds memory", count("512"))("compute", compute_help, text("f32"))(
         "recompute", recompute_help, text("none"))("seed", "of orders and replay",
                                                    cxxopts::value<std::uint64_t>()->default_value("0"))(
         "threads", "0: one per processor", count("0"));

@@ -201,7 +201,8 @@ struct stopped : error {
                                        {.max_tokens = o.encode.max_tokens});
     std::set<std::string> cut;
     for (const auto& line : formats::read_jsonl(path))
-        if (line.value("cut", false)) cut.insert(line["id"].get<std::string>());
+        if (formats::field_or<bool>(line, "cut", false, path.string()))
+            cut.insert(formats::field<std::string>(line, "id", path.string()));
     for (auto& s : made.samples) {
         while (cut.contains(s.id) && !s.tokens.empty() && who.tokens.is_special(s.tokens.back()))
             s.tokens.pop_back(), s.trained.pop_back();

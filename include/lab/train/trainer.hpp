@@ -39,8 +39,8 @@ namespace lab::train {
 
 struct trainer_options {
     std::uint64_t seed = 0;
-    std::size_t micro_batch_tokens = 1024;  // memory bound; part of the run's identity, as it fixes the order of sums
-    std::string arithmetic = "f32";         // the model's precision in training, also part of its identity
+    std::size_t micro_batch_tokens = 512;  // memory bound; part of the run's identity, as it fixes the order of sums
+    std::string arithmetic = "f32";        // the model's precision in training, also part of its identity
     replay::length_buckets buckets{};
     std::size_t heldout_every = 0;        // steps between held-out losses; always at the start and at phase ends
     std::filesystem::path folder{};       // metrics.jsonl and checkpoints/ go here; empty: nothing is written
