@@ -167,9 +167,8 @@ private:
         for (token id = 0; id < size_; ++id)
             if (pieces_.find(v.texts[static_cast<std::size_t>(id)]) == id) order.push_back(id);
         const auto score = [&](token id) { return v.scores[static_cast<std::size_t>(id)]; };
-        std::sort(order.begin(), order.end(), [&](token a, token b) {
-            return score(a) != score(b) ? score(a) > score(b) : a < b;
-        });
+        std::sort(order.begin(), order.end(),
+                  [&](token a, token b) { return score(a) != score(b) ? score(a) > score(b) : a < b; });
         // Characters that are no piece of their own still begin merges.
         for (const token id : order) {
             std::string_view text = v.texts[static_cast<std::size_t>(id)];
