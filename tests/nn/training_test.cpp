@@ -17,6 +17,28 @@ using complex_reference = kernels::reference<std::complex<double>>;
 
 using test::two_samples;
 
+/// Checks every tensor's gradient along `direction` against the complex step: `derivative(h)` is that of the checked
+/// function, taken after the tensor's weights were moved by i h times the direction.
+template <class Architecture, class Derivative>
+void check_along(const nn::runtime_dims& d, nn::parameter_set<Architecture, std::complex<double>>& weights,
+                 nn::parameter_set<Architecture, double>& gradients, nn::parameter_set<Architecture, double>& direction,
+                 const Derivative& derivative) {
+    constexpr double h = 1e-50;
+    nn::for_each_tensor(
+        d,
+        [&](const nn::tensor_info& info, auto& value, auto& gradient, auto& along) {
+            double expected = 0;
+            for (std::size_t i = 0; i < gradient.size(); ++i) {
+                expected += gradient.data()[i] * along.data()[i];
+                value.data()[i] += std::complex<double>(0, h * along.data()[i]);
+            }
+            BOOST_TEST_INFO(info.name);
+            BOOST_TEST(expected == derivative(h), boost::test_tools::tolerance(1e-9));
+            for (std::size_t i = 0; i < gradient.size(); ++i) value.data()[i] = std::real(value.data()[i]);
+        },
+        weights.get(), gradients.get(), direction.get());
+}
+
 template <class Architecture>
 void check_by_complex_step(nn::runtime_dims d, bool half_split) {
     const auto data = two_samples(d.vocab);
@@ -36,26 +58,16 @@ void check_by_complex_step(nn::runtime_dims d, bool half_split) {
     for (double& x : direction.flat()) x = rng.normal();
     const auto parameters = complex.parameters->flat();
     constexpr double h = 1e-50;
-    nn::for_each_tensor(
-        d,
-        [&](const nn::tensor_info& info, auto& value, auto& gradient, auto& along) {
-            double expected = 0;
-            for (std::size_t i = 0; i < gradient.size(); ++i) {
-                expected += gradient.data()[i] * along.data()[i];
-                value.data()[i] += std::complex<double>(0, h * along.data()[i]);
-            }
-            const double derivative = 0.5 * complex_pass.loss(data.batch.get(), data.targets).sum.imag() / h;
-            BOOST_TEST_INFO(info.name);
-            BOOST_TEST(expected == derivative, boost::test_tools::tolerance(1e-9));
-            for (std::size_t i = 0; i < gradient.size(); ++i) value.data()[i] = std::real(value.data()[i]);
-        },
-        complex.parameters->get(), gradients.get(), direction.get());
+    const auto derivative = [&](double step) {
+        return 0.5 * complex_pass.loss(data.batch.get(), data.targets).sum.imag() / step;
+    };
+    check_along<Architecture>(d, *complex.parameters, gradients, direction, derivative);
     for (int i = 0; i < 20; ++i) {
         const auto at = static_cast<std::size_t>(rng.below(parameters.size()));
         parameters[at] += std::complex<double>(0, h);
-        const double derivative = 0.5 * complex_pass.loss(data.batch.get(), data.targets).sum.imag() / h;
+        const double single = derivative(h);
         parameters[at] = std::real(parameters[at]);
-        BOOST_TEST(std::abs(gradients.flat()[at] - derivative) < 1e-9 * (1 + std::abs(derivative)));
+        BOOST_TEST(std::abs(gradients.flat()[at] - single) < 1e-9 * (1 + std::abs(single)));
     }
 }
 
@@ -99,23 +111,11 @@ BOOST_AUTO_TEST_CASE(gradients_of_a_function_of_sequences_match_the_complex_step
     counter_rng rng(5);
     for (double& x : direction.flat()) x = rng.normal();
     nn::training_pass complex_pass(complex.model);
-    constexpr double h = 1e-50;
-    nn::for_each_tensor(
-        d,
-        [&](const nn::tensor_info& info, auto& value, auto& gradient, auto& along) {
-            double expected = 0;
-            for (std::size_t i = 0; i < gradient.size(); ++i) {
-                expected += gradient.data()[i] * along.data()[i];
-                value.data()[i] += std::complex<double>(0, h * along.data()[i]);
-            }
-            std::vector<std::complex<double>> losses(2);
-            complex_pass.sequence_losses(data.batch.get(), data.targets, losses);
-            const auto f = std::log(losses[0] * losses[0] + losses[1] * losses[1] * losses[1]);
-            BOOST_TEST_INFO(info.name);
-            BOOST_TEST(expected == f.imag() / h, boost::test_tools::tolerance(1e-9));
-            for (std::size_t i = 0; i < gradient.size(); ++i) value.data()[i] = std::real(value.data()[i]);
-        },
-        complex.parameters->get(), gradients.get(), direction.get());
+    check_along<nn::arch::llama>(d, *complex.parameters, gradients, direction, [&](double step) {
+        std::vector<std::complex<double>> losses(2);
+        complex_pass.sequence_losses(data.batch.get(), data.targets, losses);
+        return std::log(losses[0] * losses[0] + losses[1] * losses[1] * losses[1]).imag() / step;
+    });
 }
 
 nn::runtime_dims mixture_dims() {
