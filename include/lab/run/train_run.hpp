@@ -162,23 +162,22 @@ struct stopped : error {
                     "the model does not know its token " + who.added.front() + ", so it can make up no conversation",
                     "leave out self-replay"));
     const auto path = o.out / "self_replay.jsonl";
-    auto model = nn::load_model(o.model, {.threads = o.threads});
-    const formats::json origin{{"model", digest_of_weights(model)},
+    const auto stored =
+        nn::load_model(o.model, {.threads = 1, .pack = false});  // mapped: its bytes alone are asked for
+    const formats::json origin{{"model", digest_of_weights(stored)},
                                {"format", who.format.name()},
                                {"seed", o.trainer.seed},
                                {"wanted", o.self_replay}};
-    const auto is_kept = [&] {
-        if (!o.trainer.resume || !std::filesystem::exists(path)) return false;
-        const auto lines = formats::read_jsonl(path);
-        return !lines.empty() && lines[0].contains("origin") && lines[0]["origin"] == origin;
-    };
-    if (!is_kept()) {
+    std::vector<formats::json> lines;
+    if (o.trainer.resume && std::filesystem::exists(path)) lines = formats::read_jsonl(path);
+    if (lines.empty() || !lines[0].contains("origin") || lines[0]["origin"] != origin) {
+        lines.clear();
         self_replay_options options{.count = o.self_replay, .seed = o.trainer.seed, .progress = [&](std::size_t done) {
                                         if (on.made_up) on.made_up(done, o.self_replay);
                                         return !on.stop || !on.stop();
                                     }};
-        std::vector<formats::json> lines;
         try {
+            const auto model = nn::load_model(o.model, {.threads = o.threads});
             for (const auto& [s, cut] : make_up_conversations(model, who.tokens, who.format, options)) {
                 formats::json messages = formats::json::array();
                 for (const auto& m : s.messages) messages.push_back({{"role", m.role}, {"content", m.content}});
@@ -197,12 +196,15 @@ struct stopped : error {
                                        "it is no chat model, or not in this format: leave out self-replay"));
         formats::write_jsonl(path, lines);
     }
-    auto made = replay::encode_samples(replay::read_samples(path), replay::chat_encoder(who.tokens, who.format),
-                                       {.max_tokens = o.encode.max_tokens});
+    std::vector<replay::sample> samples;
     std::set<std::string> cut;
-    for (const auto& line : formats::read_jsonl(path))
-        if (formats::field_or<bool>(line, "cut", false, path.string()))
-            cut.insert(formats::field<std::string>(line, "id", path.string()));
+    for (const auto& line : lines) {
+        const std::string place = path.string() + ":" + std::to_string(samples.size() + 1);
+        samples.push_back(replay::parse_sample(line, place));
+        if (formats::field_or<bool>(line, "cut", false, place)) cut.insert(samples.back().id);
+    }
+    auto made = replay::encode_samples(samples, replay::chat_encoder(who.tokens, who.format),
+                                       {.max_tokens = o.encode.max_tokens});
     for (auto& s : made.samples) {
         while (cut.contains(s.id) && !s.tokens.empty() && who.tokens.is_special(s.tokens.back()))
             s.tokens.pop_back(), s.trained.pop_back();
