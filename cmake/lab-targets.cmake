@@ -1,6 +1,7 @@
 # Targets, the same inside the project and after installation:
 #   lab::lab        headers of every layer that links nothing (nlohmann-json is headers; plus threads)
 #   lab::taxonomy   + yaml-cpp, libxml2 (if found) lab::sdg   + cpp-httplib, OpenSSL, cmark-gfm, PCRE2 (if found)
+#   lab::mpi        + MPI (if found): training by several processes
 #   lab::native     flags for this machine's CPU   lab::dev   warnings and sanitizers, for the project's own code only
 include(CMakeFindDependencyMacro)
 include_guard(GLOBAL)
@@ -45,6 +46,18 @@ if(yaml-cpp_FOUND AND LAB_HTTPLIB_FOUND AND OpenSSL_FOUND AND LAB_CMARK_FOUND)
   if(LAB_PCRE2_FOUND)  # optional: patterns in pipeline files
     target_link_libraries(lab_sdg INTERFACE PkgConfig::LAB_PCRE2)
     target_compile_definitions(lab_sdg INTERFACE LAB_PCRE2)
+  endif()
+endif()
+
+# Training by several processes (dist/mpi.hpp).
+option(LAB_WITH_MPI "Use MPI where it is found" ON)
+if(LAB_WITH_MPI)
+  find_package(MPI QUIET COMPONENTS CXX)
+  if(MPI_CXX_FOUND)
+    add_library(lab_mpi INTERFACE IMPORTED GLOBAL)
+    add_library(lab::mpi ALIAS lab_mpi)
+    target_link_libraries(lab_mpi INTERFACE lab MPI::MPI_CXX)
+    target_compile_definitions(lab_mpi INTERFACE LAB_MPI OMPI_SKIP_MPICXX MPICH_SKIP_MPICXX)
   endif()
 endif()
 

@@ -17,7 +17,7 @@ inline void listen_for_stop() {
     std::signal(SIGTERM, ask_to_stop);
 }
 [[nodiscard]] inline bool stop_asked() { return stop_signal != 0; }
-/// What a shell expects of a program that a signal ended.
-[[nodiscard]] inline int stopped_exit_code() { return 128 + stop_signal; }
+/// What a shell expects of a program that a signal ended, to this process or to one that it works with.
+[[nodiscard]] inline int stopped_exit_code() { return 128 + (stop_signal != 0 ? stop_signal : SIGTERM); }
 
 }  // namespace lab::apps

@@ -3,6 +3,7 @@
 #include <string_view>
 
 #include "blocks.hpp"
+#include "common/alone.hpp"
 #include "common/generation_report.hpp"
 #include "common/generation_view.hpp"
 #include "common/progress.hpp"
@@ -174,6 +175,7 @@ int main(int argc, char** argv) {
         if (argc > 1 && std::string_view(argv[1]) == "prompts") return apps::write_prompts(argc - 1, argv + 1);
         if (argc > 1 && std::string_view(argv[1]) == "blocks")
             return apps::blocks_command(argc - 1, argv + 1, teacher_of);
+        apps::require_alone("start it alone, with several servers where one teacher is too slow");
         auto options = apps::parse_generate_options(argc, argv);
         if (options && !options->avoid.empty()) options->pipeline.avoid = sdg::read_sets_to_avoid(options->avoid);
         return !options           ? 0

@@ -2,6 +2,7 @@
 #include <iostream>
 #include <memory>
 
+#include "common/alone.hpp"
 #include "common/answers.hpp"
 #include "common/generation_report.hpp"
 #include "common/generation_view.hpp"
@@ -109,6 +110,7 @@ int execute(apps::run_options o) {
 int main(int argc, char** argv) {
     lab::apps::listen_for_stop();
     return lab::apps::run_app("lab-run", [&] {
+        lab::apps::require_alone("start it alone; lab-train is the part that can be several");
         const auto options = lab::apps::parse_run_options(argc, argv);
         return options ? execute(*options) : 0;
     });

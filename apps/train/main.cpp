@@ -9,6 +9,7 @@
 #include "lab/nn/create.hpp"
 #include "lab/tokenizer/load.hpp"
 #include "options.hpp"
+#include "ranks.hpp"
 
 namespace {
 
@@ -19,23 +20,31 @@ void make_start(apps::train_options& o) {
     auto dims = o.fresh->dims;
     const auto vocabulary = tokenizer::load_vocabulary(o.fresh->tokenizer);
     dims.vocab = vocabulary.texts.size();
-    nn::create_model(o.run.model, dims, o.fresh->tokenizer,
-                     {.seed = o.run.trainer.seed, .context = std::max<std::size_t>(2048, o.run.encode.max_tokens)});
+    if (o.run.trainer.ranks.first())
+        nn::create_model(o.run.model, dims, o.fresh->tokenizer,
+                         {.seed = o.run.trainer.seed, .context = std::max<std::size_t>(2048, o.run.encode.max_tokens)});
+    o.run.trainer.ranks.meet();
     if (o.run.format.empty() && vocabulary.chat_template.empty()) o.run.format = "chatml";
 }
 
 int train_with(const apps::train_options& o) {
     run::listener on;
-    apps::show_training(on, o.json);
+    const bool first = o.run.trainer.ranks.first();
+    if (first)
+        apps::show_training(on, o.json);
+    else
+        on.stop = apps::stop_asked;
     const auto began = std::chrono::steady_clock::now();
     const auto result = run::train_run(o.run, o.buffer, on);
     const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
     on = {};  // ends the progress lines
     if (!result.finished) {
+        if (!first) return apps::stopped_exit_code();
         std::cerr << "Stopped after " << result.steps << " steps, nothing is lost: the same command with --resume "
                   << "goes on from there.\n";
         return apps::stopped_exit_code();
     }
+    if (!first) return 0;
     if (o.json) {
         formats::json all = result.manifest;
         all["seconds"] = seconds;
@@ -66,9 +75,11 @@ int estimate_of(const apps::train_options& o) {
 
 int main(int argc, char** argv) {
     lab::apps::listen_for_stop();
-    return lab::apps::run_app("lab-train", [&] {
+    return lab::apps::run_on_ranks("lab-train", [&](const lab::apps::rank_place& place) {
         auto options = lab::apps::parse_train_options(argc, argv);
         if (!options) return 0;
+        options->run.trainer.ranks = place.ranks;
+        if (options->run.threads == 0) options->run.threads = place.threads;
         if (options->fresh) make_start(*options);
         return options->estimate ? estimate_of(*options) : train_with(*options);
     });

@@ -43,6 +43,7 @@ Examples:
   lab-train ... --optimizer adafactor --estimate      would it fit, and how long would it take?
   lab-train --shape dim=288,layers=6,heads=6,hidden=768 --tokenizer tok/ --data book.txt --out run/ --lr 1e-3     from scratch
   lab-train --model run/model --preferences pairs.jsonl --out preferred/ --beta 0.1      DPO on pairs of answers
+  mpirun -n 4 lab-train ...      four processes compute each step, and share out the optimizer's memory
   lab-train ... --self-replay 200      the model's own conversations mixed in, against forgetting
   lab-train ... --heldout taxonomy/ --heldout-every 20 --result best --patience 5 --regression report
 )";
@@ -84,7 +85,10 @@ Examples:
         "micro-batch", "tokens computed at once; bounds memory", count("512"))("compute", compute_help, text("f32"))(
         "recompute", recompute_help, text("none"))("seed", "of orders and replay",
                                                    cxxopts::value<std::uint64_t>()->default_value("0"))(
-        "threads", "0: one per processor", count("0"));
+        "threads", "0: one per processor", count("0"))(
+        "shards",
+        "a step's gradient is cut into: the same number gives the same bytes on any number of processes; 0: one each",
+        count("0"));
     add_lora_options(spec);
     spec.add_options("Output")("type", "of the written weights: f32, f16, bf16", text("f32"))(
         "phrasings", "of each held-out question, 0: all", count("1"))(
@@ -130,6 +134,7 @@ Examples:
     o.trainer.resume = args.count("resume") != 0;
     o.trainer.checkpoint_seconds = 60 * args["checkpoint-minutes"].as<double>();
     o.threads = args["threads"].as<std::size_t>();
+    o.trainer.shards = args["shards"].as<std::size_t>();
     o.compute = chosen_compute(args);
     o.recompute = nn::recompute_from_name(args["recompute"].as<std::string>());
     read_lora_options(args, o);

@@ -111,6 +111,7 @@ BOOST_AUTO_TEST_CASE(twenty_steps_are_those_of_trl) {
                                            &model.pool());
                 update.reset(model.parameters().size());
                 train::preference_learner learner;
+                train::gradient_shards one;
                 BOOST_TEST(learner.begin(model, g.pairs, own, micro_batch, [](std::size_t) { return true; }));
                 for (std::size_t k = 0; k < series["steps"].size(); ++k) {
                     const auto& expected = series["steps"][k];
@@ -121,7 +122,7 @@ BOOST_AUTO_TEST_CASE(twenty_steps_are_those_of_trl) {
                         step.push_back(&g.pairs[chosen.back()]);
                     }
                     const auto got = learner.accumulate_gradients(model, replay::pack(step, micro_batch), chosen,
-                                                                  {.beta = g.file["beta"].get<double>()});
+                                                                  {.beta = g.file["beta"].get<double>()}, one);
                     BOOST_TEST_INFO("step " << k);
                     BOOST_TEST(got.loss == expected["loss"].get<double>(), boost::test_tools::tolerance(1e-4));
                     BOOST_TEST_REQUIRE(got.rewards.has_value());

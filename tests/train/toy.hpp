@@ -1,6 +1,7 @@
 // The smallest models of the trainer's concepts: a bigram table of logits, and SGD with momentum.
 #pragma once
 
+#include <array>
 #include <cmath>
 #include <span>
 #include <string>
@@ -91,7 +92,11 @@ public:
         velocity_.assign(count, 0.0f);
         steps_ = 0;
     }
-    std::vector<std::span<float>> state() { return {velocity_}; }
+    std::vector<std::span<const float>> state() { return {velocity_}; }
+    template <class Source>
+    void restore(Source&& source) {
+        lab::train::restore_arrays(std::array{std::span<float>(velocity_)}, source);
+    }
     std::uint64_t steps() const { return steps_; }
     void set_steps(std::uint64_t steps) { steps_ = steps; }
     std::string describe() const { return "momentum 0.9"; }

@@ -63,6 +63,10 @@ public:
         training_.dropout().step = step;
         training_.dropout().pass = 0;
     }
+    void begin_pass(std::uint64_t number, std::uint64_t rows_before) override {
+        training_.dropout().pass = static_cast<std::uint32_t>(number);
+        pass().begin_at_row(rows_before);
+    }
     void set_training(const training_settings& settings) override { pass().set(settings); }
     double loss(const ragged_batch& batch, std::span<const token> targets) override {
         training_.dropout().active = false;

@@ -73,6 +73,7 @@ public:
             refuse_training();
         }
         virtual void begin_step(std::uint64_t) {}
+        virtual void begin_pass(std::uint64_t, std::uint64_t) {}
         [[nodiscard]] virtual const lora_options* lora() const { return nullptr; }
         [[nodiscard]] virtual std::span<const low_rank<const float>> adapters() const { return {}; }
         virtual void set_training(const training_settings&) { refuse_training(); }
@@ -134,6 +135,9 @@ public:
     }
     /// Tells which step the following passes belong to: what is drawn at random in them depends on it.
     void begin_step(std::uint64_t step) { get().begin_step(step); }
+    /// Tells which pass of that step comes next, and how many rows the ones before it have together, where it is not
+    /// simply the next one.
+    void begin_pass(std::uint64_t number, std::uint64_t rows_before) { get().begin_pass(number, rows_before); }
     /// Sum of -log p(target) over rows whose target is not `no_token`; targets[i] is what row i should predict.
     double loss(const ragged_batch& batch, std::span<const token> targets) { return get().loss(batch, targets); }
     /// The same; adds scale times its gradient to `gradients()`.

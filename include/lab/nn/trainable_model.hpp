@@ -53,6 +53,7 @@ public:
         static_cast<void>(gradients());
         pass().weighted_gradients(batch, targets, weigh, gradients_->get());
     }
+    void begin_pass(std::uint64_t, std::uint64_t rows_before) override { pass().begin_at_row(rows_before); }
     void set_training(const training_settings& settings) override { pass().set(settings); }
 
 private:

@@ -50,6 +50,8 @@ public:
 
     /// Of the steps to come: what `loss_and_gradients` does besides. The noise starts anew.
     void set(const training_settings& settings) { settings_ = settings, noised_rows_ = 0; }
+    /// So many rows of the step come before the next pass, where it does not simply follow the last one.
+    void begin_at_row(std::uint64_t rows) { noised_rows_ = rows; }
 
     /// Loss alone. `targets[i]` is the token that row i should predict, or `no_token`.
     loss_sum<S> loss(const ragged_batch& batch, std::span<const token> targets) {

@@ -13,11 +13,13 @@
 
 namespace lab::optim {
 
-/// Euclidean norm of all gradients together.
-[[nodiscard]] inline double global_norm(std::span<const float> gradients, thread_pool* pool = nullptr) {
+inline constexpr std::size_t norm_leaf = 4096;  // gradients
+
+/// Sums of squares of each leaf, [gradients / norm_leaf, rounded up].
+[[nodiscard]] inline std::vector<double> sums_of_squares(std::span<const float> gradients, thread_pool* pool) {
     using lanes_of_float = float __attribute__((vector_size(32)));
     using lanes_of_double = double __attribute__((vector_size(64)));
-    constexpr std::size_t leaf = 4096;
+    constexpr std::size_t leaf = norm_leaf;
     std::vector<double> sums((gradients.size() + leaf - 1) / leaf);
     const auto leaves = [&](std::size_t begin, std::size_t end, std::size_t) {
         for (std::size_t l = begin; l < end; ++l) {
@@ -39,10 +41,19 @@ namespace lab::optim {
         pool->parallel_for(sums.size(), 16, leaves);
     else
         leaves(0, sums.size(), 0);
+    return sums;
+}
+/// The norm from the sums of all leaves.
+[[nodiscard]] inline double norm_of(std::vector<double> sums) {
     for (std::size_t width = sums.size(); width > 1; width = (width + 1) / 2)
         for (std::size_t i = 0; i < (width + 1) / 2; ++i)
             sums[i] = sums[2 * i] + (2 * i + 1 < width ? sums[2 * i + 1] : 0.0);
     return sums.empty() ? 0.0 : std::sqrt(sums[0]);
+}
+
+/// Euclidean norm of all gradients together.
+[[nodiscard]] inline double global_norm(std::span<const float> gradients, thread_pool* pool = nullptr) {
+    return norm_of(sums_of_squares(gradients, pool));
 }
 
 /// What to multiply the gradients with so that their norm is at most `limit`; 1 when `limit` is 0 (no clipping).

@@ -71,6 +71,19 @@ struct parameter_range {
     bool decay = true;
 };
 
+/// The parameters [begin, end) of these, for optimizers that take them one by one: each tensor's share is one row.
+[[nodiscard]] inline std::vector<parameter_tensor> cut(std::span<const parameter_tensor> tensors, std::size_t begin,
+                                                       std::size_t end) {
+    std::vector<parameter_tensor> parts;
+    std::size_t at = 0;
+    for (const auto& t : tensors) {
+        const std::size_t from = std::max(at, begin), to = std::min(at + t.size(), end);
+        if (from < to) parts.push_back({1, to - from, t.matrix, t.decay});
+        at += t.size();
+    }
+    return parts;
+}
+
 /// Neighbours that decay alike, joined.
 [[nodiscard]] inline std::vector<parameter_range> ranges_of(std::span<const parameter_tensor> tensors) {
     std::vector<parameter_range> ranges;

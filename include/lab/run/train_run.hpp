@@ -25,7 +25,7 @@
 #include "lab/run/self_replay.hpp"
 #include "lab/run/student.hpp"
 #include "lab/run/training_data.hpp"
-#include "lab/train/optimizer.hpp"
+#include "lab/train/sharded_update.hpp"
 #include "lab/train/tensorboard.hpp"
 #include "lab/train/trainer.hpp"
 
@@ -43,7 +43,7 @@ struct train_run_options {
     std::vector<replay::phase> phases{};
     replay::encode_options encode{.max_tokens = 1024};
     train::optimizer_options update{};
-    train::trainer_options trainer{};               // its folder is `out`
+    train::trainer_options trainer{};               // its folder is `out`; its ranks make this call together
     std::size_t self_replay = 0;                    // conversations that the model makes up first (self_replay.hpp)
     std::size_t threads = 0;                        // 0: one per processor
     lab::compute compute = lab::compute::f32;       // operands of products in training: f32 or bf16
@@ -153,7 +153,7 @@ struct stopped : error {
 }
 
 /// Adds what the model makes up to the data, kept in self_replay.jsonl; the file is made anew where it comes of another
-/// model, format, seed or number. False where `stop` was heard.
+/// model, format, seed or number. False where `stop` was heard. Of several ranks the first makes them up.
 [[nodiscard]] inline bool add_self_replay(replay::encoded_dataset& data, const student& who, const train_run_options& o,
                                           const listener& on) {
     if (!who.added.empty())
@@ -169,9 +169,12 @@ struct stopped : error {
                                {"seed", o.trainer.seed},
                                {"wanted", o.self_replay}};
     std::vector<formats::json> lines;
-    if (o.trainer.resume && std::filesystem::exists(path)) lines = formats::read_jsonl(path);
+    if ((o.trainer.resume || !o.trainer.ranks.first()) && std::filesystem::exists(path))
+        lines = formats::read_jsonl(path);
     if (lines.empty() || !lines[0].contains("origin") || lines[0]["origin"] != origin) {
         lines.clear();
+        if (!o.trainer.ranks.first())
+            throw config_error(explain(path.string(), "this rank does not see it", "ranks share the folder --out"));
         self_replay_options options{.count = o.self_replay, .seed = o.trainer.seed, .progress = [&](std::size_t done) {
                                         if (on.made_up) on.made_up(done, o.self_replay);
                                         return !on.stop || !on.stop();
@@ -268,8 +271,9 @@ inline constexpr const char* untouched = "untouched";
     });
 }
 
-/// Runs to the end, or until `on.stop`. With `trainer.resume` it goes on where an earlier call was stopped or killed,
-/// and ends in the same bytes. @throws io_error, format_error; config_error where the parts do not fit
+/// Runs to the end, or until `on.stop`. Of several ranks the first measures and writes; the result's matrix and
+/// manifest are its alone. With `trainer.resume` it goes on where an earlier call was stopped or killed, and ends in
+/// the same bytes. @throws io_error, format_error; config_error where the parts do not fit
 template <replay::ReplayBuffer Buffer = replay::any_buffer>
 [[nodiscard]] train_run_result train_run(const train_run_options& o, std::type_identity_t<Buffer> buffer,
                                          const listener& on = {}) {
@@ -277,7 +281,12 @@ template <replay::ReplayBuffer Buffer = replay::any_buffer>
     const student who = open_student(o.model, o.format);
     auto data = read_training_data(o.data, o.preferences, who, o.encode);
     make_folder(o.out);
-    if (o.self_replay != 0 && !detail::add_self_replay(data, who, o, on)) return {};
+    if (o.self_replay != 0) {  // the first rank writes what the others then read
+        const bool first = o.trainer.ranks.first();
+        const bool stopped = first && !detail::add_self_replay(data, who, o, on);
+        if (o.trainer.ranks.any(stopped)) return {};
+        if (!first) static_cast<void>(detail::add_self_replay(data, who, o, on));
+    }
     if (on.data) on.data(data);
     auto model = detail::load_to_learn(who, o);
     nn::require_finite(model);
@@ -289,17 +298,27 @@ template <replay::ReplayBuffer Buffer = replay::any_buffer>
     if (o.lora)
         settings.arithmetic +=
             " beside " + detail::digest_of_weights(model) + formats::to_text(detail::lora_json(model));
-    train::trainer trainer(
-        model, train::optimizer_update(o.update, optim::parameter_tensors(model, o.update.decay), &model.pool()),
-        data.samples, o.phases, buffer, settings);
+    train::trainer trainer(model,
+                           train::sharded_update(o.update, optim::parameter_tensors(model, o.update.decay),
+                                                 &model.pool(), o.trainer.ranks),
+                           data.samples, o.phases, buffer, settings);
     const measuring what = detail::what_to_measure(o, who, on);
     trainer.set_heldout(detail::heldout_samples(what.questions, o, who));
-    matrix_keeper keeper(o.out / "eval", settings.resume);
+    const auto& ranks = settings.ranks;
+    matrix_keeper keeper(o.out / "eval", settings.resume || !ranks.first());
     keeper.matrix.columns = eval::columns_of(what.questions, trainer.plans(), data.samples);
     const auto measure_now = [&](const std::string& name) {
         if (what.questions.empty()) return;
-        const auto& row = keeper.row(name, [&] { return measure(model, who.tokens, who.format, what, name); });
-        if (on.row) on.row(row);
+        bool stop = false;
+        if (ranks.first()) {
+            try {
+                const auto& row = keeper.row(name, [&] { return measure(model, who.tokens, who.format, what, name); });
+                if (on.row) on.row(row);
+            } catch (const detail::stopped&) {
+                stop = true;
+            }
+        }
+        if (ranks.any(stop)) throw detail::stopped("stopped while questions were asked");
     };
 
     std::size_t measured = 0;  // rows of phases before a resume point are read from their files, in order
@@ -310,7 +329,7 @@ template <replay::ReplayBuffer Buffer = replay::any_buffer>
             if (!trainer.plans()[measured].skipped()) measure_now(std::string(o.phases[measured].name.view()));
     };
     train::tensorboard_follower board(o.out / "metrics.jsonl", o.out / "tensorboard" / "events.out.tfevents.0.lab");
-    if (o.tensorboard) {
+    if (o.tensorboard && ranks.first()) {
         inner.step = [&](const train::step_event& e) {
             board.update();
             if (on.step) on.step(e);
@@ -324,7 +343,7 @@ template <replay::ReplayBuffer Buffer = replay::any_buffer>
     try {
         measure_now(detail::untouched);
         const auto trained = trainer.run(inner);
-        if (o.tensorboard) board.update();
+        if (o.tensorboard && ranks.first()) board.update();
         result = {trained.finished, trained.steps, trainer.total_tokens(), keeper.matrix, {}};
         if (!trained.finished) return result;
         result.manifest["final_loss"] = trained.last_loss;
@@ -332,6 +351,7 @@ template <replay::ReplayBuffer Buffer = replay::any_buffer>
         return result;
     }
 
+    if (!ranks.first()) return result;
     if (on.saving) on.saving();
     result.manifest.update({{"lab", std::string(lab::version)},
                             {"base_model", o.model.string()},
@@ -347,6 +367,7 @@ template <replay::ReplayBuffer Buffer = replay::any_buffer>
     if (const auto policy = replay::policy_of(buffer); policy != replay::stratified::name)
         result.manifest["replay"] = policy;
     if (o.self_replay != 0) result.manifest["self_replay"] = o.self_replay;
+    if (trainer.shards() != 1) result.manifest["shards"] = trainer.shards();
     if (o.lora) result.manifest["lora"] = detail::lora_json(model);
     if (o.update.kind != train::optimizer::adamw)
         result.manifest["optimizer"] = train::optimizer_update(o.update, {}).describe();

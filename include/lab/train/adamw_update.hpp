@@ -2,6 +2,7 @@
 // trains: betas 0.9 and 0.95, eps 1e-8, no weight decay, clipping at 1.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -34,7 +35,13 @@ public:
         adamw_.step(parameters, gradients, learning_rate, optim::clip_scale(norm, options_.clip_norm));
     }
     void reset(std::size_t count) { adamw_.reset(count); }
-    [[nodiscard]] std::vector<std::span<float>> state() { return {adamw_.first_moments(), adamw_.second_moments()}; }
+    [[nodiscard]] std::vector<std::span<const float>> state() {
+        return {adamw_.first_moments(), adamw_.second_moments()};
+    }
+    template <class Source>
+    void restore(Source&& source) {
+        restore_arrays(std::array{adamw_.first_moments(), adamw_.second_moments()}, source);
+    }
     [[nodiscard]] std::uint64_t steps() const { return adamw_.steps(); }
     void set_steps(std::uint64_t steps) { adamw_.set_steps(steps); }
     [[nodiscard]] std::string describe() const {

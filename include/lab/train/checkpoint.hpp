@@ -37,17 +37,20 @@ struct loaded_checkpoint {
     std::vector<saved_array> arrays;
 
     /// @throws format_error where the array is absent or of another size.
-    void copy_to(std::string_view name, std::span<float> destination) const {
+    [[nodiscard]] std::span<const float> array(std::string_view name, std::size_t count) const {
         for (const saved_array& a : arrays) {
             if (a.name != name) continue;
-            if (a.values.size() != destination.size())
-                throw format_error(
-                    explain(file.path().string(), "array '" + a.name + "' holds " + std::to_string(a.values.size()) +
-                                                      " values, expected " + std::to_string(destination.size())));
-            std::copy(a.values.begin(), a.values.end(), destination.begin());
-            return;
+            if (a.values.size() != count)
+                throw format_error(explain(file.path().string(), "array '" + a.name + "' holds " +
+                                                                     std::to_string(a.values.size()) +
+                                                                     " values, expected " + std::to_string(count)));
+            return a.values;
         }
         throw format_error(explain(file.path().string(), "array '" + std::string(name) + "' is missing"));
+    }
+    void copy_to(std::string_view name, std::span<float> destination) const {
+        const auto values = array(name, destination.size());
+        std::copy(values.begin(), values.end(), destination.begin());
     }
 };
 

@@ -63,7 +63,15 @@ public:
     void reset(std::size_t count) {
         std::visit([&](auto& o) { o.reset(count); }, optimizer_);
     }
-    [[nodiscard]] std::vector<std::span<float>> state() {
+    [[nodiscard]] std::vector<std::span<const float>> state() {
+        const auto all = arrays();
+        return {all.begin(), all.end()};
+    }
+    template <class Source>
+    void restore(Source&& source) {
+        restore_arrays(arrays(), source);
+    }
+    [[nodiscard]] std::vector<std::span<float>> arrays() {
         return std::visit(
             [](auto& o) -> std::vector<std::span<float>> {
                 using kind = std::decay_t<decltype(o)>;

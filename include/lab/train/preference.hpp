@@ -5,6 +5,7 @@
 // (conservative DPO). log p is the sum over an answer's tokens. A step's loss is the mean over its pairs.
 #pragma once
 
+#include <array>
 #include <cmath>
 #include <concepts>
 #include <cstddef>
@@ -18,6 +19,7 @@
 #include "lab/core/error.hpp"
 #include "lab/replay/packing.hpp"
 #include "lab/replay/phase.hpp"
+#include "lab/train/ranks.hpp"
 #include "lab/train/step.hpp"
 
 namespace lab::train {
@@ -57,26 +59,33 @@ struct preference_loss {
 /// A phase's pairs and what the reference thinks of them.
 class preference_learner {
 public:
-    /// The model as it is becomes the reference. `go_on(pairs done)` is asked now and then; false where it says no.
+    /// The model as it is becomes the reference. `go_on(pairs done)` is asked now and then; false where it says no, to
+    /// any of the ranks. The ranks take turns over the micro-batches.
     template <Trainable Model, class GoOn>
     [[nodiscard]] bool begin(Model& model, std::span<const replay::training_sample> samples,
-                             std::span<const std::size_t> own, std::size_t micro_batch_tokens, GoOn&& go_on) {
+                             std::span<const std::size_t> own, std::size_t micro_batch_tokens, GoOn&& go_on,
+                             const any_ranks& ranks = {}) {
         place(own);
         std::vector<const replay::training_sample*> pairs;
         for (const std::size_t i : own) pairs.push_back(&samples[i]);
+        const auto batches = replay::pack(pairs, micro_batch_tokens);
+        std::vector<double> all(references_.size());
         std::size_t done = 0;
-        for (const auto& b : replay::pack(pairs, micro_batch_tokens)) {
-            if (!go_on(done)) return false;
+        for (std::size_t i = 0; i < batches.size(); ++i) {
+            const auto& b = batches[i];
+            if (i % ranks.size() == 0 && ranks.any(!go_on(done))) return false;
             done += b.samples.size();
+            if (i % ranks.size() != ranks.rank()) continue;
             std::vector<double> losses(2 * b.samples.size());
             if constexpr (PreferenceTrainable<Model>)
                 model.sequence_losses(b.batch(), b.targets, losses);
             else
                 throw config_error("this model cannot learn from preferences");
-            for (std::size_t s = 0; s < losses.size(); ++s)
-                references_[2 * b.samples[s / 2] + s % 2] = static_cast<float>(losses[s]);
+            for (std::size_t s = 0; s < losses.size(); ++s) all[2 * b.samples[s / 2] + s % 2] = losses[s];
         }
-        return go_on(done);
+        ranks.merge(all);
+        for (std::size_t i = 0; i < all.size(); ++i) references_[i] = static_cast<float>(all[i]);
+        return !ranks.any(!go_on(done));
     }
     /// Room for the references of these pairs, to be read into `values`.
     void place(std::span<const std::size_t> own) {
@@ -87,17 +96,19 @@ public:
     /// The references' losses, chosen and rejected in turns.
     [[nodiscard]] std::span<float> values() { return references_; }
 
-    /// Leaves the gradient of a step's mean loss in `model.gradients()`. `chosen` are the samples that were packed.
+    /// Leaves the gradient of a step's mean loss in `model.gradients()`, of several ranks each one's share of it.
+    /// `chosen` are the samples that were packed.
     template <Trainable Model>
     step_loss accumulate_gradients(Model& model, std::span<const replay::packed_batch> micro_batches,
-                                   std::span<const std::size_t> chosen, const preference_options& o) const {
+                                   std::span<const std::size_t> chosen, const preference_options& o,
+                                   gradient_shards& shards) const {
         if constexpr (PreferenceTrainable<Model>) {
             step_loss result;
-            auto& rewards = result.rewards.emplace();
-            model.zero_gradients();
-            const double share = 1.0 / static_cast<double>(chosen.size());
-            for (const auto& b : micro_batches) {
+            for (const auto& b : micro_batches)
                 result.tokens += b.tokens.size(), result.target_tokens += b.target_tokens;
+            const double share = 1.0 / static_cast<double>(chosen.size());
+            const auto sums = shards.accumulate(model, micro_batches, [&](const replay::packed_batch& b) {
+                std::array<double, 4> told{};  // loss, rewards, accuracy
                 const auto weigh = [&](std::span<const double> losses, std::span<double> weights) {
                     for (std::size_t p = 0; p < b.samples.size(); ++p) {
                         const float* reference = &references_[2 * place_.at(chosen[b.samples[p]])];
@@ -106,14 +117,17 @@ public:
                         const preference_loss pair(better - worse, o);
                         weights[2 * p] = -share * pair.derivative;
                         weights[2 * p + 1] = share * pair.derivative;
-                        result.loss += share * pair.loss;
-                        rewards.chosen += share * o.beta * better;
-                        rewards.rejected += share * o.beta * worse;
-                        rewards.accuracy += better > worse ? share : 0.0;
+                        told[0] += share * pair.loss;
+                        told[1] += share * o.beta * better;
+                        told[2] += share * o.beta * worse;
+                        told[3] += better > worse ? share : 0.0;
                     }
                 };
                 model.weighted_gradients(b.batch(), b.targets, weigh);
-            }
+                return told;
+            });
+            result.loss = sums[0];
+            result.rewards = {sums[1], sums[2], sums[3]};
             return result;
         } else {
             throw config_error("this model cannot learn from preferences");

@@ -1,10 +1,10 @@
 // Phased training with replay, resumable to the byte. The state of a run is its position (phase, step), the parameters
 // and, inside a phase, the optimizer's; everything else (orders, replay draws, packing) is recomputed from the seed.
 // Each phase starts its optimizer and warm-up afresh. Metrics are deterministic; time enters only through `clock`.
+// Several ranks make the same run together: all of them decide the same, the first alone writes.
 #pragma once
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -31,39 +31,13 @@
 #include "lab/train/metrics.hpp"
 #include "lab/train/phase_result.hpp"
 #include "lab/train/preference.hpp"
+#include "lab/train/ranks.hpp"
 #include "lab/train/step.hpp"
+#include "lab/train/trainer_options.hpp"
 #include "lab/train/update.hpp"
 #include "lab/train/xxh64.hpp"
 
 namespace lab::train {
-
-struct trainer_options {
-    std::uint64_t seed = 0;
-    std::size_t micro_batch_tokens = 512;  // memory bound; part of the run's identity, as it fixes the order of sums
-    std::string arithmetic = "f32";        // the model's precision in training, also part of its identity
-    replay::length_buckets buckets{};
-    std::size_t heldout_every = 0;        // steps between held-out losses; always at the start and at phase ends
-    std::filesystem::path folder{};       // metrics.jsonl and checkpoints/ go here; empty: nothing is written
-    bool resume = false;                  // go on from the newest checkpoint in `folder`, if there is one
-    double checkpoint_seconds = 300;      // between checkpoints inside a phase; every phase's end has one anyway
-    std::uint64_t checkpoint_steps = 0;   // also every so many steps; 0: by time alone
-    guard_options guard{};                // steps that are not taken; off: a loss that is not finite ends the run
-    result_options result{};              // the weights that a phase hands on
-    watch_options watch{};                // what follows from held-out losses; these need set_heldout
-    std::function<double()> clock = [] {  // seconds; decides when checkpoints fall, never what is learnt
-        return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-    };
-};
-
-/// Settings that change results and are not a plain run's: null where there are none.
-[[nodiscard]] inline formats::json further_settings(const trainer_options& o) {
-    formats::json all;
-    if (o.guard.on()) all["guard"] = step_guard(o.guard).describe();
-    if (o.result.kind != phase_result::last) all["result"] = result_keeper(o.result).describe();
-    if (o.watch.on()) all["watch"] = heldout_watch(o.watch).describe();
-    if (!all.is_null()) all["heldout_every"] = o.heldout_every;
-    return all;
-}
 
 struct run_result {
     bool finished = false;  // false: `stop` was heard
@@ -86,6 +60,7 @@ public:
           guard_(options_.guard),
           result_(options_.result),
           watch_(options_.watch, options_.result.kind == phase_result::best),
+          shards_(options_.ranks, options_.shards),
           plans_(replay::bind_phases(samples_, phases_, options_.buckets)) {
         for (std::size_t p = 0; p < plans_.size(); ++p) {
             sizes_.push_back(measure(p));
@@ -108,15 +83,19 @@ public:
     [[nodiscard]] const std::vector<replay::phase_plan>& plans() const noexcept { return plans_; }
     [[nodiscard]] std::uint64_t total_steps() const noexcept { return total_steps_; }
     [[nodiscard]] std::uint64_t total_tokens() const noexcept { return total_tokens_; }
+    /// That a step's gradient is cut into.
+    [[nodiscard]] std::size_t shards() const noexcept { return shards_.count(); }
 
-    /// Trains to the end or until `listener.stop`. @throws io_error; config_error where a checkpoint is of another run.
+    /// Trains to the end or until `listener.stop`, said to any of the ranks.
+    /// @throws io_error; config_error where a checkpoint is of another run, or the ranks are not of one run
     run_result run(const listener& on = {}) {
         if (watch_.on() && watch_.empty())
             throw config_error(
                 "the best weights, early stopping and the guard against forgetting need held-out samples");
         fingerprint_ = fingerprint();
+        require_one_run();
         done_ = {};
-        if (options_.folder.empty() || !options_.resume || !load(on)) {
+        if (!go_on_from_checkpoint(on)) {
             begin_afresh();
             report_heldout(on, 0, "");
         }
@@ -190,6 +169,7 @@ private:
                             {"epochs", p.epochs},
                             {"steps", about.steps}});
         }
+        const auto& ranks = options_.ranks;
         bool stop = false, over = false;
         std::size_t step = 0;
         for (std::size_t epoch = 0; epoch < p.epochs && !over; ++epoch) {
@@ -198,14 +178,14 @@ private:
             for (std::size_t k = 0; k < steps; ++k) {
                 if (step++ < done_.step) continue;  // done before the resume
                 take_step(replay::step_samples(samples, k, steps), epoch, on);
-                stop = on.stop && on.stop();
+                stop = ranks.any(on.stop && on.stop());
                 if (done_.step == about.steps) break;
                 if (options_.heldout_every != 0 && done_.step % options_.heldout_every == 0 && measure_heldout(on)) {
                     say_stopped_early(on);
                     over = true;
                     break;
                 }
-                if (stop || checkpoint_is_due()) save(on);
+                if (stop || ranks.by_first(checkpoint_is_due())) save(on);
                 if (stop) return false;
             }
         }
@@ -227,9 +207,9 @@ private:
         if constexpr (requires { model_.begin_step(done_.total_steps); }) model_.begin_step(done_.total_steps);
         regularise(p);
         const auto batches = replay::pack(step, options_.micro_batch_tokens);
-        const step_loss result = p.compares()
-                                     ? pairs_.accumulate_gradients(model_, batches, chosen, {p.beta, p.label_smoothing})
-                                     : accumulate_gradients(model_, batches);
+        const step_loss result =
+            p.compares() ? pairs_.accumulate_gradients(model_, batches, chosen, {p.beta, p.label_smoothing}, shards_)
+                         : accumulate_gradients(model_, batches, shards_);
         const double rate = learning_rate(p, done_.step, sizes_[done_.phase].steps);
         const double norm = static_cast<double>(update_.norm(model_.gradients()));
         const std::string refused = guard_.judge(result.loss, norm);
@@ -259,10 +239,13 @@ private:
     /// What the model thinks of the phase's pairs before it learns from them; false where `stop` was heard.
     [[nodiscard]] bool begin_comparing(const listener& on) {
         const auto& own = plans_[done_.phase].own;
-        return pairs_.begin(model_, samples_, own, options_.micro_batch_tokens, [&](std::size_t done) {
-            if (on.reference) on.reference({done_.phase, phases_[done_.phase].name, done, own.size()});
-            return !on.stop || !on.stop();
-        });
+        return pairs_.begin(
+            model_, samples_, own, options_.micro_batch_tokens,
+            [&](std::size_t done) {
+                if (on.reference) on.reference({done_.phase, phases_[done_.phase].name, done, own.size()});
+                return !on.stop || !on.stop();
+            },
+            options_.ranks);
     }
 
     [[nodiscard]] static bool is_regularised(const replay::phase& p) {
@@ -286,7 +269,7 @@ private:
         double loss = report_heldout(on, done_.phase, name);
         if (!follows_own_losses()) return false;
         if (const auto own = watch_.own(done_.phase); own.data() != watch_.all().data()) {
-            loss = evaluate_loss(model_, own).loss;
+            loss = evaluate_loss(model_, own, options_.ranks).loss;
             metrics_.write(
                 {{"event", "own heldout"}, {"phase", name}, {"total_step", done_.total_steps}, {"loss", loss}});
         }
@@ -316,7 +299,7 @@ private:
     /// What the phase did to the earlier ones' held-out losses: told, and in words where one rose too far.
     std::string compare_with_earlier(const listener& on) {
         std::string worse;
-        const auto evaluate = [&](const auto& set) { return evaluate_loss(model_, set).loss; };
+        const auto evaluate = [&](const auto& set) { return evaluate_loss(model_, set, options_.ranks).loss; };
         for (const auto& c : watch_.compare(done_.phase, evaluate)) {
             const regression_event e{done_.phase, phases_[done_.phase].name, phases_[c.phase].name, c.before, c.now,
                                      c.worse};
@@ -331,7 +314,7 @@ private:
 
     double report_heldout(const listener& on, std::size_t phase, std::string_view name) {
         if (watch_.empty()) return 0;
-        const step_loss result = evaluate_loss(model_, watch_.all());
+        const step_loss result = evaluate_loss(model_, watch_.all(), options_.ranks);
         metrics_.write({{"event", "heldout"},
                         {"phase", name},
                         {"total_step", done_.total_steps},
@@ -352,6 +335,11 @@ private:
     /// At a phase's end the optimizer's state is not needed again, which makes that checkpoint a third of the size.
     void save(const listener& on) {
         if (options_.folder.empty()) return;
+        const auto optimizer = done_.step != 0 ? update_.state() : std::vector<std::span<const float>>{};
+        if (!options_.ranks.first()) {
+            last_checkpoint_ = options_.clock();
+            return;
+        }
         formats::json state{{"fingerprint", fingerprint_},
                             {"phase", done_.phase},
                             {"step", done_.step},
@@ -362,9 +350,8 @@ private:
                             {"optimizer_steps", done_.step == 0 ? 0 : static_cast<std::uint64_t>(update_.steps())},
                             {"metrics_bytes", metrics_.size()}};
         std::vector<saved_array> arrays{{"parameters", model_.parameters()}};
-        if (done_.step != 0)
-            for (const auto& values : update_.state())
-                arrays.push_back({"optimizer." + std::to_string(arrays.size() - 1), values});
+        for (const auto& values : optimizer)
+            arrays.push_back({"optimizer." + std::to_string(arrays.size() - 1), values});
         if (done_.step != 0 && result_.on()) {
             arrays.push_back({"result", result_.values()});
             state["result"] = result_.state();
@@ -378,6 +365,17 @@ private:
         if (on.checkpoint) on.checkpoint(checkpoints().path().string());
     }
 
+    /// False where the run begins afresh. @throws config_error where the ranks do not see the same checkpoint
+    [[nodiscard]] bool go_on_from_checkpoint(const listener& on) {
+        const bool loaded = !options_.folder.empty() && options_.resume && load(on);
+        std::vector<double> steps(options_.ranks.size());
+        steps[options_.ranks.rank()] = loaded ? static_cast<double>(done_.total_steps) + 1 : 0;
+        options_.ranks.merge(steps);
+        if (std::adjacent_find(steps.begin(), steps.end(), std::not_equal_to<>{}) != steps.end())
+            throw config_error(explain(checkpoints().path().string(), "not all ranks see the same checkpoint in it",
+                                       "the folder must be one that they share"));
+        return loaded;
+    }
     bool load(const listener& on) {
         const auto loaded = checkpoints().newest([&](const std::string& fault) {
             if (on.notice) on.notice("checkpoint passed over: " + fault);
@@ -405,8 +403,9 @@ private:
         loaded->copy_to("parameters", model_.parameters());
         update_.reset(model_.parameters().size());
         if (done_.step != 0) {
-            std::size_t i = 0;
-            for (const auto& values : update_.state()) loaded->copy_to("optimizer." + std::to_string(i++), values);
+            update_.restore([&](std::size_t i, std::size_t count) {
+                return loaded->array("optimizer." + std::to_string(i), count);
+            });
             update_.set_steps(number("optimizer_steps"));
             if (result_.on()) {
                 result_.begin(model_.parameters());
@@ -421,15 +420,28 @@ private:
                 guard_.restore(formats::field<formats::json>(loaded->state, "guard", place), place);
         }
         if (watch_.on()) watch_.restore(formats::field<formats::json>(loaded->state, "watch", place), place);
-        metrics_ = metrics_log(metrics_path(), number("metrics_bytes"));
+        if (options_.ranks.first()) metrics_ = metrics_log(metrics_path(), number("metrics_bytes"));
         if (on.phase_end && done_.step == 0 && done_.phase > 0) on.phase_end(describe(done_.phase - 1));
         return true;
     }
 
     void begin_afresh() {
-        if (options_.folder.empty()) return;
+        if (options_.folder.empty() || !options_.ranks.first()) return;
         checkpoints().clear();
         metrics_ = metrics_log(metrics_path());
+    }
+
+    /// @throws config_error where the ranks differ in what decides the result
+    void require_one_run() const {
+        std::vector<double> digits(options_.ranks.size() * fingerprint_.size());
+        const auto begin = digits.begin() + static_cast<std::ptrdiff_t>(options_.ranks.rank() * fingerprint_.size());
+        std::transform(fingerprint_.begin(), fingerprint_.end(), begin, [](char c) { return static_cast<double>(c); });
+        options_.ranks.merge(digits);
+        for (std::size_t i = 0; i < digits.size(); ++i)
+            if (digits[i] != digits[i % fingerprint_.size()])
+                throw config_error(explain("rank " + std::to_string(i / fingerprint_.size()),
+                                           "has another model, data, plan or seed than rank 0",
+                                           "give all ranks the same files and options"));
     }
 
     /// Everything that decides the result: a checkpoint is only continued by a run with the same one.
@@ -445,6 +457,7 @@ private:
                 sum.update_values(std::span<const token>(batch.targets));
             }
         }
+        if (shards_.count() != 1) sum.update("shards " + std::to_string(shards_.count()));
         for (const std::uint64_t n :
              {options_.seed, std::uint64_t{options_.micro_batch_tokens}, std::uint64_t{samples_.size()}})
             sum.update_values(std::span(&n, 1));
@@ -458,11 +471,7 @@ private:
             for (std::size_t e = 0; e < phases_[p].epochs && !plans_[p].skipped(); ++e)
                 sum.update_values(std::span<const std::size_t>(order(p, e)));
         sum.update_values(std::span<const float>(model_.parameters()));
-        constexpr char digits[] = "0123456789abcdef";
-        std::string text(16, '0');
-        std::uint64_t h = sum.digest();
-        for (std::size_t i = 16; i-- > 0; h >>= 4) text[i] = digits[h & 15u];
-        return text;
+        return sum.hex_digest();
     }
 
     Model& model_;
@@ -474,6 +483,7 @@ private:
     step_guard guard_;
     result_keeper result_;
     heldout_watch watch_;
+    gradient_shards shards_;
     preference_learner pairs_;  // of the current phase, where it learns from preferences
     std::vector<replay::phase_plan> plans_;
     std::vector<phase_size> sizes_;

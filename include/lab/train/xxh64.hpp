@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <cstring>
 #include <span>
+#include <string>
 #include <string_view>
 #include <type_traits>
 
@@ -57,6 +58,14 @@ public:
         h = (h ^ (h >> 33)) * prime2;
         h = (h ^ (h >> 29)) * prime3;
         return h ^ (h >> 32);
+    }
+    /// The digest as 16 digits.
+    [[nodiscard]] std::string hex_digest() const {
+        constexpr char digits[] = "0123456789abcdef";
+        std::string text(16, '0');
+        std::uint64_t h = digest();
+        for (std::size_t i = 16; i-- > 0; h >>= 4) text[i] = digits[h & 15u];
+        return text;
     }
 
 private:

@@ -1,0 +1,68 @@
+// lab-train as several processes (mpirun -n N lab-train ...): the first rank speaks, all compute, a failure ends all.
+#pragma once
+
+#include <csignal>
+#include <iostream>
+#include <memory>
+#include <streambuf>
+#include <string>
+#include <string_view>
+
+#include "common/alone.hpp"
+#include "common/cli.hpp"
+#include "common/stop.hpp"
+#include "lab/train/ranks.hpp"
+#ifdef LAB_MPI
+#include "lab/dist/mpi.hpp"
+#endif
+
+namespace lab::apps {
+
+struct rank_place {
+    train::any_ranks ranks{};
+    std::size_t threads = 0;  // that a rank may keep busy; 0: one per processor
+};
+
+#ifdef LAB_MPI
+/// run_app for a body that is told its place among the ranks, in every process.
+template <class F>
+int run_on_ranks(std::string_view name, F&& body) {
+    if (!dist::started_by_mpi()) return run_app(name, [&] { return body(rank_place{}); });
+    const auto group = std::make_shared<dist::mpi_group>();
+    if (group->size() == 1) return run_app(name, [&] { return body(rank_place{}); });
+    std::signal(SIGUSR1, ask_to_stop);  // mpirun passes it on, and kills too soon after SIGTERM and Ctrl-C
+    struct : std::streambuf {
+        int overflow(int c) override { return c == traits_type::eof() ? 0 : c; }
+    } nowhere;
+    std::streambuf* const out = std::cout.rdbuf();
+    if (group->rank() != 0) std::cout.rdbuf(&nowhere);
+    const auto who =
+        group->rank() == 0 ? std::string(name) : std::string(name) + ", rank " + std::to_string(group->rank());
+    const int code = run_app(who, [&] {
+        const auto wrong_call = [&] {  // the first rank says it, and ends all
+            if (group->rank() == 0) throw;
+            return exit_usage;
+        };
+        try {
+            return body(rank_place{train::any_ranks(group), group->threads()});
+        } catch (const usage_error&) {
+            return wrong_call();
+        } catch (const cxxopts::exceptions::exception&) {
+            return wrong_call();
+        }
+    });
+    std::cout.rdbuf(out);
+    if (code != 0 && code < 128 && (code != exit_usage || group->rank() == 0)) dist::mpi_group::abort(code);
+    return code;
+}
+#else
+template <class F>
+int run_on_ranks(std::string_view name, F&& body) {
+    return run_app(name, [&] {
+        require_alone("it was built without MPI: install libopenmpi-dev and build again, or start it alone");
+        return body(rank_place{});
+    });
+}
+#endif
+
+}  // namespace lab::apps
