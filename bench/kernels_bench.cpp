@@ -10,7 +10,7 @@
 #include <string>
 #include <vector>
 
-#include "bench/limits.hpp"
+#include "common/limits.hpp"
 #include "lab/core/rng.hpp"
 #include "lab/core/thread_pool.hpp"
 #include "lab/kernels/cpu.hpp"

@@ -6,13 +6,13 @@
 #include <string_view>
 #include <vector>
 
-#include "bench/limits.hpp"
 #include "bench/load.hpp"
 #include "bench/measure.hpp"
 #include "bench/options.hpp"
 #include "bench/output.hpp"
 #include "bench/train.hpp"
 #include "common/cli.hpp"
+#include "common/limits.hpp"
 #include "common/stop.hpp"
 #include "lab/nn/save.hpp"
 

@@ -7,7 +7,7 @@
 #include <optional>
 #include <string>
 
-#include "bench/limits.hpp"
+#include "common/limits.hpp"
 #include "lab/kernels/panel_products.hpp"
 #include "lab/nn/load.hpp"
 #include "lab/nn/synthetic.hpp"

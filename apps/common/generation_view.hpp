@@ -4,7 +4,6 @@
 // then.
 #pragma once
 
-#include <sys/ioctl.h>
 #include <unistd.h>
 #include <algorithm>
 #include <chrono>
@@ -22,23 +21,13 @@
 
 #include "common/cli.hpp"
 #include "common/progress.hpp"
+#include "common/terminal_block.hpp"
 #include "lab/formats/json.hpp"
 #include "lab/sdg/flat_text.hpp"
 #include "lab/sdg/run_result.hpp"
 #include "lab/sdg/sample.hpp"
 
 namespace lab::apps {
-
-/// The first `columns` characters, an ellipsis in place of what is cut off.
-[[nodiscard]] inline std::string cut_to(std::string_view text, std::size_t columns) {
-    std::size_t shown = 0, last = 0;
-    for (std::size_t at = 0; at < text.size(); ++at) {
-        if ((static_cast<unsigned char>(text[at]) & 0xc0u) == 0x80u) continue;  // inside a character
-        if (++shown == columns) last = at;
-        if (shown > columns) return std::string(text.substr(0, last)) + "\u2026";
-    }
-    return std::string(text);
-}
 
 /// "grounded 9, duplicate 5": the most frequent first.
 [[nodiscard]] inline std::string reasons_text(const std::map<std::string, std::size_t>& counts, std::size_t most = 5) {
@@ -76,8 +65,8 @@ public:
     /// A line of somebody else's on stderr, above what is drawn. From any thread.
     static void say(const std::string& line) {
         const std::lock_guard lock(mutex_);
-        std::fputs(((on_screen_ != nullptr ? on_screen_->back() : "") + line + "\n").c_str(), stderr);
-        std::fflush(stderr);
+        terminal_block none;
+        (on_screen_ != nullptr ? on_screen_->block_ : none).say(line);
     }
 
     void update(const sdg::run_progress& p) {
@@ -102,7 +91,7 @@ public:
         if (std::exchange(finished_, true) || events_) return;
         const std::lock_guard lock(mutex_);
         const auto took = duration_text(seconds(clock::now()));
-        if (terminal_) std::fputs(back().c_str(), stderr);
+        block_.clear();
         if (!last_.empty() && std::uncaught_exceptions() == faults_)
             std::fputs(("generating took " + took + "\n").c_str(), stderr);
         std::fflush(stderr);
@@ -114,11 +103,6 @@ private:
     [[nodiscard]] double seconds(clock::time_point now) const {
         return std::chrono::duration<double>(now - start_).count();
     }
-    [[nodiscard]] static std::size_t columns() {
-        winsize size{};
-        return ::ioctl(::fileno(stderr), TIOCGWINSZ, &size) == 0 && size.ws_col > 20 ? size.ws_col - 1u : 79;
-    }
-
     /// Counts the leaves that were done since the last call.
     void take_leaves(const sdg::run_progress& p) {
         if (p.done == nullptr) return;
@@ -173,20 +157,13 @@ private:
         return line;
     }
 
-    /// "\033[nA" goes up n lines, "\033[J" clears what is below.
-    [[nodiscard]] std::string back() {
-        const auto n = std::exchange(drawn_, 0);
-        return n == 0 ? "" : "\r\033[" + std::to_string(n) + "A\033[J";
-    }
     void draw(const sdg::run_progress& p) {
         std::vector<std::string> lines{last_};
         const auto all = reasons(p);
         std::string leaf = place_of(p);
         if (p.now != nullptr && p.now->wanted > 0) {
-            constexpr std::size_t width = 20;
-            const std::size_t full = width * std::min(p.now_kept, p.now->wanted) / p.now->wanted;
-            leaf += "  [" + std::string(full, '#') + std::string(width - full, '.') + "] " +
-                    std::to_string(p.now_kept) + "/" + std::to_string(p.now->wanted);
+            leaf += "  " + bar_text(p.now_kept, p.now->wanted) + " " + std::to_string(p.now_kept) + "/" +
+                    std::to_string(p.now->wanted);
         }
         lines.push_back(leaf);
         if (!all.empty()) lines.push_back("refused " + std::to_string(p.refused) + ": " + reasons_text(all));
@@ -198,11 +175,7 @@ private:
             lines.push_back("  user      " + question_);
             lines.push_back("  assistant " + answer_);
         }
-        std::string text = back();
-        const auto width = columns();
-        for (const auto& line : lines) text += cut_to(line, width) + "\n";
-        drawn_ = lines.size();
-        std::fputs(text.c_str(), stderr);
+        block_.draw(lines);
     }
 
     static void tell(const formats::json& event) { std::fputs((formats::to_text(event) + "\n").c_str(), stderr); }
@@ -228,7 +201,8 @@ private:
     std::function<std::uint64_t()> tokens_;
     bool events_, terminal_, finished_ = false;
     clock::time_point start_, shown_, sampled_;
-    std::size_t leaves_ = 0, drawn_ = 0;
+    std::size_t leaves_ = 0;
+    terminal_block block_;
     std::map<std::string, std::size_t> reasons_;  // of the leaves that are done
     std::string last_, question_, answer_;
     int faults_ = std::uncaught_exceptions();

@@ -9,17 +9,16 @@
 
 #include "common/run_progress.hpp"
 #include "common/stop.hpp"
+#include "common/training_view.hpp"
 #include "lab/run/train_run.hpp"
 
 namespace lab::apps {
 
 /// Fills in a listener: progress and notices on standard error (nothing where `quiet`), and signals as `stop`.
-inline void show_training(run::listener& on, bool quiet) {
+inline void show_training(run::listener& on, const run::train_run_options& o, bool quiet) {
     const auto style = quiet ? progress::style::quiet : progress::style::automatic;
-    const auto say = [quiet](const std::string& line) {
-        if (!quiet) std::cerr << line << '\n';
-    };
-    const auto phases = std::make_shared<phase_progress>(style);
+    const auto view = std::make_shared<training_view>(quiet);
+    const auto say = [view](const std::string& line) { view->say(line); };
     const auto made_up = std::make_shared<std::unique_ptr<progress>>();
     on.made_up = [made_up, style](std::size_t done, std::size_t wanted) {
         if (!*made_up)
@@ -35,7 +34,8 @@ inline void show_training(run::listener& on, bool quiet) {
                             std::to_string(r.dropped)});
         say(eval::table(rows));
     };
-    on.loaded = [say](const nn::any_model& model, const run::student& who) {
+    const bool bf16 = o.compute == compute::bf16;
+    on.loaded = [=, processes = o.trainer.ranks.size()](const nn::any_model& model, const run::student& who) {
         std::string line = model.info().family + " with " + std::to_string(model.parameter_count() / 1000000) +
                            " million parameters, chat format " + who.format.name();
         if (model.lora() != nullptr)
@@ -43,12 +43,15 @@ inline void show_training(run::listener& on, bool quiet) {
                     std::to_string(model.adapter_parameter_count()) + " parameters";
         for (const auto& token : who.added) line += (token == who.added.front() ? ", new tokens " : " ") + token;
         say(line);
+        view->loaded(model, bf16, processes);
     };
     on.measured = measure_progress(style);
-    on.phase_begin = [phases](const train::phase_event& e) { phases->begin(e); };
-    on.reference = [phases](const train::reference_event& e) { phases->reference(e); };
-    on.step = [phases](const train::step_event& e) { phases->step(e); };
-    on.phase_end = [phases](const train::phase_event&) { phases->end(); };
+    on.phase_begin = [view](const train::phase_event& e) { view->phase_begin(e); };
+    on.reference = [view](const train::reference_event& e) { view->reference(e); };
+    on.step = [view](const train::step_event& e) { view->step(e); };
+    on.heldout = [view](const train::heldout_event& e) { view->heldout(e); };
+    on.checkpoint = [view](const std::string&) { view->checkpoint(); };
+    on.phase_end = [view](const train::phase_event&) { view->phase_end(); };
     on.notice = say;
     on.skipped = [say](const train::skipped_event& e) {
         std::ostringstream line;

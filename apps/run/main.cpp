@@ -41,7 +41,7 @@ int execute(apps::run_options o) {
         say("No heldout.jsonl beside any leaf: nothing is measured (docs/taxonomy.md says how to write one).");
 
     run::lab_listener on;
-    apps::show_training(on, o.json);
+    apps::show_training(on, o.run.training, o.json);
     std::vector<eval::qa_item> before;
     on.row = [&](const eval::matrix_row& row) {
         if (!before.empty() || o.json) return;  // the untouched model's come first

@@ -31,7 +31,7 @@ int train_with(const apps::train_options& o) {
     run::listener on;
     const bool first = o.run.trainer.ranks.first();
     if (first)
-        apps::show_training(on, o.json);
+        apps::show_training(on, o.run, o.json);
     else
         on.stop = apps::stop_asked;
     const auto began = std::chrono::steady_clock::now();

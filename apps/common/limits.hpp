@@ -173,6 +173,16 @@ inline double read_rate(thread_pool& pool, double seconds) {
 
 }  // namespace limits_detail
 
+/// 1e9 operations a second of products in f32, or of bf16 operands where the processor multiplies those.
+[[nodiscard]] inline double product_limit(thread_pool& pool, bool bf16, double seconds) {
+#if defined(__AVX512BF16__) && defined(__AVX512F__)
+    if (bf16) return limits_detail::dot_rate<limits_detail::bf16_dot>(pool, seconds);
+#else
+    static_cast<void>(bf16);
+#endif
+    return limits_detail::dot_rate<limits_detail::f32_dot>(pool, seconds);
+}
+
 /// @param seconds for each of the limits.
 [[nodiscard]] inline machine_limits measure_limits(thread_pool& pool, double seconds = 0.3) {
     using namespace limits_detail;
