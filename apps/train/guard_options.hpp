@@ -5,7 +5,7 @@
 #include <string>
 
 #include "common/cli.hpp"
-#include "lab/train/trainer.hpp"
+#include "lab/run/train_run.hpp"
 
 namespace lab::apps {
 
@@ -20,13 +20,18 @@ inline void add_guard_options(cxxopts::Options& spec) {
         "regression", "when a phase raises an earlier one's held-out loss: none, report or stop",
         cxxopts::value<std::string>()->default_value("none"))("tolerance", "share by which it may rise", number("0.1"))(
         "result", "weights that a phase hands on: last, best (lowest held-out loss), ema or average",
-        cxxopts::value<std::string>()->default_value("last"))("ema-decay", "of --result ema", number("0.999"))(
+        cxxopts::value<std::string>()->default_value("last"))(
+        "best-by",
+        "instead of the held-out loss, for best and patience: choice (share of the questions answered right) "
+        "or a command whose last word is a score, with {model} for the model's folder",
+        cxxopts::value<std::string>()->default_value("loss"))("ema-decay", "of --result ema", number("0.999"))(
         "average-last", "snapshots in --result average", count("5"))("average-every", "steps between them",
                                                                      count("10"));
 }
 
 /// @throws usage_error, config_error
-inline void choose_guards(const cxxopts::ParseResult& args, train::trainer_options& o) {
+inline void choose_guards(const cxxopts::ParseResult& args, run::train_run_options& run) {
+    auto& o = run.trainer;
     o.guard.norm_factor = args["guard-norm"].as<double>();
     o.guard.loss_factor = args["guard-loss"].as<double>();
     o.heldout_every = args["heldout-every"].as<std::size_t>();
@@ -41,9 +46,16 @@ inline void choose_guards(const cxxopts::ParseResult& args, train::trainer_optio
         throw usage_error("--regression is none, report or stop");
     o.result = {train::phase_result_from_name(args["result"].as<std::string>()), args["ema-decay"].as<double>(),
                 args["average-last"].as<std::size_t>(), args["average-every"].as<std::size_t>()};
+    if (const auto by = args["best-by"].as<std::string>(); by != "loss") {
+        run.best_by = by;
+        if (by != "choice" && by.find("{model}") == by.npos)
+            throw usage_error("--best-by is loss, choice, or a command with {model} in it");
+    }
     const bool follows = o.watch.patience != 0 || o.result.kind == train::phase_result::best;
+    if (!run.best_by.empty() && !follows) throw usage_error("--best-by goes with --result best or --patience");
     if (follows && o.heldout_every == 0) throw usage_error("--patience and --result best need --heldout-every");
-    if ((follows || o.watch.regression != train::regression_action::none) && args["heldout"].as<std::string>().empty())
+    const bool asks = follows && (run.best_by.empty() || run.best_by == "choice");
+    if ((asks || o.watch.regression != train::regression_action::none) && args["heldout"].as<std::string>().empty())
         throw usage_error("--patience, --regression and --result best need --heldout");
 }
 

@@ -46,6 +46,7 @@ Examples:
   mpirun -n 4 lab-train ...      four processes compute each step, and share out the optimizer's memory
   lab-train ... --self-replay 200      the model's own conversations mixed in, against forgetting
   lab-train ... --heldout taxonomy/ --heldout-every 20 --result best --patience 5 --regression report
+  lab-train ... --heldout-every 50 --result best --best-by 'my-eval {model}'      by a score of your own
 )";
 
 /// What --shape asks for. @throws usage_error
@@ -127,7 +128,7 @@ Examples:
     if (long_ones != "drop" && long_ones != "split") throw usage_error("--over-long is drop or split");
     o.encode.too_long = long_ones == "split" ? replay::over_long::split : replay::over_long::drop;
     o.update = chosen_optimizer(args);
-    choose_guards(args, o.trainer);
+    choose_guards(args, o);
     o.trainer.seed = args["seed"].as<std::uint64_t>();
     o.trainer.micro_batch_tokens = args["micro-batch"].as<std::size_t>();
     o.trainer.buckets.short_tokens = args["short-tokens"].as<std::size_t>();

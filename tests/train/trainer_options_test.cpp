@@ -201,6 +201,31 @@ BOOST_AUTO_TEST_CASE(the_best_weights_have_the_lowest_own_loss_that_was_measured
     BOOST_TEST(train::evaluate_loss(model, watch.own(1)).loss == lowest.at("skills"));
 }
 
+BOOST_AUTO_TEST_CASE(a_score_takes_the_place_of_the_held_out_loss) {
+    train::trainer_options o;
+    o.heldout_every = 4;
+    o.result = {.kind = train::phase_result::best};
+    o.score_name = "the fourth measured of each phase, then worse and worse";
+    std::size_t phase = 9, asked = 0;
+    o.score = [&](std::size_t p) {
+        asked = p == std::exchange(phase, p) ? asked + 1 : 1;
+        return asked <= 4 ? 0.1 * static_cast<double>(asked) : -1.0;
+    };
+    const auto r = run(o, {}, plain);
+    BOOST_TEST(count(r, "own heldout") == 0u);
+    BOOST_TEST(count(r, "score") > 8u);
+    for (const auto& line : r.lines)
+        if (line["event"] == "result") {
+            BOOST_TEST(line["step"] == 16);
+            BOOST_TEST(line["score"].get<double>() == 0.4, boost::test_tools::tolerance(1e-12));
+        }
+    o.score = [](std::size_t) { return 1.0; };
+    o.watch = {.patience = 2};
+    const auto still = run(o, {}, plain);
+    BOOST_TEST(count(still, "stopped early") >= 1u);
+    check_kills(o, still, plain);
+}
+
 BOOST_AUTO_TEST_CASE(a_phase_without_progress_ends_early) {
     train::trainer_options o;
     o.heldout_every = 3;

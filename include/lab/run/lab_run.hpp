@@ -149,7 +149,7 @@ private:
         try {
             const auto row = measure_base(t, on);
             if (on.row) on.row(row);
-        } catch (const train_run_detail::stopped&) {
+        } catch (const stop_heard&) {
             return false;
         }
         return true;

@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "lab/core/error.hpp"
 #include "lab/core/file.hpp"
 #include "lab/eval/forgetting.hpp"
 #include "lab/eval/window_scorer.hpp"
@@ -25,6 +26,10 @@ struct measure_event {
     std::string_view row;   // which state of the model is measured
     std::string_view unit;  // "questions" or "windows"
     std::size_t done = 0, total = 0;
+};
+/// A stop was heard while a model was measured.
+struct stop_heard : error {
+    using error::error;
 };
 using measure_observer = std::function<void(const measure_event&)>;  // what it throws ends the measuring
 

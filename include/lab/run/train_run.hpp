@@ -22,6 +22,7 @@
 #include "lab/nn/save.hpp"
 #include "lab/run/matrix_keeper.hpp"
 #include "lab/run/measure.hpp"
+#include "lab/run/phase_score.hpp"
 #include "lab/run/self_replay.hpp"
 #include "lab/run/student.hpp"
 #include "lab/run/training_data.hpp"
@@ -43,6 +44,7 @@ struct train_run_options {
     std::vector<replay::phase> phases{};
     replay::encode_options encode{.max_tokens = 1024};
     train::optimizer_options update{};
+    std::string best_by{};  // of trainer.result `best` and of patience: empty: held-out loss; "choice"; else a command
     train::trainer_options trainer{};               // its folder is `out`; its ranks make this call together
     std::size_t self_replay = 0;                    // conversations that the model makes up first (self_replay.hpp)
     std::size_t threads = 0;                        // 0: one per processor
@@ -73,11 +75,6 @@ struct train_run_result {
 };
 
 namespace train_run_detail {
-
-/// The stop was heard while questions were asked.
-struct stopped : error {
-    using error::error;
-};
 
 /// The student, ready to learn: adapters beside its weights as they are stored, or the weights themselves in f32.
 [[nodiscard]] inline nn::any_model load_to_learn(const student& who, const train_run_options& o) {
@@ -253,7 +250,7 @@ namespace train_run_detail {
     if (!o.text.empty()) what.text = read_text_tokens(o.text, who.tokens);
     what.progress = [&on](const measure_event& e) {
         if (on.measured) on.measured(e);
-        if (on.stop && on.stop()) throw stopped("stopped while questions were asked");
+        if (on.stop && on.stop()) throw stop_heard("stopped while questions were asked");
     };
     return what;
 }
@@ -298,11 +295,19 @@ template <replay::ReplayBuffer Buffer = replay::any_buffer>
     if (o.lora)
         settings.arithmetic +=
             " beside " + detail::digest_of_weights(model) + formats::to_text(detail::lora_json(model));
+    const measuring what = detail::what_to_measure(o, who, on);
+    if (!o.best_by.empty()) {
+        settings.score_name = o.best_by;
+        const auto go_on = [&] { return !o.trainer.ranks.alone() || !on.stop || !on.stop(); };
+        settings.score = [&, go_on](std::size_t phase) {
+            if (o.best_by == "choice") return choice_score(model, who, what, o.phases[phase], go_on);
+            return command_score(model, who.saving(o.type), o.out / "candidate", o.best_by, go_on);
+        };
+    }
     train::trainer trainer(model,
                            train::sharded_update(o.update, optim::parameter_tensors(model, o.update.decay),
                                                  &model.pool(), o.trainer.ranks),
                            data.samples, o.phases, buffer, settings);
-    const measuring what = detail::what_to_measure(o, who, on);
     trainer.set_heldout(detail::heldout_samples(what.questions, o, who));
     const auto& ranks = settings.ranks;
     matrix_keeper keeper(o.out / "eval", settings.resume || !ranks.first());
@@ -314,11 +319,11 @@ template <replay::ReplayBuffer Buffer = replay::any_buffer>
             try {
                 const auto& row = keeper.row(name, [&] { return measure(model, who.tokens, who.format, what, name); });
                 if (on.row) on.row(row);
-            } catch (const detail::stopped&) {
+            } catch (const stop_heard&) {
                 stop = true;
             }
         }
-        if (ranks.any(stop)) throw detail::stopped("stopped while questions were asked");
+        if (ranks.any(stop)) throw stop_heard("stopped while questions were asked");
     };
 
     std::size_t measured = 0;  // rows of phases before a resume point are read from their files, in order
@@ -347,7 +352,7 @@ template <replay::ReplayBuffer Buffer = replay::any_buffer>
         result = {trained.finished, trained.steps, trainer.total_tokens(), keeper.matrix, {}};
         if (!trained.finished) return result;
         result.manifest["final_loss"] = trained.last_loss;
-    } catch (const detail::stopped&) {
+    } catch (const stop_heard&) {
         return result;
     }
 

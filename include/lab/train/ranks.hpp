@@ -7,6 +7,7 @@
 #include <array>
 #include <concepts>
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <span>
 #include <type_traits>
@@ -86,6 +87,16 @@ public:
         said[rank_] = mine ? 1.0 : 0.0;
         merge(said);
         return std::any_of(said.begin(), said.end(), [](double s) { return s != 0; });
+    }
+    /// Whether all say the same number.
+    [[nodiscard]] bool same(std::uint64_t mine) const {
+        std::vector<double> halves(2 * size_);
+        halves[2 * rank_] = static_cast<double>(mine >> 32);
+        halves[2 * rank_ + 1] = static_cast<double>(mine & 0xffffffffu);
+        merge(halves);
+        for (std::size_t i = 2; i < halves.size(); ++i)
+            if (halves[i] != halves[i - 2]) return false;
+        return true;
     }
     /// What the first rank says.
     [[nodiscard]] bool by_first(bool mine) const { return any(first() && mine); }

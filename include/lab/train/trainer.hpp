@@ -89,11 +89,16 @@ public:
     /// Trains to the end or until `listener.stop`, said to any of the ranks.
     /// @throws io_error; config_error where a checkpoint is of another run, or the ranks are not of one run
     run_result run(const listener& on = {}) {
-        if (watch_.on() && watch_.empty())
+        if (watch_.empty() &&
+            (options_.watch.regression != regression_action::none || (follows_own_losses() && !options_.score)))
             throw config_error(
                 "the best weights, early stopping and the guard against forgetting need held-out samples");
-        fingerprint_ = fingerprint();
-        require_one_run();
+        const xxh64 identity = fingerprint();
+        fingerprint_ = identity.hex_digest();
+        if (!options_.ranks.same(identity.digest()))
+            throw config_error(explain("rank " + std::to_string(options_.ranks.rank()),
+                                       "not all ranks have the same model, data, plan and seed",
+                                       "give all of them the same files and options"));
         done_ = {};
         if (!go_on_from_checkpoint(on)) {
             begin_afresh();
@@ -268,7 +273,13 @@ private:
         const std::string_view name = phases_[done_.phase].name;
         double loss = report_heldout(on, done_.phase, name);
         if (!follows_own_losses()) return false;
-        if (const auto own = watch_.own(done_.phase); own.data() != watch_.all().data()) {
+        if (options_.score) {
+            std::vector<double> score{options_.ranks.first() ? options_.score(done_.phase) : 0.0};
+            options_.ranks.merge(score);
+            loss = -score[0];
+            metrics_.write(
+                {{"event", "score"}, {"phase", name}, {"total_step", done_.total_steps}, {"score", score[0]}});
+        } else if (const auto own = watch_.own(done_.phase); own.data() != watch_.all().data()) {
             loss = evaluate_loss(model_, own, options_.ranks).loss;
             metrics_.write(
                 {{"event", "own heldout"}, {"phase", name}, {"total_step", done_.total_steps}, {"loss", loss}});
@@ -278,10 +289,14 @@ private:
     }
     void say_stopped_early(const listener& on) {
         const std::string name(phases_[done_.phase].name.view());
-        metrics_.write({{"event", "stopped early"}, {"phase", name}, {"step", done_.step}, {"best", watch_.best()}});
+        metrics_.write({{"event", "stopped early"},
+                        {"phase", name},
+                        {"step", done_.step},
+                        {"best", options_.score ? -watch_.best() : watch_.best()}});
         if (on.notice)
             on.notice("phase '" + name + "' ends after " + std::to_string(done_.step) + " of " +
-                      std::to_string(sizes_[done_.phase].steps) + " steps: its held-out loss falls no more");
+                      std::to_string(sizes_[done_.phase].steps) + " steps: its " +
+                      (options_.score ? "score rises" : "held-out loss falls") + " no more");
     }
     /// The phase's result takes the parameters' place, measured where it stands.
     void close_phase(const listener& on) {
@@ -293,7 +308,8 @@ private:
         formats::json line{{"event", "result"}, {"phase", phases_[done_.phase].name.view()}};
         line["kind"] = result_.describe()["kind"];
         line[best ? "step" : "weights"] = result_.count();
-        if (best) line["loss"] = result_.best_loss();
+        if (best && options_.score) line["score"] = -result_.best_loss();
+        if (best && !options_.score) line["loss"] = result_.best_loss();
         metrics_.write(line);
     }
     /// What the phase did to the earlier ones' held-out losses: told, and in words where one rose too far.
@@ -368,10 +384,7 @@ private:
     /// False where the run begins afresh. @throws config_error where the ranks do not see the same checkpoint
     [[nodiscard]] bool go_on_from_checkpoint(const listener& on) {
         const bool loaded = !options_.folder.empty() && options_.resume && load(on);
-        std::vector<double> steps(options_.ranks.size());
-        steps[options_.ranks.rank()] = loaded ? static_cast<double>(done_.total_steps) + 1 : 0;
-        options_.ranks.merge(steps);
-        if (std::adjacent_find(steps.begin(), steps.end(), std::not_equal_to<>{}) != steps.end())
+        if (!options_.ranks.same(loaded ? done_.total_steps + 1 : 0))
             throw config_error(explain(checkpoints().path().string(), "not all ranks see the same checkpoint in it",
                                        "the folder must be one that they share"));
         return loaded;
@@ -431,21 +444,8 @@ private:
         metrics_ = metrics_log(metrics_path());
     }
 
-    /// @throws config_error where the ranks differ in what decides the result
-    void require_one_run() const {
-        std::vector<double> digits(options_.ranks.size() * fingerprint_.size());
-        const auto begin = digits.begin() + static_cast<std::ptrdiff_t>(options_.ranks.rank() * fingerprint_.size());
-        std::transform(fingerprint_.begin(), fingerprint_.end(), begin, [](char c) { return static_cast<double>(c); });
-        options_.ranks.merge(digits);
-        for (std::size_t i = 0; i < digits.size(); ++i)
-            if (digits[i] != digits[i % fingerprint_.size()])
-                throw config_error(explain("rank " + std::to_string(i / fingerprint_.size()),
-                                           "has another model, data, plan or seed than rank 0",
-                                           "give all ranks the same files and options"));
-    }
-
     /// Everything that decides the result: a checkpoint is only continued by a run with the same one.
-    [[nodiscard]] std::string fingerprint() const {
+    [[nodiscard]] xxh64 fingerprint() const {
         xxh64 sum;
         sum.update(formats::to_text(replay::to_json(phases_)));
         sum.update(update_.describe());
@@ -471,7 +471,7 @@ private:
             for (std::size_t e = 0; e < phases_[p].epochs && !plans_[p].skipped(); ++e)
                 sum.update_values(std::span<const std::size_t>(order(p, e)));
         sum.update_values(std::span<const float>(model_.parameters()));
-        return sum.hex_digest();
+        return sum;
     }
 
     Model& model_;

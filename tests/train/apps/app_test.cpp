@@ -117,6 +117,29 @@ BOOST_AUTO_TEST_CASE(every_option_survives_kill_9) {
     BOOST_TEST(mentions(other.err, "was written by the optimizer 'adafactor"), other.err);
 }
 
+BOOST_AUTO_TEST_CASE(the_best_weights_are_chosen_by_answers_or_by_a_command) {
+    const workplace w;
+    const auto scores = [&](const std::string& out, const std::string& by, std::vector<std::string> more = {}) {
+        more.insert(more.end(), {"--result", "best", "--heldout-every", "2", "--best-by", by});
+        const auto run = w.run(w.train(out, more));
+        BOOST_REQUIRE_MESSAGE(run.code == 0, run.err);
+        std::vector<double> list;
+        formats::for_each_json_line(w.folder / (out + "/metrics.jsonl"), [&](const formats::json& line, std::size_t) {
+            if (line["event"] == "score") list.push_back(line["score"].get<double>());
+        });
+        return list;
+    };
+    const auto chosen = scores("chosen", "choice");
+    BOOST_TEST(chosen.size() > 4u);
+    for (const double s : chosen) BOOST_TEST((s == 0.0 || s == 1.0));  // there is one question
+    // The command sees the weights as they are: the last one, where nothing else is handed on.
+    const auto sizes = scores("counted", "ls {model} | wc -l; stat -c %s {model}/model.safetensors");
+    const auto size = static_cast<double>(std::filesystem::file_size(w.folder / "counted/model/model.safetensors"));
+    BOOST_TEST(!sizes.empty());
+    for (const double s : sizes) BOOST_TEST(s == size);
+    BOOST_TEST(!std::filesystem::exists(w.folder / "counted/candidate"));
+}
+
 BOOST_AUTO_TEST_CASE(preferences_are_learnt_last_or_alone_and_survive_kill_9) {
     const workplace w;
     const auto pairs = (w.folder / "pairs.jsonl").string();
@@ -492,6 +515,13 @@ BOOST_AUTO_TEST_CASE(wrong_calls_and_wrong_data_get_one_clear_line) {
     expect(w.train("x", {"--momentum", "0.5"}), 2, "--momentum is not for --optimizer adamw");
     expect(w.train("x", {"--no-decay", "heads"}), 1, "no matrix has the role 'heads'");
     expect(w.train("x", {"--result", "best"}), 2, "need --heldout-every");
+    const auto best_by = [&](const std::string& by) {
+        return w.train("x", {"--result", "best", "--heldout-every", "2", "--best-by", by});
+    };
+    expect(best_by("accuracy"), 2, "a command with {model} in it");
+    expect(best_by("echo {model} none"), 1, "ends in 'none', which is no number");
+    expect(best_by("echo oh dear >&2; test -d {model}/x"), 1, "failed with code 1: oh dear");
+    expect(w.train("x", {"--best-by", "choice"}), 2, "goes with --result best or --patience");
     expect(w.train("x", {"--schedule", "step"}), 2, "wsd");
     expect(w.train("x", {"--label-smoothing", "1"}), 1, "label smoothing");
     std::ofstream(w.folder / "plan.yaml")
