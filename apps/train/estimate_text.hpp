@@ -21,6 +21,14 @@ namespace lab::apps {
     return text.str();
 }
 
+/// Of a run that does not fit.
+[[nodiscard]] inline std::string shortage_text(const run::training_estimate& e, const run::train_run_options& o) {
+    std::string text =
+        gigabytes(e.total()) + " are needed, " + gigabytes(e.available) + " are there. What saves memory:";
+    for (const auto& [what, bytes] : run::savings(e, o)) text += "\n  " + what + "  saves " + gigabytes(bytes);
+    return text;
+}
+
 inline void show_estimate(const run::training_estimate& e, const run::train_run_options& o, std::ostream& out) {
     std::vector<std::vector<std::string>> rows{{"memory", ""}};
     const auto row = [&](const std::string& name, std::uint64_t bytes) {
@@ -45,10 +53,7 @@ inline void show_estimate(const run::training_estimate& e, const run::train_run_
     } else {
         out << ", not measured\n";
     }
-    if (e.fits()) return;
-    out << "\nThis does not fit: " << gigabytes(e.total()) << " are needed, " << gigabytes(e.available)
-        << " are there. What saves memory:\n";
-    for (const auto& [what, bytes] : run::savings(e, o)) out << "  " << what << "  saves " << gigabytes(bytes) << '\n';
+    if (!e.fits()) out << "\nThis does not fit: " << shortage_text(e, o) << '\n';
 }
 
 }  // namespace lab::apps

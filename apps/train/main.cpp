@@ -27,7 +27,16 @@ void make_start(apps::train_options& o) {
     if (o.run.format.empty() && vocabulary.chat_template.empty()) o.run.format = "chatml";
 }
 
+/// Says before anything runs that it would not fit, instead of being killed for it later.
+void require_memory(const apps::train_options& o) {
+    if (o.run.lora || o.ignore_memory) return;
+    if (const auto need = run::least_memory(o.run); !need.fits())
+        throw config_error("this run does not fit: at least " + apps::shortage_text(need, o.run) +
+                           "\n--estimate tells more, --ignore-memory runs all the same");
+}
+
 int train_with(const apps::train_options& o) {
+    require_memory(o);
     run::listener on;
     const bool first = o.run.trainer.ranks.first();
     if (first)

@@ -30,7 +30,8 @@ struct train_options {
     std::optional<fresh_start> fresh{};  // of run.model
     replay::any_buffer buffer = replay::stratified{};
     bool json = false;
-    bool estimate = false;  // say what the run would take, and do not run
+    bool estimate = false;       // say what the run would take, and do not run
+    bool ignore_memory = false;  // run although it seems not to fit
 };
 
 inline constexpr const char* train_examples = R"(
@@ -97,6 +98,7 @@ Examples:
         "checkpoint-minutes", "between checkpoints inside a phase", cxxopts::value<double>()->default_value("5"))(
         "tensorboard", "also a TensorBoard event file, in the folder tensorboard of --out")(
         "estimate", "say how much memory and time the run would take, and do not run")(
+        "ignore-memory", "run although weights, gradients and optimizer exceed the machine's memory")(
         "json", "end with one JSON object on standard output instead of tables")("help", "this text");
     const auto args = spec.parse(argc, argv);
     if (args.count("help") != 0) {
@@ -147,6 +149,7 @@ Examples:
     o.tensorboard = args.count("tensorboard") != 0;
     parsed.json = args.count("json") != 0;
     parsed.estimate = args.count("estimate") != 0;
+    parsed.ignore_memory = args.count("ignore-memory") != 0;
     return parsed;
 }
 

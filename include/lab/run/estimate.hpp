@@ -97,6 +97,40 @@ template <class Buffer>
 
 }  // namespace estimate_detail
 
+namespace estimate_detail {
+
+/// What follows from the sizes of a model's tensors. @param model held as it is in the run, or as it is stored
+inline void add_arrays(training_estimate& all, const nn::any_model& model, const student& who,
+                       const train_run_options& o) {
+    all.parameters = o.lora
+                         ? model.adapter_parameter_count()
+                         : model.parameter_count() + who.added.size() * model.dims().dim * (model.dims().tied ? 1 : 2);
+    const train::sharded_update update(o.update, optim::parameter_tensors(model, o.update.decay), nullptr,
+                                       o.trainer.ranks);
+    all.optimizer = update.state_size() * sizeof(float);
+    for (const auto r : {nn::recompute::none, nn::recompute::selective, nn::recompute::full})
+        all.kept_each[static_cast<std::size_t>(r)] = nn::kept_activations(model.dims(), r) * sizeof(float);
+    all.gradients = all.parameters * sizeof(float);
+    all.weights = all.gradients;
+    if (o.lora)
+        for (const auto& w : model.weights()) all.weights += w.data.rows * w.data.row_stride();
+    if (o.trainer.result.kind != train::phase_result::last) all.result = all.gradients;
+}
+
+}  // namespace estimate_detail
+
+/// The least that a training of all weights needs, told by the sizes of its arrays alone, in an instant: activations
+/// are those that a full micro-batch keeps for its backward.
+[[nodiscard]] inline training_estimate least_memory(const train_run_options& o) {
+    training_estimate all{.available = estimate_detail::available_memory()};
+    estimate_detail::add_arrays(all, nn::load_model(o.model, {.threads = 1, .pack = false}),
+                                open_student(o.model, o.format), o);
+    all.longest_micro_batch = o.trainer.micro_batch_tokens;
+    all.activations_each = static_cast<double>(all.kept(o.recompute));
+    all.activations = all.longest_micro_batch * all.kept(o.recompute);
+    return all;
+}
+
 /// @throws as train_run for a model, data or plan that does not fit together
 template <replay::ReplayBuffer Buffer = replay::any_buffer>
 [[nodiscard]] training_estimate estimate_training(
@@ -112,23 +146,9 @@ template <replay::ReplayBuffer Buffer = replay::any_buffer>
     all.tokens = batches.tokens;
     all.longest_micro_batch = batches.longest.tokens.size();
     nn::any_model model;
-    if (o.lora) model = train_run_detail::load_to_learn(who, o);  // expands nothing
-    {
-        const auto stored =
-            o.lora ? model : nn::load_model(o.model, {.threads = 1, .pack = false});  // mapped, not expanded
-        all.parameters =
-            o.lora ? stored.adapter_parameter_count()
-                   : stored.parameter_count() + who.added.size() * stored.dims().dim * (stored.dims().tied ? 1 : 2);
-        const train::optimizer_update update(o.update, optim::parameter_tensors(stored, o.update.decay));
-        all.optimizer = update.state_size() * sizeof(float);
-        for (const auto r : {nn::recompute::none, nn::recompute::selective, nn::recompute::full})
-            all.kept_each[static_cast<std::size_t>(r)] = nn::kept_activations(stored.dims(), r) * sizeof(float);
-        if (o.lora)
-            for (const auto& w : stored.weights()) all.weights += w.data.rows * w.data.row_stride();
-    }
-    all.gradients = all.parameters * sizeof(float);
-    all.weights += all.gradients;
-    if (o.trainer.result.kind != train::phase_result::last) all.result = all.gradients;
+    if (o.lora) model = train_run_detail::load_to_learn(who, o);                                      // expands nothing
+    detail::add_arrays(all, o.lora ? model : nn::load_model(o.model, {.threads = 1, .pack = false}),  // mapped
+                       who, o);
     if (!all.fits() || all.longest_micro_batch == 0) return all;
 
     if (!o.lora) model = train_run_detail::load_to_learn(who, o);

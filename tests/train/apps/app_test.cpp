@@ -331,6 +331,18 @@ BOOST_AUTO_TEST_CASE(an_estimate_says_what_a_run_takes_and_writes_nothing) {
     BOOST_TEST(mentions(text.out, "tokens a second"), text.out);
 }
 
+BOOST_AUTO_TEST_CASE(a_run_that_does_not_fit_is_refused_before_it_begins) {
+    const workplace w;
+    const std::vector<std::string> far_too_much{"--micro-batch", "99999999999"};
+    const auto refused = w.run(w.train("run", far_too_much));
+    BOOST_TEST(refused.code == 1);
+    BOOST_TEST(mentions(refused.err, "this run does not fit: at least "), refused.err);
+    BOOST_TEST(mentions(refused.err, "--micro-batch 49999999999"), refused.err);
+    BOOST_TEST(!std::filesystem::exists(w.folder / "run"));
+    const auto forced = w.run(w.train("run", {"--micro-batch", "99999999999", "--ignore-memory"}));
+    BOOST_TEST(forced.code == 0, forced.err);
+}
+
 BOOST_AUTO_TEST_CASE(a_run_that_does_not_fit_is_told_what_to_change) {
     const run::training_estimate small{.parameters = 1000,
                                        .longest_micro_batch = 1024,
