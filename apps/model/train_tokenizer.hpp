@@ -24,7 +24,7 @@ namespace lab::apps {
 }
 
 inline int train_tokenizer(const cxxopts::ParseResult& args) {
-    const std::vector<std::string> files = args.unmatched();
+    const auto& files = args.unmatched();
     if (files.empty()) throw usage_error("train-tokenizer needs text files");
     const auto out = required(args, "out");
     make_folder(out);  // before the work, so that it is not in vain

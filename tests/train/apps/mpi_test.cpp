@@ -26,6 +26,7 @@ std::vector<std::string> with(std::vector<std::string> command, const std::vecto
 std::vector<std::string> on_processes(std::size_t count, const std::vector<std::string>& command) {
     for (const char* name : {"OMPI_ALLOW_RUN_AS_ROOT", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM"})  // as in a container
         ::setenv(name, "1", 1);
+    ::setenv("ASAN_OPTIONS", "detect_leaks=0", 0);  // Open MPI keeps what it has until the end
     return with({LAB_MPIRUN, "--oversubscribe", "--bind-to", "none", "-n", std::to_string(count)}, command);
 }
 /// Processes of lab-train that write to this folder.
