@@ -20,6 +20,7 @@
 #include "common/cli.hpp"
 #include "common/shapes.hpp"
 #include "common/stop.hpp"
+#include "common/training_work.hpp"
 #include "lab/core/rng.hpp"
 #include "lab/nn/load_trainable.hpp"
 #include "lab/replay/packing.hpp"
@@ -128,20 +129,6 @@ struct train_bench_options {
     return dtype::f32;
 }
 
-/// Multiply-adds of the matrices in forward and both backward products, one of which frozen weights do not have, two
-/// operations each; attention not counted.
-[[nodiscard]] inline double training_operations(const nn::any_model& model, std::size_t tokens, std::size_t targets) {
-    double body = 0, head = 0;
-    for (const auto& [info, data] : model.weights()) {
-        const bool table = info.role == "embedding";
-        if (info.role == "head" || (table && model.dims().tied)) head += static_cast<double>(info.size());
-        if (info.rank == 2 && info.role != "head" && !table) body += static_cast<double>(info.size());
-    }
-    const double weights = body * static_cast<double>(tokens) + head * static_cast<double>(targets);
-    if (model.lora() == nullptr) return 6 * weights;
-    return 4 * weights + 6 * static_cast<double>(model.adapter_parameter_count()) * static_cast<double>(tokens);
-}
-
 [[nodiscard]] inline double peak_resident_mb() {
     ::rusage usage{};
     ::getrusage(RUSAGE_SELF, &usage);
@@ -191,7 +178,7 @@ inline void train_row(const train_bench_options& o, const std::string& type, con
     const double rate = static_cast<double>(loss.tokens) / median;
     const auto with = precision == compute::bf16 ? kernels::operand::bf16 : kernels::operand::f32;
     const limit share =
-        computing_limit(limits, with, training_operations(model, loss.tokens, loss.target_tokens) / median);
+        computing_limit(limits, with, training_work(model).of(loss.tokens, loss.target_tokens) / median);
     const auto work = work_of(model, precision);
     ordered_json fields{{"build_version", version},
                         {"cpu_info", processor_name()},

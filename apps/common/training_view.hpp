@@ -19,6 +19,7 @@
 #include "common/limits.hpp"
 #include "common/progress.hpp"
 #include "common/terminal_block.hpp"
+#include "common/training_work.hpp"
 #include "lab/eval/report.hpp"
 #include "lab/nn/any_model.hpp"
 #include "lab/train/events.hpp"
@@ -45,27 +46,6 @@ namespace lab::apps {
     }
     return text;
 }
-
-/// Operations of products with weights for each token of a training step, and for each that is learnt (the head's):
-/// two for each weight, three times over, twice where the weights themselves are not learnt.
-struct training_work {
-    double token = 0, target = 0;
-    explicit training_work(const nn::any_model& model) {
-        const double passes = model.lora() != nullptr ? 4 : 6;
-        const auto& d = model.dims();
-        for (const auto& w : model.weights()) {
-            if (w.info.rank < 2) continue;
-            const double size = passes * static_cast<double>(w.info.size());
-            const bool expert = w.info.expert != nn::tensor_info::no_index;
-            if (w.info.role == (d.tied ? "embedding" : "head"))
-                target += size;
-            else if (w.info.role != "embedding")
-                token +=
-                    expert ? size * static_cast<double>(d.experts_per_token) / static_cast<double>(d.experts) : size;
-        }
-        token += 6 * static_cast<double>(model.adapter_parameter_count());
-    }
-};
 
 class training_view {
 public:
@@ -105,9 +85,7 @@ public:
         busy_ += seconds(mark_, now);
         mark_ = now;
         tokens_ += e.tokens;
-        if (work_)
-            operations_ += work_->token * static_cast<double>(e.tokens) +
-                           work_->target * static_cast<double>(e.rewards ? e.tokens : e.target_tokens);
+        if (work_) operations_ += work_->of(e.tokens, e.rewards ? e.tokens : e.target_tokens);
         losses_.push_back(e.loss);
         last_ = e;
         show_step(false);
