@@ -77,7 +77,8 @@ public:
     }
     /// Before the first step of a phase of preferences; the phase's time begins behind it.
     void reference(const train::reference_event& e) {
-        show({title_ + ": reference " + std::to_string(e.done) + "/" + std::to_string(e.pairs) + " pairs"}, false);
+        if (is_due())
+            show({title_ + ": reference " + std::to_string(e.done) + "/" + std::to_string(e.pairs) + " pairs"}, false);
         mark_ = start_ = clock::now();
     }
     void step(const train::step_event& e) {
@@ -88,7 +89,7 @@ public:
         if (work_) operations_ += work_->of(e.tokens, e.rewards ? e.tokens : e.target_tokens);
         losses_.push_back(e.loss);
         last_ = e;
-        show_step(false);
+        if (is_due()) show_step(false);
     }
     void heldout(const train::heldout_event& e) {
         heldout_.push_back(e.loss);
@@ -162,14 +163,15 @@ private:
               "  " + speed_text() + memory_text()},
              false);
     }
-    /// Lines that are redrawn on a terminal, or that stay: the `last` ones, and, every few seconds, where there is
-    /// none.
+    /// Asked before lines are made: small models take thousands of steps a second.
+    [[nodiscard]] bool is_due() const {
+        return !quiet_ &&
+               clock::now() - shown_ >= (terminal_ ? std::chrono::milliseconds(100) : std::chrono::milliseconds(5000));
+    }
+    /// Lines that are redrawn on a terminal, or that stay: the `last` ones, and all where there is none.
     void show(const std::vector<std::string>& lines, bool last) {
         if (quiet_) return;
-        const auto now = clock::now();
-        if (!last && now - shown_ < (terminal_ ? std::chrono::milliseconds(100) : std::chrono::milliseconds(5000)))
-            return;
-        shown_ = now;
+        shown_ = clock::now();
         if (terminal_ && !last)
             block_.draw(lines);
         else
