@@ -158,7 +158,7 @@ BOOST_AUTO_TEST_CASE(a_token_is_the_same_bits_alone_and_in_any_batch) {
 }
 
 BOOST_AUTO_TEST_CASE(gradients_do_not_depend_on_threads) {
-    const problem p{{0, 0}, {150, 90}, {6, 3, 32, 0, 0.3}};
+    const problem p{{0, 0, 0}, {150, 90, 600}, {6, 3, 32, 0, 0.3}};
     std::optional<std::vector<float>> first;
     for (const std::size_t threads : {1u, 2u, 3u}) {
         thread_pool pool(threads);

@@ -89,8 +89,9 @@ void attend_block(const query_tile& tile, std::size_t r0, std::size_t r1, const 
             out.sum[r0 + i] = 0.0f;
         }
         if (all.second == 0) continue;
-        chains<Arch>(height, kv_block_size, tile.dim, queries + r0 * padded, padded, 1, keys, kv_block_size, scores,
-                     kv_block_size, false);
+        const std::size_t column = all.first / 16 * 16, columns = (all.second + 15) / 16 * 16 - column;
+        chains<Arch>(height, columns, tile.dim, queries + r0 * padded, padded, 1, keys + column, kv_block_size,
+                     scores + column, kv_block_size, false);
         for (std::size_t i = 0; i < height; ++i)
             if (range[i].first < range[i].second)
                 out.sum[r0 + i] =

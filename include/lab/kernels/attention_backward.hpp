@@ -4,7 +4,9 @@
 
 #include <algorithm>
 #include <cassert>
+#include <cmath>
 #include <cstddef>
+#include <cstdint>
 #include <limits>
 #include <numeric>
 #include <span>
@@ -17,11 +19,45 @@
 namespace lab::kernels {
 inline namespace LAB_ISA {
 
+namespace detail {
+
+/// Where one head's gradients of keys and values are summed up: in a sequence's blocks, or in memory of their own
+/// [blocks][2][64][dim].
+struct head_gradients {
+    const kv_sequence<float>* blocks;
+    std::size_t first_column, stride;  // of a row
+    float* own = nullptr;
+
+    [[nodiscard]] static std::size_t block_size(std::size_t dim) { return 2 * kv_block_size * dim; }
+    [[nodiscard]] float* keys(std::size_t b) const {
+        return own != nullptr ? own + b * block_size(stride) : blocks->keys[b] + first_column;
+    }
+    [[nodiscard]] float* values(std::size_t b) const {
+        return own != nullptr ? own + b * block_size(stride) + kv_block_size * stride
+                              : blocks->values[b] + first_column;
+    }
+};
+
+/// A sequence's queries are cut into at most so many parts, each with sums of its own for dk and dv, which are then
+/// added up in order: threads have enough to share, and the result depends on the sequence alone.
+inline constexpr std::size_t query_parts = 4;
+/// Where a part begins among `count` queries, a multiple of `tile`. A query sees what lies before it: the parts are
+/// equal areas of a triangle.
+[[nodiscard]] inline std::size_t part_begin(std::size_t count, std::size_t part, std::size_t tile) {
+    const std::size_t parts = std::clamp<std::size_t>(count / 128, 1, query_parts);
+    if (part >= parts) return count;
+    const double share = std::sqrt(static_cast<double>(part) / static_cast<double>(parts));
+    const auto tiles = static_cast<std::size_t>(share * static_cast<double>(count) / static_cast<double>(tile) + 0.5);
+    return std::min(count, tiles * tile);
+}
+
+}  // namespace detail
+
 /// One tile of queries: dq, and its share of dk and dv.
 template <class Arch>
 void attend_backward(const detail::query_tile& tile, const float* dy, const float* q,
                      std::span<const std::int32_t> positions, const kv_sequence<const float>& kv,
-                     const attention_options& o, std::size_t kv_head, float* dq, const kv_sequence<float>& dkv) {
+                     const attention_options& o, std::size_t kv_head, float* dq, const detail::head_gradients& dkv) {
     using v = f32x16<Arch>;
     const std::size_t dim = o.head_dim, stride = o.kv_heads * dim, padded = (dim + 15) / 16 * 16, rows = tile.rows();
     const auto [first_seen, last_seen] = tile.blocks(positions, o.window);
@@ -95,43 +131,83 @@ void attend_backward(const detail::query_tile& tile, const float* dy, const floa
         // dk += slopes^T (scale q), dv += weights^T dy
         const auto add = [&](const float* coefficients, const float* x, float* out) {
             each_tile(seen(b), [&](std::size_t t, std::size_t n) {
-                float *to = out + t * stride, *narrow = buffer + kv_block_size * padded;
+                float *to = out + t * dkv.stride, *narrow = buffer + kv_block_size * padded;
                 if (dim == padded) {
-                    detail::chains<Arch>(n, padded, rows, coefficients + column + t, 1, width, x, padded, to, stride,
-                                         true);
+                    detail::chains<Arch>(n, padded, rows, coefficients + column + t, 1, width, x, padded, to,
+                                         dkv.stride, true);
                     return;
                 }
-                for (std::size_t i = 0; i < n; ++i) std::copy_n(to + i * stride, dim, narrow + i * padded);
+                for (std::size_t i = 0; i < n; ++i) std::copy_n(to + i * dkv.stride, dim, narrow + i * padded);
                 detail::chains<Arch>(n, padded, rows, coefficients + column + t, 1, width, x, padded, narrow, padded,
                                      true);
-                for (std::size_t i = 0; i < n; ++i) std::copy_n(narrow + i * padded, dim, to + i * stride);
+                for (std::size_t i = 0; i < n; ++i) std::copy_n(narrow + i * padded, dim, to + i * dkv.stride);
             });
         };
-        add(slopes, queries, dkv.keys[b] + kv_head * dim);
-        add(weights, gradients, dkv.values[b] + kv_head * dim);
+        add(slopes, queries, dkv.keys(b));
+        add(weights, gradients, dkv.values(b));
     });
     for (std::size_t r = 0; r < rows; ++r)
         for (std::size_t d = 0; d < dim; ++d) dq[tile.offset(r) + d] = slopes_q[r * padded + d] * scale;
 }
 
 /// dv_t += p_t dy; dp_t = dy . v_t; ds_t = p_t (dp_t - sum p dp); dq = scale sum ds_t k_t; dk_t += scale ds_t q.
-/// One thread does one key/value head of one sequence, in token order.
 template <class Arch>
 void attention_backward(view<const float, 3> dy, view<const float, 3> q, const ragged_batch& batch,
                         std::span<const kv_sequence<const float>> kv, const attention_options& o, view<float, 3> dq,
                         std::span<const kv_sequence<float>> dkv, thread_pool& pool) {
     assert(q.shape() == dy.shape() && q.shape() == dq.shape() && o.heads % o.kv_heads == 0);
-    const std::size_t group = o.heads / o.kv_heads, tokens = std::max<std::size_t>(1, 48 / group);
-    std::uint32_t* rows = scratch<purpose::order, std::uint32_t>(batch.size());
+    const std::size_t group = o.heads / o.kv_heads, dim = o.head_dim, sequences = batch.sequences(),
+                      tokens = std::max<std::size_t>(1, 48 / group);
+    std::uint32_t* rows = scratch<purpose::order, std::uint32_t>(batch.size() + sequences + 1);
+    std::uint32_t* blocks_before = rows + batch.size();  // of the sequences
     std::iota(rows, rows + batch.size(), 0u);
-    pool.parallel_for(batch.sequences() * o.kv_heads, 1, [&](std::size_t begin, std::size_t end, std::size_t) {
-        for (std::size_t i = begin; i < end; ++i) {
-            const std::size_t s = i / o.kv_heads, kv_head = i % o.kv_heads, last = batch.seq_offsets[s + 1];
-            for (std::size_t t = batch.seq_offsets[s]; t < last; t += tokens)
-                attend_backward<Arch>(
-                    {{rows + t, std::min(tokens, last - t)}, group, o.heads, kv_head * group, o.head_dim}, dy.data(),
-                    q.data(), batch.positions, kv[s], o, kv_head, dq.data(), dkv[s]);
+    blocks_before[0] = 0;
+    for (std::size_t s = 0; s < sequences; ++s)
+        blocks_before[s + 1] = blocks_before[s] + static_cast<std::uint32_t>(kv[s].keys.size());
+    constexpr std::size_t parts = detail::query_parts;
+    const std::size_t block = detail::head_gradients::block_size(dim), each = blocks_before[sequences] * block;
+    float* own = scratch<purpose::split>((parts - 1) * o.kv_heads * each);  // of the parts but the first
+    const auto own_of = [&](std::size_t part, std::size_t kv_head, std::size_t s) {
+        return own + ((part - 1) * o.kv_heads + kv_head) * each + blocks_before[s] * block;
+    };
+    // Calls f(begin, end, blocks) with the queries of a part and the number of blocks they see, where there are any.
+    const auto with_part = [&](std::size_t s, std::size_t part, auto&& f) {
+        const std::size_t first = batch.seq_offsets[s], count = batch.seq_offsets[s + 1] - first;
+        const std::size_t begin = first + detail::part_begin(count, part, tokens),
+                          end = first + detail::part_begin(count, part + 1, tokens);
+        if (begin != end) f(begin, end, static_cast<std::size_t>(batch.positions[end - 1]) / kv_block_size + 1);
+    };
+    pool.share_out(sequences * o.kv_heads * parts, 1, [&](std::size_t from, std::size_t to, std::size_t) {
+        for (std::size_t i = from; i < to; ++i) {
+            const std::size_t part = i % parts, kv_head = i / parts % o.kv_heads, s = i / parts / o.kv_heads;
+            with_part(s, part, [&](std::size_t begin, std::size_t end, std::size_t blocks) {
+                detail::head_gradients out{&dkv[s], kv_head * dim, o.kv_heads * dim};
+                if (part != 0) {
+                    out = {nullptr, 0, dim, own_of(part, kv_head, s)};
+                    std::fill_n(out.own, blocks * block, 0.0f);
+                }
+                for (std::size_t t = begin; t < end; t += tokens)
+                    attend_backward<Arch>({{rows + t, std::min(tokens, end - t)}, group, o.heads, kv_head * group, dim},
+                                          dy.data(), q.data(), batch.positions, kv[s], o, kv_head, dq.data(), out);
+            });
         }
+    });
+    pool.parallel_for(sequences * o.kv_heads, 1, [&](std::size_t from, std::size_t to, std::size_t) {
+        for (std::size_t i = from; i < to; ++i)
+            for (std::size_t part = 1; part < parts; ++part)
+                with_part(i / o.kv_heads, part, [&](std::size_t, std::size_t, std::size_t blocks) {
+                    const std::size_t s = i / o.kv_heads, kv_head = i % o.kv_heads;
+                    const detail::head_gradients sum{&dkv[s], kv_head * dim, o.kv_heads * dim},
+                        more{nullptr, 0, dim, own_of(part, kv_head, s)};
+                    for (std::size_t b = 0; b < blocks; ++b) {
+                        if (kv[s].keys[b] == nullptr) continue;
+                        for (std::size_t t = 0; t < kv_block_size; ++t)
+                            for (std::size_t d = 0; d < dim; ++d) {
+                                sum.keys(b)[t * sum.stride + d] += more.keys(b)[t * dim + d];
+                                sum.values(b)[t * sum.stride + d] += more.values(b)[t * dim + d];
+                            }
+                    }
+                });
     });
 }
 

@@ -1,5 +1,5 @@
-// The pieces of attention, forward and backward: chains of fused multiply-adds over keys or values in registers, tiles
-// of queries, softmax over one block of 64 positions. Elements of keys and values may be f32, f16 or bf16.
+// The pieces of attention, forward and backward: tiles of queries, blocks of 64 keys turned for chains.hpp, softmax
+// over one block.
 #pragma once
 
 #include <algorithm>
@@ -9,11 +9,12 @@
 #include <cstring>
 #include <limits>
 #include <span>
+#include <type_traits>
 #include <utility>
 
 #include "lab/core/batch.hpp"
 #include "lab/core/half.hpp"
-#include "lab/kernels/panels.hpp"
+#include "lab/kernels/chains.hpp"
 #include "lab/kernels/simd.hpp"
 #include "lab/kernels/transpose.hpp"
 
@@ -22,33 +23,7 @@ inline namespace LAB_ISA {
 
 namespace detail {
 
-/// Rows and vectors of the register block below.
-template <class Arch>
-inline constexpr std::size_t chain_rows = has_avx2<Arch> ? 6 : 2;
-template <class Arch>
-inline constexpr std::size_t chain_vectors = has_avx512<Arch> ? 4 : 1;
-
-/// Sixteen elements of a cache as floats, and the reverse.
-template <class Arch>
-[[gnu::always_inline]] inline f32x16<Arch> load_elements(const float* p) {
-    return f32x16<Arch>::load(p);
-}
-template <class Arch>
-[[gnu::always_inline]] inline f32x16<Arch> load_elements(const f16* p) {
-    return load_stored_halves<Arch>(reinterpret_cast<const std::byte*>(p));
-}
-template <class Arch>
-[[gnu::always_inline]] inline f32x16<Arch> load_elements(const bf16* p) {
-#if defined(LAB_AVX512)
-    if constexpr (has_avx512<Arch>)
-        return as_float(std::bit_cast<u32x16<Arch>>(_mm512_maskz_cvtepu16_epi32(
-                            0xffff, _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p))))
-                        << 16);
-#endif
-    float lanes[16];
-    for (std::size_t i = 0; i < 16; ++i) lanes[i] = to_float(p[i]);
-    return f32x16<Arch>::load(lanes);
-}
+/// Sixteen floats as elements of a cache.
 template <class Arch>
 [[gnu::always_inline]] inline void store_elements(f32x16<Arch> x, float* p) {
     x.store(p);
@@ -62,6 +37,15 @@ template <class Arch>
         return;
     }
 #endif
+#if defined(LAB_AVX2)
+    if constexpr (std::is_same_v<Arch, arch::avx2>) {
+        LAB_UNROLL for (std::size_t i = 0; i < 2; ++i) {
+            const __m128i halves = _mm256_cvtps_ph(x.v[i], _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+            _mm_storeu_si128(reinterpret_cast<__m128i*>(p + 8 * i), halves);
+        }
+        return;
+    }
+#endif
     float lanes[16];
     x.store(lanes);
     for (std::size_t i = 0; i < 16; ++i) p[i] = to_f16(lanes[i]);
@@ -71,45 +55,6 @@ template <class Arch>
     float lanes[16];
     x.store(lanes);
     for (std::size_t i = 0; i < 16; ++i) p[i] = to_bf16(lanes[i]);
-}
-
-/// C[r][0, 16 V) = chain over k < depth of a[r a_row + k a_step] b[k b_step + ...], from 0 or, resuming, from C.
-template <class Arch, std::size_t R, std::size_t V, class T>
-void chain_tile(std::size_t depth, const float* a, std::size_t a_row, std::size_t a_step, const T* b,
-                std::size_t b_step, float* c, std::size_t c_row, bool resume) {
-    using v = f32x16<Arch>;
-    v sums[R][V];
-    LAB_UNROLL for (std::size_t r = 0; r < R; ++r) LAB_UNROLL for (std::size_t j = 0; j < V; ++j) sums[r][j] =
-        resume ? v::load(c + r * c_row + 16 * j) : v::broadcast(0.0f);
-    for (std::size_t k = 0; k < depth; ++k, a += a_step, b += b_step) {
-        v line[V];
-        LAB_UNROLL for (std::size_t j = 0; j < V; ++j) line[j] = load_elements<Arch>(b + 16 * j);
-        LAB_UNROLL for (std::size_t r = 0; r < R; ++r) {
-            const v x = v::broadcast(a[r * a_row]);
-            LAB_UNROLL for (std::size_t j = 0; j < V; ++j) sums[r][j] = fma(x, line[j], sums[r][j]);
-        }
-    }
-    LAB_UNROLL for (std::size_t r = 0; r < R; ++r) LAB_UNROLL for (std::size_t j = 0; j < V; ++j) sums[r][j].store(
-        c + r * c_row + 16 * j);
-}
-
-/// chain_tile over `rows` <= chain_rows rows and `columns`, a multiple of 16.
-template <class Arch, class T>
-void chains(std::size_t rows, std::size_t columns, std::size_t depth, const float* a, std::size_t a_row,
-            std::size_t a_step, const T* b, std::size_t b_step, float* c, std::size_t c_row, bool resume) {
-    using kernel =
-        void (*)(std::size_t, const float*, std::size_t, std::size_t, const T*, std::size_t, float*, std::size_t, bool);
-    constexpr std::size_t wide = chain_vectors<Arch>;
-    static constexpr auto kernels = []<std::size_t... I>(std::index_sequence<I...>) {
-        return std::array<std::array<kernel, 2>, sizeof...(I)>{
-            {{&chain_tile<Arch, I + 1, 1, T>, &chain_tile<Arch, I + 1, wide, T>}...}};
-    }
-    (std::make_index_sequence<chain_rows<Arch>>{});
-    for (std::size_t j = 0; j < columns;) {
-        const bool whole = j + 16 * wide <= columns;
-        kernels[rows - 1][whole](depth, a, a_row, a_step, b + j, b_step, c + j, c_row, resume);
-        j += whole ? 16 * wide : 16;
-    }
 }
 
 /// The positions [first, last] a query at `position` sees, and their part of a block.

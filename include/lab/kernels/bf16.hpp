@@ -62,11 +62,12 @@ void round_packed(float* block, std::size_t depth) {
 }
 
 #if defined(LAB_AVX512_BF16)
-/// multiply_tile's inner loop over pairs: sums += a [depth / 2][8] pairs times b [depth / 2][columns] pairs.
+/// multiply_tile's inner loop over pairs: sums += a [depth / 2][8] pairs times b [depth / 2][16 V] pairs, the latter in
+/// lines of `b_stride`.
 template <class Arch, std::size_t R, std::size_t V>
-[[gnu::always_inline]] inline void add_pairs(std::size_t depth, const float* a, const float* b,
+[[gnu::always_inline]] inline void add_pairs(std::size_t depth, const float* a, const float* b, std::size_t b_stride,
                                              f32x16<Arch> (&sums)[R][V]) {
-    for (std::size_t k = 0; k < depth; k += 2, a += 8, b += 16 * V) {
+    for (std::size_t k = 0; k < depth; k += 2, a += 8, b += b_stride) {
         __m512bh line[V];
         LAB_UNROLL for (std::size_t j = 0; j < V; ++j) line[j] = (__m512bh)_mm512_loadu_ps(b + 16 * j);
         LAB_UNROLL for (std::size_t r = 0; r < R; ++r) {

@@ -15,6 +15,7 @@
 #include "lab/core/backend.hpp"
 #include "lab/core/thread_pool.hpp"
 #include "lab/kernels/bf16.hpp"
+#include "lab/kernels/chains.hpp"
 #include "lab/kernels/pack.hpp"
 
 namespace lab::kernels {
@@ -34,69 +35,102 @@ struct gemm_arguments {
     compute precision = compute::f32;
 };
 
-/// C[R][columns] (+)= a [depth][8] b [depth][tile columns]; `columns` <= tile columns are stored.
-template <class Arch, compute Precision, std::size_t R>
-void multiply_tile(std::size_t depth, const float* a, const float* b, float* c, std::size_t c_stride,
-                   std::size_t columns, bool add) {
+/// Where a tile finds its operands: a [depth][8] as pack_a leaves it, or rows of a matrix as they lie, `a_stride`
+/// apart; b [depth][tile columns].
+struct tile_operands {
+    const float* a;
+    std::size_t a_stride;
+    const float* b;
+};
+enum class rows_of_a : bool { packed, as_they_lie };
+
+/// C[R][columns] (+)= a b over `depth` terms; `columns` <= 16 V are stored, all 16 V are read.
+template <class Arch, compute Precision, std::size_t R, std::size_t V, rows_of_a Rows = rows_of_a::packed>
+void multiply_tile(std::size_t depth, const tile_operands& from, float* c, std::size_t c_stride, std::size_t columns,
+                   bool add) {
     using v = f32x16<Arch>;
-    using T = tile<Arch>;
+    const float *a = from.a, *b = from.b;
     // Here they have the time of the whole tile to come.
-    LAB_UNROLL for (std::size_t r = 0; r < R; ++r) LAB_UNROLL for (std::size_t j = 0; j < T::vectors; ++j)
+    LAB_UNROLL for (std::size_t r = 0; r < R; ++r) LAB_UNROLL for (std::size_t j = 0; j < V; ++j)
         __builtin_prefetch(c + r * c_stride + 16 * j, 1);
-    v sums[R][T::vectors] = {};
+    v sums[R][V] = {};
     if constexpr (Precision == compute::bf16 && std::is_same_v<Arch, arch::avx512_bf16>) {
 #if defined(LAB_AVX512_BF16)
-        add_pairs<Arch>(depth, a, b, sums);
+        add_pairs<Arch>(depth, a, b, tile<Arch>::columns, sums);
 #endif
     } else {
-        for (std::size_t k = 0; k < depth; ++k, a += 8, b += T::columns) {
-            v line[T::vectors];
-            LAB_UNROLL for (std::size_t j = 0; j < T::vectors; ++j) line[j] = v::load(b + 16 * j);
+        constexpr bool packed = Rows == rows_of_a::packed;
+        for (std::size_t k = 0; k < depth; ++k, a += packed ? 8 : 1, b += tile<Arch>::columns) {
+            v line[V];
+            LAB_UNROLL for (std::size_t j = 0; j < V; ++j) line[j] = v::load(b + 16 * j);
             LAB_UNROLL for (std::size_t r = 0; r < R; ++r) {
-                const v x = v::broadcast(a[r]);
-                LAB_UNROLL for (std::size_t j = 0; j < T::vectors; ++j) sums[r][j] = fma(x, line[j], sums[r][j]);
+                const v x = v::broadcast(a[packed ? r : r * from.a_stride]);
+                LAB_UNROLL for (std::size_t j = 0; j < V; ++j) sums[r][j] = fma(x, line[j], sums[r][j]);
             }
         }
     }
     const auto put_tile = [&](float* to, std::size_t stride) __attribute__((always_inline)) {
-        LAB_UNROLL for (std::size_t r = 0; r < R; ++r) LAB_UNROLL for (std::size_t j = 0; j < T::vectors; ++j) {
+        LAB_UNROLL for (std::size_t r = 0; r < R; ++r) LAB_UNROLL for (std::size_t j = 0; j < V; ++j) {
             float* p = to + r * stride + 16 * j;
             (add ? v::load(p) + sums[r][j] : sums[r][j]).store(p);
         }
     };
-    if (columns == T::columns) return put_tile(c, c_stride);
-    alignas(64) float whole[R * T::columns];  // a narrow tile goes through a full one
-    for (std::size_t r = 0; r < R; ++r) std::memcpy(whole + r * T::columns, c + r * c_stride, columns * sizeof(float));
-    put_tile(whole, T::columns);
-    for (std::size_t r = 0; r < R; ++r) std::memcpy(c + r * c_stride, whole + r * T::columns, columns * sizeof(float));
+    if (columns == 16 * V) return put_tile(c, c_stride);
+    alignas(64) float whole[R * 16 * V];  // a narrow tile goes through a full one
+    for (std::size_t r = 0; r < R; ++r) std::memcpy(whole + r * 16 * V, c + r * c_stride, columns * sizeof(float));
+    put_tile(whole, 16 * V);
+    for (std::size_t r = 0; r < R; ++r) std::memcpy(c + r * c_stride, whole + r * 16 * V, columns * sizeof(float));
 }
 
-using tile_kernel = void (*)(std::size_t depth, const float* a, const float* b, float* c, std::size_t c_stride,
+using tile_kernel = void (*)(std::size_t depth, const tile_operands& from, float* c, std::size_t c_stride,
                              std::size_t columns, bool add);
-/// The tile kernel for `rows` <= tile rows.
+/// The tile kernel for rows and columns of at most a tile. Only full tiles of rows have kernels for fewer vectors.
 template <class Arch>
-[[nodiscard]] tile_kernel tile_kernel_for(compute precision, std::size_t rows) {
+[[nodiscard]] tile_kernel tile_kernel_for(compute precision, std::size_t rows, std::size_t columns) {
+    using T = tile<Arch>;
     // Without the instruction, bf16 is the float kernel on rounded operands.
     constexpr compute bf16 = std::is_same_v<Arch, arch::avx512_bf16> ? compute::bf16 : compute::f32;
-    static constexpr auto kernels = []<std::size_t... I>(std::index_sequence<I...>) {
+    static constexpr auto fewer_rows = []<std::size_t... I>(std::index_sequence<I...>) {
         return std::array<std::array<tile_kernel, 2>, sizeof...(I)>{
-            {{&multiply_tile<Arch, compute::f32, I + 1>, &multiply_tile<Arch, bf16, I + 1>}...}};
+            {{&multiply_tile<Arch, compute::f32, I + 1, T::vectors>,
+              &multiply_tile<Arch, bf16, I + 1, T::vectors>}...}};
     }
-    (std::make_index_sequence<tile<Arch>::rows>{});
-    return kernels[rows - 1][precision == compute::bf16];
+    (std::make_index_sequence<T::rows>{});
+    static constexpr auto fewer_columns = []<std::size_t... I>(std::index_sequence<I...>) {
+        return std::array<std::array<tile_kernel, 2>, sizeof...(I)>{
+            {{&multiply_tile<Arch, compute::f32, T::rows, I + 1>, &multiply_tile<Arch, bf16, T::rows, I + 1>}...}};
+    }
+    (std::make_index_sequence<T::vectors>{});
+    const bool rounded = precision == compute::bf16;
+    return rows == T::rows ? fewer_columns[(columns + 15) / 16 - 1][rounded] : fewer_rows[rows - 1][rounded];
+}
+/// The same for a full tile of rows that lie as in a matrix.
+template <class Arch>
+[[nodiscard]] tile_kernel tile_kernel_for_rows(std::size_t columns) {
+    using T = tile<Arch>;
+    static constexpr auto kernels = []<std::size_t... I>(std::index_sequence<I...>) {
+        return std::array<tile_kernel, sizeof...(I)>{
+            &multiply_tile<Arch, compute::f32, T::rows, I + 1, rows_of_a::as_they_lie>...};
+    }
+    (std::make_index_sequence<T::vectors>{});
+    return kernels[(columns + 15) / 16 - 1];
 }
 
-/// Rows [m0, m1) and columns [n0, n1) of C, on one thread.
+/// Rows [m0, m1) and columns [n0, n1) of C, on one thread. Rows of A are packed unless a single tile takes all
+/// columns, as those of an adapter of low rank.
 template <class Arch>
 void gemm_part(const gemm_arguments& g, std::size_t m0, std::size_t m1, std::size_t n0, std::size_t n1) {
     using T = tile<Arch>;
     constexpr std::size_t n_block = 768, m_block = 64 / T::rows * T::rows;
+    constexpr std::size_t rows_at_once = T::rows > 4 ? 8 : T::rows;  // packed fastest, also where a tile has fewer
     float* packed_a = scratch<purpose::packed_a>((m_block + T::rows) / T::rows * 8 * depth_block);
     float* packed_b = scratch<purpose::packed_b>(n_block * depth_block);
+    const bool a_as_it_lies = g.precision == compute::f32 && !g.a_transposed && n1 - n0 <= T::columns;
     for (std::size_t jc = n0; jc < n1; jc += n_block) {
         const std::size_t width = std::min(n_block, n1 - jc);
         for (std::size_t pc = 0; pc < g.k; pc += depth_block) {
             const std::size_t depth = std::min(depth_block, g.k - pc);
+            const bool add = g.accumulate || pc != 0;
             if (g.b_transposed)
                 visit_format(g.b.type, [&](auto f) {
                     for (std::size_t j = 0; j < width; j += T::columns)
@@ -109,22 +143,62 @@ void gemm_part(const gemm_arguments& g, std::size_t m0, std::size_t m1, std::siz
                     round_packed<Arch, T::columns>(packed_b + j * depth, depth);
             for (std::size_t ic = m0; ic < m1; ic += m_block) {
                 const std::size_t height = std::min(m_block, m1 - ic);
+                const std::size_t as_they_lie = a_as_it_lies ? height / T::rows * T::rows : 0;
                 if (g.a_transposed)
                     pack_a_natural<Arch>(g.a + pc * g.a_stride + ic, g.a_stride, height, depth, packed_a);
-                for (std::size_t i = 0; i < height; i += T::rows) {
+                for (std::size_t i = as_they_lie; i < height; i += T::rows) {
                     float* block = packed_a + i / T::rows * 8 * depth;
                     if (!g.a_transposed)
-                        pack_a<Arch>(g.a + (ic + i) * g.a_stride + pc, g.a_stride, std::min(T::rows, height - i), depth,
-                                     block);
+                        pack_a<Arch>(g.a + (ic + i) * g.a_stride + pc, g.a_stride, std::min(rows_at_once, g.m - ic - i),
+                                     depth, block);
                     if (g.precision == compute::bf16) round_packed<Arch, 8>(block, depth);
                 }
-                for (std::size_t j = 0; j < width; j += T::columns)
-                    for (std::size_t i = 0; i < height; i += T::rows)
-                        tile_kernel_for<Arch>(g.precision, std::min(T::rows, height - i))(
-                            depth, packed_a + i / T::rows * 8 * depth, packed_b + j * depth,
-                            g.c + (ic + i) * g.c_stride + jc + j, g.c_stride, std::min(T::columns, width - j),
-                            g.accumulate || pc != 0);
+                for (std::size_t j = 0; j < width; j += T::columns) {
+                    const float* b = packed_b + j * depth;
+                    const std::size_t columns = std::min(T::columns, width - j);
+                    for (std::size_t i = 0; i < height; i += T::rows) {
+                        float* c = g.c + (ic + i) * g.c_stride + jc + j;
+                        if (i < as_they_lie)
+                            tile_kernel_for_rows<Arch>(columns)(
+                                depth, {g.a + (ic + i) * g.a_stride + pc, g.a_stride, b}, c, g.c_stride, columns, add);
+                        else
+                            tile_kernel_for<Arch>(g.precision, std::min(T::rows, height - i), columns)(
+                                depth, {packed_a + i / T::rows * 8 * depth, 8, b}, c, g.c_stride, columns, add);
+                    }
+                }
             }
+        }
+    }
+}
+
+/// Whether C has so few rows that packing B would not pay.
+[[nodiscard]] inline bool has_few_rows(const gemm_arguments& g) {
+    return g.m <= 32 && !g.b_transposed && g.b.type == dtype::f32 && g.precision == compute::f32;
+}
+/// Columns [n0, n1), a multiple of 16, of a C of few rows; B natural, of floats, and not packed: of a few of its lines
+/// at a time, which stay in the first cache, all rows take their terms.
+template <class Arch>
+void few_rows_part(const gemm_arguments& g, std::size_t n0, std::size_t n1) {
+    using v = f32x16<Arch>;
+    constexpr std::size_t n_block = 128, lines = 64;
+    const std::size_t a_row = g.a_transposed ? 1 : g.a_stride, a_step = g.a_transposed ? g.a_stride : 1;
+    float* chain = scratch<purpose::packed_b>(g.m * n_block);
+    for (std::size_t jc = n0; jc < n1; jc += n_block) {
+        const std::size_t width = std::min(n_block, n1 - jc);
+        for (std::size_t pc = 0; pc < g.k; pc += depth_block) {
+            const std::size_t end = std::min(g.k, pc + depth_block);
+            for (std::size_t k = pc; k < end; k += lines)
+                for (std::size_t i = 0; i < g.m; i += detail::chain_rows<Arch>)
+                    detail::chains<Arch>(std::min(detail::chain_rows<Arch>, g.m - i), width, std::min(lines, end - k),
+                                         g.a + i * a_row + k * a_step, a_row, a_step,
+                                         reinterpret_cast<const float*>(g.b.data) + k * g.b.columns + jc, g.b.columns,
+                                         chain + i * width, width, k != pc);
+            for (std::size_t i = 0; i < g.m; ++i)
+                for (std::size_t j = 0; j < width; j += 16) {
+                    float* c = g.c + i * g.c_stride + jc + j;
+                    const v sum = v::load(chain + i * width + j);
+                    (g.accumulate || pc != 0 ? v::load(c) + sum : sum).store(c);
+                }
         }
     }
 }
@@ -223,6 +297,12 @@ void gemm(const gemm_arguments& g, thread_pool& pool) {
                 else
                     gemv_packed<Arch>(g, begin, end);
             });
+        });
+    else if (has_few_rows(g))
+        pool.parallel_for(g.n, 64, [&](std::size_t begin, std::size_t end, std::size_t) {
+            const std::size_t whole = begin + (end - begin) / 16 * 16;
+            few_rows_part<Arch>(g, begin, whole);
+            if (whole != end) gemm_part<Arch>(g, 0, g.m, whole, end);
         });
     else if (g.m > g.n)
         pool.parallel_for(g.m, tile<Arch>::rows, [&](std::size_t begin, std::size_t end, std::size_t) {

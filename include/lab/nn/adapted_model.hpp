@@ -30,15 +30,16 @@ class adapted_model final : public model_implementation<Architecture, lora_backe
 public:
     using adapters_type = adapter_set<Architecture, float>;
 
-    /// `base` computes what is asked of the model, `training` the passes that learn. `owner` keeps the weights alive.
-    adapted_model(model_info info, const model_weights<Architecture, Base>& w, Base base, Base training,
+    /// `base` computes what is asked of the model, `training` the passes that learn, but for the adapters' own
+    /// products, which `beside` does. `owner` keeps the weights alive.
+    adapted_model(model_info info, const model_weights<Architecture, Base>& w, Base base, Base training, Base beside,
                   std::shared_ptr<thread_pool> pool, std::shared_ptr<const void> owner, lora_options options,
                   adapters_type adapters, recompute again = recompute::none)
         : base_class(std::move(info), with_adapters<Base>(info.dims, w, adapters), backend_type(std::move(base)),
                      std::move(pool), std::move(owner)),
           options_(std::move(options)),
           adapters_(std::move(adapters)),
-          training_(std::move(training), {.rate = options_.dropout, .seed = options_.seed}),
+          training_(std::move(training), std::move(beside), {.rate = options_.dropout, .seed = options_.seed}),
           again_(again) {
         for_each_tensor(
             info_.dims,

@@ -83,9 +83,10 @@ template <class Architecture>
         initialise(adapters, info.dims, chosen.seed);
     default_backend backend(*pool, {.compute = options.compute, .profile = options.profile});
     default_backend training(*pool, {.compute = options.training, .profile = options.profile});
+    default_backend beside(*pool, {.compute = compute::f32, .profile = options.profile});
     return any_model(std::make_shared<adapted_model<Architecture, default_backend>>(
-        std::move(info), w, std::move(backend), std::move(training), std::move(pool), std::move(owned),
-        std::move(chosen), std::move(adapters), options.recompute));
+        std::move(info), w, std::move(backend), std::move(training), std::move(beside), std::move(pool),
+        std::move(owned), std::move(chosen), std::move(adapters), options.recompute));
 }
 
 }  // namespace detail

@@ -1,7 +1,8 @@
 // `lora_backend<Base>`: any backend whose matrices may carry a low-rank adapter beside their frozen weight.
 //   forward   y = W x + s B h,  h = A dropout(x)
 //   backward  t = s B^T dy;  dA += t^T x,  dB += dy^T s h;  dx (+)= W^T dy + dropout(A^T t)
-// W has no gradient and may be of any format that Base multiplies. h is computed again rather than kept.
+// W has no gradient and may be of any format that Base multiplies. h is computed again rather than kept. The products
+// with A and B may be another Base's than those with W: rounding their operands would save nothing.
 // Copies share working memory: one op at a time.
 #pragma once
 
@@ -57,8 +58,10 @@ public:
     };
     using gradient = low_rank<scalar>;
 
-    explicit lora_backend(Base base = Base(), lora_dropout dropout = {})
-        : Base(std::move(base)), shared_(std::make_shared<shared>()) {
+    explicit lora_backend(Base base = Base(), lora_dropout dropout = {}) : lora_backend(base, base, dropout) {}
+    /// `beside` multiplies with A and B.
+    lora_backend(Base base, Base beside, lora_dropout dropout)
+        : Base(std::move(base)), beside_(std::move(beside)), shared_(std::make_shared<shared>()) {
         shared_->dropout = dropout;
     }
     /// Of this backend and all its copies.
@@ -69,7 +72,7 @@ public:
         if (!w.adapter) return;
         const auto h = rows_of(shared_->h, x, w);
         to_rank(left_out(x, w.adapter), w.adapter.a, w.adapter.scale, h);
-        base().matmul_backward_input(h, handle(w.adapter.b_turned), y, true);
+        beside_.matmul_backward_input(h, handle(w.adapter.b_turned), y, true);
     }
     void products(view<const scalar> x, std::initializer_list<product<weight, scalar>> list) const {
         for (const auto& each : list) matmul(x, each.w, each.y);
@@ -85,9 +88,9 @@ public:
         if (w.adapter) {
             to_rank(dy, w.adapter.b_turned, w.adapter.scale, t);
             const auto in = left_out(x, w.adapter);
-            base().matmul_backward_weight(t, in, dw.a);
+            beside_.matmul_backward_weight(t, in, dw.a);
             to_rank(in, w.adapter.a, w.adapter.scale, h);
-            base().matmul_backward_weight(h, dy, dw.b_turned);
+            beside_.matmul_backward_weight(h, dy, dw.b_turned);
         }
         input_gradient(dy, w, t, dx, accumulate);
     }
@@ -109,7 +112,7 @@ private:
     }
     /// out [m, rank] = scale x m^T
     void to_rank(view<const scalar> x, view<const scalar> m, double scale, view<scalar> out) const {
-        base().matmul(x, handle(m), out);
+        beside_.matmul(x, handle(m), out);
         for (scalar& value : out.flat()) value *= static_cast<scalar>(scale);
     }
     [[nodiscard]] scalar kept_factor() const {
@@ -143,9 +146,9 @@ private:
         base().matmul_backward_input(dy, w.base, dx, accumulate);
         if (!w.adapter) return;
         const auto& d = shared_->dropout;
-        if (!d.active || d.threshold() == 0) return base().matmul_backward_input(t, handle(w.adapter.a), dx, true);
+        if (!d.active || d.threshold() == 0) return beside_.matmul_backward_input(t, handle(w.adapter.a), dx, true);
         const auto through = shared_->masked.matrix(dx.extent(0), dx.extent(1));
-        base().matmul_backward_input(t, handle(w.adapter.a), through, false);
+        beside_.matmul_backward_input(t, handle(w.adapter.a), through, false);
         const scalar factor = kept_factor();
         for_each_row(dx.extent(0), [&](std::size_t i) {
             d.for_row(w.adapter.id, i, dx.extent(1), [&](std::size_t j, bool kept) {
@@ -154,6 +157,7 @@ private:
         });
     }
 
+    Base beside_;
     std::shared_ptr<shared> shared_;
 };
 
