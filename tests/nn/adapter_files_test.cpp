@@ -54,7 +54,8 @@ struct golden {
     std::vector<token> targets;
     double count = 0;
 };
-const std::pair<const char*, const char*> pairs[] = {{"llama", "lora_llama"}, {"mistral", "lora_mistral"}};
+const std::pair<const char*, const char*> pairs[] = {
+    {"llama", "lora_llama"}, {"mistral", "lora_mistral"}, {"mixtral", "lora_mixtral"}};
 
 std::vector<float> all_logits(nn::any_model model, const std::vector<token>& tokens) {
     auto cache = model.make_cache();
@@ -317,7 +318,8 @@ BOOST_AUTO_TEST_CASE(what_cannot_be_adapted_says_so) {
         options.threads = 1;
         return nn::load_trainable(test::fixture("nn") / name, options);
     };
-    BOOST_CHECK_THROW(static_cast<void>(load("mixtral", {.lora = nn::lora_options{.targets = {"up"}}})), config_error);
+    BOOST_CHECK_THROW(static_cast<void>(load("mixtral", {.lora = nn::lora_options{.targets = {"router"}}})),
+                      config_error);
     BOOST_CHECK_THROW(
         static_cast<void>(load("llama", {.expand = dtype::f32, .extra_tokens = 2, .lora = nn::lora_options{}})),
         config_error);

@@ -99,6 +99,22 @@ BOOST_AUTO_TEST_CASE(with_dropout_a_window_and_few_targets_too) {
         d, {.rank = 4, .dropout = 0.3, .rank_stabilised = true, .targets = {"q", "v_proj", "down"}}, false);
 }
 
+BOOST_AUTO_TEST_CASE(experts_take_adapters_routers_do_not) {
+    auto d = test::tiny_dims();
+    d.experts = 3, d.experts_per_token = 2;
+    check_by_complex_step<nn::arch::mixtral>(d, {.rank = 3}, true);
+    check_by_complex_step<nn::arch::mixtral>(d, {.rank = 2, .dropout = 0.25, .targets = {"q", "w2", "up"}}, true);
+    const auto size = [&](std::vector<std::string> targets) {
+        return nn::adapter_set<nn::arch::mixtral, float>(d, {.rank = 2, .targets = std::move(targets)}).flat().size();
+    };
+    const std::size_t attention = 2 * d.layers * (2 * (24 + 16) + 2 * (12 + 16)),
+                      one = 2 * d.layers * d.experts * (d.dim + d.hidden);
+    BOOST_TEST(size({"q", "k", "v", "o"}) == attention);
+    for (const char* name : {"gate", "gate_proj", "w1", "w2", "w3"}) BOOST_TEST(size({name}) == one);
+    BOOST_TEST(size({}) == attention + 3 * one);
+    BOOST_CHECK_THROW(size({"router"}), config_error);
+}
+
 BOOST_AUTO_TEST_CASE(an_adapted_model_is_the_model_of_the_merged_weights) {
     const auto d = test::tiny_dims();
     const nn::lora_options o{.rank = 2, .alpha = 3};
@@ -152,11 +168,6 @@ BOOST_AUTO_TEST_CASE(options_that_make_no_sense_are_refused) {
     BOOST_CHECK_THROW(make({.alpha = -1}), config_error);
     BOOST_CHECK_THROW(make({.dropout = 1}), config_error);
     BOOST_CHECK_THROW(make({.targets = {"q", "embedding"}}), config_error);
-    // Its experts take none, but its attention does.
-    auto experts = d;
-    experts.experts = 4, experts.experts_per_token = 2;
-    const nn::adapter_set<nn::arch::mixtral, float> set(experts, {.rank = 2});
-    BOOST_TEST(set.flat().size() == 2u * 2u * (2u * (24u + 16u) + 2u * (12u + 16u)));
 }
 
 BOOST_AUTO_TEST_SUITE_END()

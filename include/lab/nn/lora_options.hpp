@@ -43,7 +43,7 @@ struct lora_options {
     double dropout = 0;            // share of A's inputs that is left out of a training pass; in steps of 2^-16
     bool rank_stabilised = false;  // s = alpha / sqrt(rank)
     std::vector<std::string>
-        targets{};           // "q", "k", "v", "o", "gate", "up", "down" or as PEFT says "q_proj"; empty: all
+        targets{};  // "q", "k", "v", "o", "gate", "up", "down", or as PEFT says "q_proj", of experts "w1"; empty: all
     std::uint64_t seed = 0;  // of A's first values and of dropout
 
     [[nodiscard]] double chosen_alpha() const { return alpha != 0 ? alpha : 2 * static_cast<double>(rank); }
@@ -53,22 +53,24 @@ struct lora_options {
     }
 };
 
-/// The linear layer that a tensor is the weight of, as PEFT's target_modules name it ("q_proj"); empty for what takes
-/// no adapter: tables, gains, routers, experts.
+/// The linear layer that a tensor is the weight of, as PEFT's target_modules name it: "q_proj", of Mixtral's experts
+/// "w1", "w2", "w3"; empty for what takes no adapter: tables, gains, routers.
 [[nodiscard]] inline std::string_view linear_module(const tensor_info& info) {
-    if (info.rank != 2 || info.layer == tensor_info::no_index || info.expert != tensor_info::no_index) return {};
+    if (info.rank != 2 || info.layer == tensor_info::no_index) return {};
     std::string_view name = info.name;
     constexpr std::string_view end = ".weight", kind = "_proj";
     if (!name.ends_with(end)) return {};
     name.remove_suffix(end.size());
     name.remove_prefix(name.rfind('.') + 1);
-    return name.ends_with(kind) ? name : std::string_view{};
+    return info.expert != tensor_info::no_index || name.ends_with(kind) ? name : std::string_view{};
 }
 [[nodiscard]] inline bool is_target(const lora_options& o, const tensor_info& info) {
     const auto module = linear_module(info);
     if (module.empty() || o.targets.empty()) return !module.empty();
+    std::string_view part = info.role;  // "gate" of "expert.gate"
+    part.remove_prefix(part.rfind('.') + 1);
     for (const auto& t : o.targets)
-        if (t == module || t + "_proj" == module) return true;
+        if (t == module || t + "_proj" == module || t == part || t == std::string(part) + "_proj") return true;
     return false;
 }
 
