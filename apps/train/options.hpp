@@ -85,6 +85,7 @@ Examples:
         "over-long", "what to do with longer ones: drop or split", text("drop"))(
         "short-tokens", "knowledge answers up to this many tokens are short", count("48"))(
         "micro-batch", "tokens computed at once; bounds memory", count("512"))("compute", compute_help, text("f32"))(
+        "stochastic-rounding", "weights keep to bf16's values, rounded up or down at random after each step")(
         "recompute", recompute_help, text("none"))("seed", "of orders and replay",
                                                    cxxopts::value<std::uint64_t>()->default_value("0"))(
         "threads", "0: one per processor", count("0"))(
@@ -139,6 +140,7 @@ Examples:
     o.threads = args["threads"].as<std::size_t>();
     o.trainer.shards = args["shards"].as<std::size_t>();
     o.compute = chosen_compute(args);
+    o.trainer.stochastic_rounding = args.count("stochastic-rounding") != 0;
     o.recompute = nn::recompute_from_name(args["recompute"].as<std::string>());
     read_lora_options(args, o);
     o.phrasings = args["phrasings"].as<std::size_t>();

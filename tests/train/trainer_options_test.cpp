@@ -5,6 +5,7 @@
 #include <limits>
 #include <map>
 
+#include "lab/core/half.hpp"
 #include "lab/formats/jsonl.hpp"
 #include "lab/train/trainer.hpp"
 #include "support/data.hpp"
@@ -176,6 +177,17 @@ BOOST_AUTO_TEST_CASE(a_phase_hands_on_what_was_asked_for_and_the_same_after_kill
         BOOST_TEST(count(r, "result") == 2u);
         check_kills(o, r, plain);
     }
+}
+
+BOOST_AUTO_TEST_CASE(weights_rounded_stochastically_are_bf16s_and_learn) {
+    train::trainer_options o;
+    o.stochastic_rounding = true;
+    const auto r = run(o, {}, plain), exact = run({}, {}, plain);
+    for (const float x : r.parameters) BOOST_REQUIRE(to_float(to_bf16(x)) == x);
+    const auto loss = [](const outcome& from) { return from.lines.back()["loss"].template get<double>(); };
+    BOOST_TEST(exact.lines.back()["event"] == "heldout");
+    BOOST_TEST(loss(r) == loss(exact), boost::test_tools::tolerance(0.02));
+    check_kills(o, r, plain);
 }
 
 BOOST_AUTO_TEST_CASE(the_best_weights_have_the_lowest_own_loss_that_was_measured) {

@@ -101,6 +101,10 @@ struct phase {
 
     /// Learns from pairs of answers, not from answers; label smoothing is then the share of pairs that are mistaken.
     [[nodiscard]] constexpr bool compares() const noexcept { return data == content::preferences; }
+    /// Asks for more of a training pass than the loss' gradient (nn/training_settings.hpp).
+    [[nodiscard]] constexpr bool regularises() const noexcept {
+        return label_smoothing > 0 || neftune_alpha > 0 || router_loss > 0;
+    }
 };
 
 /// Responses of at most `short_tokens` tokens (end token included) are short. The paper names no number: 48 tokens

@@ -81,4 +81,10 @@ struct listener {
         stop{};  // asked after each step and while references are taken; true ends the run with a checkpoint
 };
 
+struct run_result {
+    bool finished = false;  // false: `stop` was heard
+    std::uint64_t steps = 0;
+    double last_loss = 0;
+};
+
 }  // namespace lab::train

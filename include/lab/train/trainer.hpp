@@ -19,6 +19,7 @@
 #include "lab/core/error.hpp"
 #include "lab/formats/json.hpp"
 #include "lab/nn/training_settings.hpp"
+#include "lab/optim/stochastic_rounding.hpp"
 #include "lab/replay/buffer.hpp"
 #include "lab/replay/packing.hpp"
 #include "lab/replay/phase_file.hpp"
@@ -38,12 +39,6 @@
 #include "lab/train/xxh64.hpp"
 
 namespace lab::train {
-
-struct run_result {
-    bool finished = false;  // false: `stop` was heard
-    std::uint64_t steps = 0;
-    double last_loss = 0;
-};
 
 template <Trainable Model, ParameterUpdate Update, replay::ReplayBuffer Buffer = replay::stratified>
 class trainer {
@@ -73,7 +68,7 @@ public:
         if (options_.watch.patience != 0 && options_.result.kind == phase_result::average)
             throw config_error(
                 "an average of a phase's last steps must know which they are: early stopping goes with ema or best");
-        if constexpr (requires { model_.pool(); }) result_.set_pool(&model_.pool());
+        result_.set_pool(pool());
     }
 
     /// Samples whose loss is watched and never learnt.
@@ -120,6 +115,10 @@ private:
         std::uint64_t tokens = 0;
     };
 
+    [[nodiscard]] thread_pool* pool() {
+        if constexpr (requires { model_.pool(); }) return &model_.pool();
+        return nullptr;
+    }
     [[nodiscard]] std::vector<std::size_t> order(std::size_t phase, std::size_t epoch) const {
         return replay::epoch_samples(plans_[phase], buffer_, options_.seed, phase, epoch);
     }
@@ -222,7 +221,11 @@ private:
             throw config_error("phase '" + std::string(p.name.view()) + "', step " + std::to_string(done_.step + 1) +
                                ": " + refused + (options_.guard.on() ? ", and so it was in the steps before" : "") +
                                " (lower the learning rate or warm up longer)");
-        if (refused.empty()) update_.step(model_.parameters(), model_.gradients(), rate, norm);
+        if (refused.empty()) {
+            update_.step(model_.parameters(), model_.gradients(), rate, norm);
+            if (options_.stochastic_rounding)
+                optim::round_to_bf16(model_.parameters(), options_.seed, done_.total_steps, pool());
+        }
         ++done_.step, ++done_.total_steps;
         for (const std::size_t i : chosen) done_.tokens += samples_[i].tokens.size();
         result_.after_step(model_.parameters(), done_.step, sizes_[done_.phase].steps);
@@ -253,12 +256,9 @@ private:
             options_.ranks);
     }
 
-    [[nodiscard]] static bool is_regularised(const replay::phase& p) {
-        return p.label_smoothing > 0 || p.neftune_alpha > 0 || p.router_loss > 0;
-    }
     /// Label smoothing, router loss and noise of the coming step, which is all the noise depends on besides the seed.
     void regularise(const replay::phase& p) {
-        if (std::none_of(phases_.begin(), phases_.end(), is_regularised)) return;
+        if (std::ranges::none_of(phases_, &replay::phase::regularises)) return;
         if constexpr (requires(nn::training_settings s) { model_.set_training(s); })
             model_.set_training({p.label_smoothing, p.neftune_alpha, p.router_loss, options_.seed, done_.total_steps});
         else

@@ -29,6 +29,7 @@ struct trainer_options {
     std::uint64_t checkpoint_steps = 0;  // also every so many steps; 0: by time alone
     guard_options guard{};               // steps that are not taken; off: a loss that is not finite ends the run
     result_options result{};             // the weights that a phase hands on
+    bool stochastic_rounding = false;    // after each step the weights are rounded to bf16's values
     any_ranks ranks{};                   // who train together, all with the same options; they share `folder`
     std::size_t shards = 0;              // of a step's gradient (gradient_shards); 0: one for each rank
     /// Of the weights as they are in a phase, the higher the better: what `best` and patience go by instead of the
@@ -48,6 +49,7 @@ struct trainer_options {
     if (o.result.kind != phase_result::last) all["result"] = result_keeper(o.result).describe();
     if (o.watch.on()) all["watch"] = heldout_watch(o.watch).describe();
     if (o.score) all["score"] = o.score_name;
+    if (o.stochastic_rounding) all["weights"] = "bf16, rounded stochastically";
     if (!all.is_null()) all["heldout_every"] = o.heldout_every;
     return all;
 }
