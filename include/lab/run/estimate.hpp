@@ -110,11 +110,12 @@ inline void add_arrays(training_estimate& all, const nn::any_model& model, const
     all.optimizer = update.state_size() * sizeof(float);
     for (const auto r : {nn::recompute::none, nn::recompute::selective, nn::recompute::full})
         all.kept_each[static_cast<std::size_t>(r)] = nn::kept_activations(model.dims(), r) * sizeof(float);
-    all.gradients = all.parameters * sizeof(float);
-    all.weights = all.gradients;
+    const std::uint64_t one = all.parameters * sizeof(float);
+    all.gradients = one * (1 + train::gradient_shards(o.trainer.ranks, o.trainer.shards).most_waiting());
+    all.weights = one;
     if (o.lora)
         for (const auto& w : model.weights()) all.weights += w.data.rows * w.data.row_stride();
-    if (o.trainer.result.kind != train::phase_result::last) all.result = all.gradients;
+    if (o.trainer.result.kind != train::phase_result::last) all.result = one;
 }
 
 }  // namespace estimate_detail
@@ -201,8 +202,10 @@ template <replay::ReplayBuffer Buffer = replay::any_buffer>
     const auto other_state = [&](train::optimizer kind, std::uint64_t bytes, const char* text) {
         if (o.update.kind != kind && bytes < e.optimizer) list.emplace_back(text, e.optimizer - bytes);
     };
-    other_state(train::optimizer::sgd, e.gradients, "--optimizer sgd");
-    other_state(train::optimizer::adafactor, e.gradients / 100, "--optimizer adafactor");
+    const std::uint64_t one = e.parameters * sizeof(float);
+    other_state(train::optimizer::sgd, one, "--optimizer sgd");
+    other_state(train::optimizer::adafactor, one / 100, "--optimizer adafactor");
+    if (e.gradients > one) list.emplace_back("fewer --shards (the result is another)", e.gradients - one);
     if (e.result != 0) list.emplace_back("--result last", e.result);
     if (e.longest_micro_batch > 128 && e.activations_each > 0) {
         const std::size_t half = e.longest_micro_batch / 2;

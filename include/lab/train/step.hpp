@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
@@ -67,6 +68,10 @@ public:
     }
     [[nodiscard]] std::size_t count() const { return count_; }
     [[nodiscard]] const any_ranks& ranks() const { return ranks_; }
+    /// Gradients held at most beside the model's: halves of the tree that wait for their other one.
+    [[nodiscard]] std::size_t most_waiting() const {
+        return static_cast<std::size_t>(std::bit_width(count_ / ranks_.size())) - 1;
+    }
 
     /// learn(micro-batch) adds its gradient to the model's and returns numbers of it, an array of doubles; the sums of
     /// these over all micro-batches are returned. What is left in the model's gradients is this rank's share, which

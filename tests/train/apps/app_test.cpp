@@ -326,6 +326,9 @@ BOOST_AUTO_TEST_CASE(an_estimate_says_what_a_run_takes_and_writes_nothing) {
     BOOST_TEST(manifest["steps"] == e["steps"]);
     BOOST_TEST(manifest["tokens"] == e["tokens"]);
 
+    const auto sharded = w.run(w.train("run", {"--estimate", "--json", "--shards", "4"}));  // two halves wait at most
+    BOOST_TEST(formats::parse_json(sharded.out, "stdout")["bytes"]["gradients"] == 3 * 4 * parameters);
+
     const auto text = w.run(w.train("run", {"--estimate"}));
     BOOST_TEST(text.code == 0, text.err);
     BOOST_TEST(mentions(text.out, "tokens a second"), text.out);
