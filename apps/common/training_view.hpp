@@ -67,7 +67,6 @@ public:
         if (e.skipped) return;
         title_ = "phase " + std::to_string(e.index + 1) + "/" + std::to_string(e.phases) + " " + std::string(e.name);
         epochs_ = e.epochs;
-        total_ = e.tokens;
         losses_.clear();
         heldout_.clear();
         busy_ = operations_ = 0;
@@ -88,6 +87,7 @@ public:
         tokens_ += e.tokens;
         if (work_) operations_ += work_->of(e.tokens, e.rewards ? e.tokens : e.target_tokens);
         losses_.push_back(e.loss);
+        if (!last_) first_ = e.step;
         last_ = e;
         if (is_due()) show_step(false);
     }
@@ -141,8 +141,8 @@ private:
     void show_step(bool last) {
         const auto& e = *last_;
         const double took = seconds(start_, clock::now());
-        const double left = took * static_cast<double>(total_ - std::min(total_, tokens_)) /
-                            static_cast<double>(std::max<std::uint64_t>(1, tokens_));
+        const double left = took * static_cast<double>(e.steps - e.step) /
+                            static_cast<double>(e.step - first_ + 1);  // of a resumed phase too
         const std::string time = last ? "took " + duration_text(took) : duration_text(left) + " left";
         std::string place = "step " + std::to_string(e.step) + "/" + std::to_string(e.steps);
         if (epochs_ > 1) place += ", epoch " + std::to_string(e.epoch + 1) + "/" + std::to_string(epochs_);
@@ -184,8 +184,8 @@ private:
     double limit_ = 0;  // GFLOP/s
     std::string title_;
     std::size_t epochs_ = 1;
-    std::uint64_t tokens_ = 0, total_ = 0;
-    double busy_ = 0, operations_ = 0;  // seconds in steps, and what they computed
+    std::uint64_t tokens_ = 0, first_ = 0;  // first_: the first step shown of the phase
+    double busy_ = 0, operations_ = 0;      // seconds in steps, and what they computed
     std::vector<double> losses_, heldout_;
     std::optional<train::step_event> last_;
     clock::time_point start_, mark_, shown_;

@@ -15,7 +15,9 @@ struct training_work {
     explicit training_work(const nn::any_model& model) {
         const double passes = model.lora() != nullptr ? 4 : 6;
         const auto& d = model.dims();
-        for (const auto& w : model.weights()) {
+        const auto adapters = model.adapters();
+        for (std::size_t i = 0; i < model.weights().size(); ++i) {
+            const auto& w = model.weights()[i];
             if (w.info.rank != 2) continue;
             const double size = passes * static_cast<double>(w.info.size());
             const bool expert = w.info.expert != nn::tensor_info::no_index;
@@ -25,8 +27,9 @@ struct training_work {
                 target += size;
             else if (w.info.role != "embedding")
                 token += size * visited;
+            if (!adapters.empty())
+                token += 6 * visited * static_cast<double>(adapters[i].a.size() + adapters[i].b_turned.size());
         }
-        token += 6 * static_cast<double>(model.adapter_parameter_count());
     }
     [[nodiscard]] double of(std::size_t tokens, std::size_t targets) const {
         return token * static_cast<double>(tokens) + target * static_cast<double>(targets);

@@ -77,7 +77,7 @@ int estimate_of(const apps::train_options& o) {
         std::cout << formats::to_text(run::to_json(estimate)) << '\n';
     else
         apps::show_estimate(estimate, o.run, std::cout);
-    return estimate.fits() ? 0 : 1;
+    return estimate.fits() || !o.run.trainer.ranks.first() ? 0 : 1;
 }
 
 }  // namespace

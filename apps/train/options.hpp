@@ -88,10 +88,10 @@ Examples:
         "stochastic-rounding", "weights keep to bf16's values, rounded up or down at random after each step")(
         "recompute", recompute_help, text("none"))("seed", "of orders and replay",
                                                    cxxopts::value<std::uint64_t>()->default_value("0"))(
-        "threads", "0: one per processor", count("0"))(
-        "shards",
-        "a step's gradient is cut into: the same number gives the same bytes on any number of processes; 0: one each",
-        count("0"));
+        "threads", "0: one per processor", count("0"))("shards",
+                                                       "a step's gradient is cut into: the same number gives the same "
+                                                       "bytes on one process and on 1/2, 1/4 ... as many; 0: one each",
+                                                       count("0"));
     add_lora_options(spec);
     spec.add_options("Output")("type", "of the written weights: f32, f16, bf16", text("f32"))(
         "phrasings", "of each held-out question, 0: all", count("1"))(
@@ -99,7 +99,7 @@ Examples:
         "checkpoint-minutes", "between checkpoints inside a phase", cxxopts::value<double>()->default_value("5"))(
         "tensorboard", "also a TensorBoard event file, in the folder tensorboard of --out")(
         "estimate", "say how much memory and time the run would take, and do not run")(
-        "ignore-memory", "run although weights, gradients and optimizer exceed the machine's memory")(
+        "ignore-memory", "begin although the run would not fit in the machine's memory")(
         "json", "end with one JSON object on standard output instead of tables")("help", "this text");
     const auto args = spec.parse(argc, argv);
     if (args.count("help") != 0) {

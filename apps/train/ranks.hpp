@@ -29,8 +29,12 @@ template <class F>
 int run_on_ranks(std::string_view name, F&& body) {
     if (!dist::started_by_mpi()) return run_app(name, [&] { return body(rank_place{}); });
     const auto group = std::make_shared<dist::mpi_group>();
-    if (group->size() == 1) return run_app(name, [&] { return body(rank_place{}); });
     std::signal(SIGUSR1, ask_to_stop);  // mpirun passes it on, and kills too soon after SIGTERM and Ctrl-C
+    if (group->size() == 1)
+        return run_app(name, [&] {
+            require_alone("the launcher is not of the MPI that it was built with: use that one's mpirun");
+            return body(rank_place{});
+        });
     struct : std::streambuf {
         int overflow(int c) override { return c == traits_type::eof() ? 0 : c; }
     } nowhere;

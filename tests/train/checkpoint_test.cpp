@@ -101,7 +101,9 @@ BOOST_AUTO_TEST_CASE(a_folder_keeps_the_newest_two_and_passes_over_damage) {
     BOOST_CHECK(!checkpoints.newest(ignore));
     const auto values = numbers(4);
     const std::vector<train::saved_array> arrays{{"parameters", values}};
-    for (const std::uint64_t step : {9u, 10u, 100u}) checkpoints.save(step, {{"step", step}}, arrays);
+    for (const std::uint64_t step : {9u, 10u}) checkpoints.save(step, {{"step", step}}, arrays);
+    store(checkpoints.path() / "step-00000011.ckpt.half", "what a killed write left behind");
+    checkpoints.save(100, {{"step", 100}}, arrays);
     std::size_t files = 0;
     for ([[maybe_unused]] const auto& entry : std::filesystem::directory_iterator(checkpoints.path())) ++files;
     BOOST_TEST(files == 2u);

@@ -4,7 +4,6 @@
 
 #include <mpi.h>
 #include <sched.h>
-#include <unistd.h>
 #include <algorithm>
 #include <array>
 #include <chrono>
@@ -49,17 +48,22 @@ public:
         MPI_Abort(MPI_COMM_WORLD, code);
         std::_Exit(code);
     }
-    /// Threads that this rank may keep busy: the processors it is bound to, else its share of the machine's.
+    /// Threads that this rank may keep busy: its share of the processors that it and others of its machine are bound
+    /// to.
     [[nodiscard]] std::size_t threads() const {
         MPI_Comm machine;
         int ranks_here = 1;
         check(MPI_Comm_split_type(MPI_COMM_WORLD, MPI_COMM_TYPE_SHARED, rank_, MPI_INFO_NULL, &machine));
         check(MPI_Comm_size(machine, &ranks_here));
-        check(MPI_Comm_free(&machine));
-        const long all = ::sysconf(_SC_NPROCESSORS_ONLN);
         cpu_set_t mine;
-        const long bound = ::sched_getaffinity(0, sizeof mine, &mine) == 0 ? CPU_COUNT(&mine) : all;
-        return static_cast<std::size_t>(std::max(1L, bound < all ? bound : all / ranks_here));
+        CPU_ZERO(&mine);
+        static_cast<void>(::sched_getaffinity(0, sizeof mine, &mine));
+        std::vector<cpu_set_t> bound(static_cast<std::size_t>(ranks_here));
+        check(MPI_Allgather(&mine, sizeof mine, MPI_BYTE, bound.data(), sizeof mine, MPI_BYTE, machine));
+        check(MPI_Comm_free(&machine));
+        const auto sharing =
+            std::count_if(bound.begin(), bound.end(), [&](const cpu_set_t& other) { return CPU_EQUAL(&mine, &other); });
+        return static_cast<std::size_t>(std::max<std::ptrdiff_t>(1, CPU_COUNT(&mine) / sharing));
     }
 
     void begin(train::bytes_out out, train::bytes_in in, std::size_t slot) {

@@ -162,8 +162,11 @@ void attention_backward(view<const float, 3> dy, view<const float, 3> q, const r
     std::uint32_t* blocks_before = rows + batch.size();  // of the sequences
     std::iota(rows, rows + batch.size(), 0u);
     blocks_before[0] = 0;
-    for (std::size_t s = 0; s < sequences; ++s)
-        blocks_before[s + 1] = blocks_before[s] + static_cast<std::uint32_t>(kv[s].keys.size());
+    for (std::size_t s = 0; s < sequences; ++s) {
+        const std::size_t count = batch.seq_offsets[s + 1] - batch.seq_offsets[s];
+        const bool cut = detail::part_begin(count, 1, tokens) < count;
+        blocks_before[s + 1] = blocks_before[s] + static_cast<std::uint32_t>(cut ? kv[s].keys.size() : 0);
+    }
     constexpr std::size_t parts = detail::query_parts;
     const std::size_t block = detail::head_gradients::block_size(dim), each = blocks_before[sequences] * block;
     float* own = scratch<purpose::split>((parts - 1) * o.kv_heads * each);  // of the parts but the first

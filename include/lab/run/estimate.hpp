@@ -107,7 +107,7 @@ inline void add_arrays(training_estimate& all, const nn::any_model& model, const
                          : model.parameter_count() + who.added.size() * model.dims().dim * (model.dims().tied ? 1 : 2);
     const train::sharded_update update(o.update, optim::parameter_tensors(model, o.update.decay), nullptr,
                                        o.trainer.ranks);
-    all.optimizer = update.state_size() * sizeof(float);
+    all.optimizer = (update.state_size() + update.gathered_size()) * sizeof(float);
     for (const auto r : {nn::recompute::none, nn::recompute::selective, nn::recompute::full})
         all.kept_each[static_cast<std::size_t>(r)] = nn::kept_activations(model.dims(), r) * sizeof(float);
     const std::uint64_t one = all.parameters * sizeof(float);
@@ -188,7 +188,7 @@ template <replay::ReplayBuffer Buffer = replay::any_buffer>
         seconds += pass(b);
         tokens += static_cast<double>(b.tokens.size());
     }
-    all.tokens_per_second = tokens / std::max(seconds, 1e-9);
+    all.tokens_per_second = tokens / std::max(seconds, 1e-9) * static_cast<double>(o.trainer.ranks.size());
     const double began = clock();
     update.step(model.parameters(), model.gradients(), 0.0, update.norm(model.gradients()));
     all.update_seconds = clock() - began;
@@ -203,7 +203,7 @@ template <replay::ReplayBuffer Buffer = replay::any_buffer>
         if (o.update.kind != kind && bytes < e.optimizer) list.emplace_back(text, e.optimizer - bytes);
     };
     const std::uint64_t one = e.parameters * sizeof(float);
-    other_state(train::optimizer::sgd, one, "--optimizer sgd");
+    other_state(train::optimizer::sgd, one / o.trainer.ranks.size(), "--optimizer sgd");
     other_state(train::optimizer::adafactor, one / 100, "--optimizer adafactor");
     if (e.gradients > one) list.emplace_back("fewer --shards (the result is another)", e.gradients - one);
     if (e.result != 0) list.emplace_back("--result last", e.result);

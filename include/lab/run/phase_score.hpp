@@ -3,9 +3,9 @@
 #pragma once
 
 #include <charconv>
+#include <cmath>
 #include <cstddef>
 #include <filesystem>
-#include <functional>
 #include <limits>
 #include <span>
 #include <string>
@@ -51,7 +51,7 @@ namespace phase_score_detail {
     if (const auto word = line.find_last_of(blanks); word != line.npos) line.remove_prefix(word + 1);
     double value = 0;
     const auto [rest, fault] = std::from_chars(line.data(), line.data() + line.size(), value);
-    if (fault != std::errc{} || rest != line.data() + line.size())
+    if (fault != std::errc{} || rest != line.data() + line.size() || !std::isfinite(value))
         throw config_error(explain(place, "ends in '" + std::string(line) + "', which is no number",
                                    "let its last line be the score, the higher the better"));
     return value;
@@ -66,27 +66,23 @@ namespace phase_score_detail {
 }  // namespace phase_score_detail
 
 /// The share of right choices among the questions of what the phase teaches, of all where it teaches none that is
-/// asked.
-/// @throws stop_heard where `go_on` says no
+/// asked. A stop is not heard meanwhile: the step that is scored would be lost.
 [[nodiscard]] inline double choice_score(const nn::any_model& model, const student& who, measuring what,
-                                         const replay::phase& phase, const std::function<bool()>& go_on) {
+                                         const replay::phase& phase) {
     std::vector<eval::question> own;
     for (const auto& q : what.questions)
         if (phase_score_detail::teaches(phase.data, q.kind)) own.push_back(q);
     if (!own.empty()) what.questions = std::move(own);
     what.qa.max_tokens = 1;  // free answers are not looked at
-    what.progress = [&](const measure_event&) {
-        if (!go_on()) throw stop_heard("stopped while questions were asked");
-    };
+    what.progress = {};
     const auto items = measure_answers(model, who.tokens, who.format, what, phase.name.view());
     return eval::summarise(items).choice_by_sum.value;
 }
 
 /// Runs `command` by the shell, {model} in it replaced by a folder where the model lies, and reads its last word.
-/// @throws config_error where it fails or says no number; io_error; stop_heard where `go_on` says no
+/// @throws config_error where it fails or says no number; io_error
 [[nodiscard]] inline double command_score(const nn::any_model& model, const nn::save_options& saving,
-                                          const std::filesystem::path& folder, std::string command,
-                                          const std::function<bool()>& go_on) {
+                                          const std::filesystem::path& folder, std::string command) {
     namespace detail = phase_score_detail;
     nn::save_safetensors(model, folder, saving);
     constexpr std::string_view mark = "{model}";
@@ -96,10 +92,8 @@ namespace phase_score_detail {
         command.replace(at, mark.size(), path);
         at += path.size();
     }
-    const auto result =
-        run_process("/bin/sh", {"-c", command}, {.seconds = std::numeric_limits<double>::max(), .keep_going = go_on});
+    const auto result = run_process("/bin/sh", {"-c", command}, {.seconds = std::numeric_limits<double>::max()});
     std::filesystem::remove_all(folder);
-    if (result.how == process_result::ending::stopped) throw stop_heard("stopped while a command scored the model");
     if (!result.ok())
         throw config_error(explain(
             place, "failed with code " + std::to_string(result.code) + (result.err.empty() ? "" : ": " + result.err)));

@@ -298,10 +298,9 @@ template <replay::ReplayBuffer Buffer = replay::any_buffer>
     const measuring what = detail::what_to_measure(o, who, on);
     if (!o.best_by.empty()) {
         settings.score_name = o.best_by;
-        const auto go_on = [&] { return !o.trainer.ranks.alone() || !on.stop || !on.stop(); };
-        settings.score = [&, go_on](std::size_t phase) {
-            if (o.best_by == "choice") return choice_score(model, who, what, o.phases[phase], go_on);
-            return command_score(model, who.saving(o.type), o.out / "candidate", o.best_by, go_on);
+        settings.score = [&](std::size_t phase) {
+            if (o.best_by == "choice") return choice_score(model, who, what, o.phases[phase]);
+            return command_score(model, who.saving(o.type), o.out / "candidate", o.best_by);
         };
     }
     train::trainer trainer(model,
@@ -353,6 +352,7 @@ template <replay::ReplayBuffer Buffer = replay::any_buffer>
         if (!trained.finished) return result;
         result.manifest["final_loss"] = trained.last_loss;
     } catch (const stop_heard&) {
+        result.steps = trainer.steps();
         return result;
     }
 

@@ -138,7 +138,7 @@ public:
 
     [[nodiscard]] const std::filesystem::path& path() const noexcept { return folder_; }
 
-    /// Writes the checkpoint of `step`, then removes all but the newest ones.
+    /// Writes the checkpoint of `step`, then removes all but the newest ones, and what killed writes left behind.
     void save(std::uint64_t step, const formats::json& state, std::span<const saved_array> arrays) const {
         make_folder(folder_);
         std::string number = std::to_string(step);
@@ -146,10 +146,11 @@ public:
         write_checkpoint(folder_ / ("step-" + number + ".ckpt"), state, arrays);
         const auto files = list();
         for (std::size_t i = keep_; i < files.size(); ++i) std::filesystem::remove(files[i]);
+        for (const auto& file : files_named([](const auto& extension) { return extension != ".ckpt"; }))
+            std::filesystem::remove(file);
     }
 
-    /// The newest checkpoint that is whole; each one passed over is told to `notice`, what a kill left behind is
-    /// removed.
+    /// The newest checkpoint that is whole; each one passed over is told to `notice`.
     template <class Notice>
     [[nodiscard]] std::optional<loaded_checkpoint> newest(Notice&& notice) const {
         for (const auto& file : list()) {
@@ -164,20 +165,23 @@ public:
 
     /// Removes all checkpoints and unfinished ones of a killed run.
     void clear() const {
-        if (!std::filesystem::is_directory(folder_)) return;
-        for (const auto& entry : std::filesystem::directory_iterator(folder_))
-            if (entry.path().filename().string().starts_with("step-")) std::filesystem::remove(entry.path());
+        for (const auto& file : files_named([](const auto&) { return true; })) std::filesystem::remove(file);
     }
 
 private:
     /// Newest first: the names sort by step. Temporary files of unfinished writes have another extension.
     [[nodiscard]] std::vector<std::filesystem::path> list() const {
+        auto files = files_named([](const auto& extension) { return extension == ".ckpt"; });
+        std::sort(files.begin(), files.end(), std::greater<>{});
+        return files;
+    }
+    template <class Wanted>
+    [[nodiscard]] std::vector<std::filesystem::path> files_named(Wanted&& wanted) const {
         std::vector<std::filesystem::path> files;
         if (!std::filesystem::is_directory(folder_)) return files;
         for (const auto& entry : std::filesystem::directory_iterator(folder_))
-            if (entry.path().extension() == ".ckpt" && entry.path().filename().string().starts_with("step-"))
+            if (entry.path().filename().string().starts_with("step-") && wanted(entry.path().extension()))
                 files.push_back(entry.path());
-        std::sort(files.begin(), files.end(), std::greater<>{});
         return files;
     }
 

@@ -83,6 +83,11 @@ public:
         });
     }
     [[nodiscard]] std::size_t state_size() const { return optimizer_.state_size(); }
+    /// Numbers that `state` gathers besides: the first rank's, until the next step.
+    [[nodiscard]] std::size_t gathered_size() const {
+        if (whole_ || stateless_ || !ranks_.first()) return 0;
+        return optimizer_.state_size() / (end_ - begin_) * bounds_.back();
+    }
     [[nodiscard]] std::uint64_t steps() const { return optimizer_.steps(); }
     void set_steps(std::uint64_t steps) { optimizer_.set_steps(steps); }
     [[nodiscard]] std::string describe() const { return optimizer_.describe(); }

@@ -95,10 +95,10 @@ public:
                 const numbers one = learn(micro_batches[b]);
                 std::copy(one.begin(), one.end(), told.begin() + static_cast<std::ptrdiff_t>(b * width));
             }
-            for (std::size_t pairs = s; (pairs & 1u) != 0; pairs /= 2) add(waiting_[--halves], model.gradients());
+            for (std::size_t pairs = s; (pairs & 1u) != 0; pairs /= 2) add(waiting_[--halves], model);
             if (s + 1 < own) keep(model.gradients(), halves++);
         }
-        while (halves != 0) add(waiting_[--halves], model.gradients());
+        while (halves != 0) add(waiting_[--halves], model);
         ranks_.merge(told);
         numbers sums{};
         for (std::size_t i = 0; i < told.size(); ++i) sums[i % width] += told[i];
@@ -106,8 +106,16 @@ public:
     }
 
 private:
-    static void add(const aligned_buffer<float>& left, std::span<float> gradients) {
-        for (std::size_t i = 0; i < gradients.size(); ++i) gradients[i] += left.data()[i];
+    template <class Model>
+    static void add(const aligned_buffer<float>& left, Model& model) {
+        const std::span<float> gradients = model.gradients();
+        const auto part = [&](std::size_t begin, std::size_t end, std::size_t) {
+            for (std::size_t i = begin; i < end; ++i) gradients[i] += left.data()[i];
+        };
+        if constexpr (requires { model.pool(); })
+            model.pool().parallel_for(gradients.size(), std::size_t{1} << 14, part);
+        else
+            part(0, gradients.size(), 0);
     }
     void keep(std::span<const float> gradients, std::size_t place) {
         if (place == waiting_.size()) waiting_.emplace_back(gradients.size());

@@ -78,6 +78,8 @@ public:
     [[nodiscard]] const std::vector<replay::phase_plan>& plans() const noexcept { return plans_; }
     [[nodiscard]] std::uint64_t total_steps() const noexcept { return total_steps_; }
     [[nodiscard]] std::uint64_t total_tokens() const noexcept { return total_tokens_; }
+    /// Taken so far.
+    [[nodiscard]] std::uint64_t steps() const noexcept { return done_.total_steps; }
     /// That a step's gradient is cut into.
     [[nodiscard]] std::size_t shards() const noexcept { return shards_.count(); }
 
@@ -198,6 +200,7 @@ private:
         ++done_.phase;
         done_.step = 0;
         save(on);
+        options_.ranks.meet();  // the checkpoint is written, whatever follows
         if (on.phase_end) on.phase_end(about);
         if (!forgotten.empty() && options_.watch.regression == regression_action::stop)
             throw regression_error(forgotten + " (the checkpoint is kept: resume to go on all the same)");
@@ -387,6 +390,7 @@ private:
         if (!options_.ranks.same(loaded ? done_.total_steps + 1 : 0))
             throw config_error(explain(checkpoints().path().string(), "not all ranks see the same checkpoint in it",
                                        "the folder must be one that they share"));
+        if (loaded && on.phase_end && done_.step == 0 && done_.phase > 0) on.phase_end(describe(done_.phase - 1));
         return loaded;
     }
     bool load(const listener& on) {
@@ -403,7 +407,7 @@ private:
                                        "resume with the same optimizer and settings, or start afresh"));
         if (formats::field<std::string>(loaded->state, "fingerprint", place) != fingerprint_)
             throw config_error(
-                explain(place, "belongs to a run with another model, data, plan or seed",
+                explain(place, "belongs to a run with another model, data, plan, seed, number of shards or the like",
                         "use those of that run, another output folder, or start afresh without resuming"));
         const auto number = [&](const char* name) { return formats::field<std::uint64_t>(loaded->state, name, place); };
         done_.phase = static_cast<std::size_t>(number("phase"));
@@ -434,7 +438,6 @@ private:
         }
         if (watch_.on()) watch_.restore(formats::field<formats::json>(loaded->state, "watch", place), place);
         if (options_.ranks.first()) metrics_ = metrics_log(metrics_path(), number("metrics_bytes"));
-        if (on.phase_end && done_.step == 0 && done_.phase > 0) on.phase_end(describe(done_.phase - 1));
         return true;
     }
 

@@ -140,6 +140,23 @@ BOOST_AUTO_TEST_CASE(the_best_weights_are_chosen_by_answers_or_by_a_command) {
     BOOST_TEST(!std::filesystem::exists(w.folder / "counted/candidate"));
 }
 
+BOOST_AUTO_TEST_CASE(a_stop_while_a_command_scores_loses_nothing) {
+    const workplace w;
+    const auto told = (w.folder / "told").string();
+    const std::vector<std::string> more{
+        "--result", "best",      "--heldout-every",
+        "2",        "--best-by", "test -e " + told + " || { touch " + told + "; kill -INT $PPID; }; echo 1 # {model}"};
+    const auto stopped = w.run(w.train("run", more));
+    BOOST_TEST(stopped.code == 130);
+    BOOST_TEST(mentions(stopped.err, "Stopped after 3 steps"), stopped.err);
+    auto again = more;
+    again.push_back("--resume");
+    BOOST_TEST(w.run(w.train("run", again)).code == 0);
+    BOOST_TEST(w.run(w.train("whole", more)).code == 0);  // was told already
+    for (const char* file : {"model/model.safetensors", "metrics.jsonl"})
+        BOOST_TEST(sha256_of_file(w.folder / "run" / file) == sha256_of_file(w.folder / "whole" / file), file);
+}
+
 BOOST_AUTO_TEST_CASE(preferences_are_learnt_last_or_alone_and_survive_kill_9) {
     const workplace w;
     const auto pairs = (w.folder / "pairs.jsonl").string();
@@ -491,7 +508,7 @@ BOOST_AUTO_TEST_CASE(adapters_are_learnt_saved_and_merged_and_survive_kill_9) {
         BOOST_TEST(result.code == code, result.err);
         BOOST_TEST(mentions(result.err, part), result.err);
     };
-    refused({"--lora", "4", "--lora-dropout", "0.1", "--resume"}, "another model, data, plan or seed", 1);
+    refused({"--lora", "4", "--lora-dropout", "0.1", "--resume"}, "another model, data, plan, seed", 1);
     refused({"--lora", "4", "--lora-dropout", "0.2", "--base-type", "q8_0", "--resume"}, "another model", 1);
     refused({"--lora-rs"}, "--lora-rs needs --lora", 2);
     refused({"--lora", "4", "--lora-targets", "q,x"}, "target 'x'", 1);
@@ -535,6 +552,7 @@ BOOST_AUTO_TEST_CASE(wrong_calls_and_wrong_data_get_one_clear_line) {
     };
     expect(best_by("accuracy"), 2, "a command with {model} in it");
     expect(best_by("echo {model} none"), 1, "ends in 'none', which is no number");
+    expect(best_by("echo {model} nan"), 1, "ends in 'nan', which is no number");
     expect(best_by("echo oh dear >&2; test -d {model}/x"), 1, "failed with code 1: oh dear");
     expect(w.train("x", {"--best-by", "choice"}), 2, "goes with --result best or --patience");
     expect(w.train("x", {"--schedule", "step"}), 2, "wsd");
