@@ -89,6 +89,7 @@ int main(int argc, char** argv) {
         if (!options) return 0;
         options->run.trainer.ranks = place.ranks;
         if (options->run.threads == 0) options->run.threads = place.threads;
+        options->run.processes_here = place.here;
         if (options->fresh) make_start(*options);
         return options->estimate ? estimate_of(*options) : train_with(*options);
     });

@@ -21,6 +21,7 @@ namespace lab::apps {
 struct rank_place {
     train::any_ranks ranks{};
     std::size_t threads = 0;  // that a rank may keep busy; 0: one per processor
+    std::size_t here = 1;     // ranks on this machine
 };
 
 #ifdef LAB_MPI
@@ -48,7 +49,8 @@ int run_on_ranks(std::string_view name, F&& body) {
             return exit_usage;
         };
         try {
-            return body(rank_place{train::any_ranks(group), group->threads()});
+            const auto share = group->share();
+            return body(rank_place{train::any_ranks(group), share.threads, share.ranks});
         } catch (const usage_error&) {
             return wrong_call();
         } catch (const cxxopts::exceptions::exception&) {

@@ -48,9 +48,12 @@ public:
         MPI_Abort(MPI_COMM_WORLD, code);
         std::_Exit(code);
     }
-    /// Threads that this rank may keep busy: its share of the processors that it and others of its machine are bound
-    /// to.
-    [[nodiscard]] std::size_t threads() const {
+    /// What this rank may have of its machine: how many ranks share its memory, and the threads that it may keep busy,
+    /// its share of the processors that it and others are bound to.
+    struct machine_share {
+        std::size_t ranks, threads;
+    };
+    [[nodiscard]] machine_share share() const {
         MPI_Comm machine;
         int ranks_here = 1;
         check(MPI_Comm_split_type(MPI_COMM_WORLD, MPI_COMM_TYPE_SHARED, rank_, MPI_INFO_NULL, &machine));
@@ -63,7 +66,7 @@ public:
         check(MPI_Comm_free(&machine));
         const auto sharing =
             std::count_if(bound.begin(), bound.end(), [&](const cpu_set_t& other) { return CPU_EQUAL(&mine, &other); });
-        return static_cast<std::size_t>(std::max<std::ptrdiff_t>(1, CPU_COUNT(&mine) / sharing));
+        return {bound.size(), static_cast<std::size_t>(std::max<std::ptrdiff_t>(1, CPU_COUNT(&mine) / sharing))};
     }
 
     void begin(train::bytes_out out, train::bytes_in in, std::size_t slot) {

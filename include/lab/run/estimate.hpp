@@ -123,7 +123,7 @@ inline void add_arrays(training_estimate& all, const nn::any_model& model, const
 /// The least that a training of all weights needs, told by the sizes of its arrays alone, in an instant: activations
 /// are those that a full micro-batch keeps for its backward.
 [[nodiscard]] inline training_estimate least_memory(const train_run_options& o) {
-    training_estimate all{.available = estimate_detail::available_memory()};
+    training_estimate all{.available = estimate_detail::available_memory() / o.processes_here};
     estimate_detail::add_arrays(all, nn::load_model(o.model, {.threads = 1, .pack = false}),
                                 open_student(o.model, o.format), o);
     all.longest_micro_batch = o.trainer.micro_batch_tokens;
@@ -139,7 +139,7 @@ template <replay::ReplayBuffer Buffer = replay::any_buffer>
         return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
     }) {
     namespace detail = estimate_detail;
-    training_estimate all{.available = detail::available_memory()};
+    training_estimate all{.available = detail::available_memory() / o.processes_here};
     const student who = open_student(o.model, o.format);
     const auto data = read_training_data(o.data, o.preferences, who, o.encode);
     const auto batches = detail::walk(data.samples, o, buffer);

@@ -48,6 +48,7 @@ struct train_run_options {
     train::trainer_options trainer{};               // its folder is `out`; its ranks make this call together
     std::size_t self_replay = 0;                    // conversations that the model makes up first (self_replay.hpp)
     std::size_t threads = 0;                        // 0: one per processor
+    std::size_t processes_here = 1;                 // that share this machine's memory, this one among them
     lab::compute compute = lab::compute::f32;       // operands of products in training: f32 or bf16
     nn::recompute recompute = nn::recompute::none;  // activations that are computed again: less memory, more time
     dtype type = dtype::f32;                        // of the written weights

@@ -195,7 +195,7 @@ private:
                 if (stop) return false;
             }
         }
-        close_phase(on);
+        close_phase(on, over);
         const auto forgotten = compare_with_earlier(on);
         ++done_.phase;
         done_.step = 0;
@@ -301,11 +301,11 @@ private:
                       std::to_string(sizes_[done_.phase].steps) + " steps: its " +
                       (options_.score ? "score rises" : "held-out loss falls") + " no more");
     }
-    /// The phase's result takes the parameters' place, measured where it stands.
-    void close_phase(const listener& on) {
+    /// The phase's result takes the parameters' place, measured where it stands, unless the last step's just was.
+    void close_phase(const listener& on, bool measured) {
         const bool best = options_.result.kind == phase_result::best;
         if (!best) result_.hand_over(model_.parameters());
-        (void)measure_heldout(on);
+        if (!measured || options_.result.kind == phase_result::ema) (void)measure_heldout(on);
         if (!result_.on()) return;
         if (best) result_.hand_over(model_.parameters());
         formats::json line{{"event", "result"}, {"phase", phases_[done_.phase].name.view()}};
