@@ -152,4 +152,22 @@ private:
     std::exception_ptr failure_;
 };
 
+/// thread_pool::parallel_for over `pool`, or all of it here where there is none.
+inline void parallel_for(thread_pool* pool, std::size_t count, std::size_t grain,
+                         function_ref<void(std::size_t, std::size_t, std::size_t)> body) {
+    if (pool != nullptr)
+        pool->parallel_for(count, grain, body);
+    else if (count != 0)
+        body(0, count, 0);
+}
+
+/// The pool that a model or a backend works with, or none.
+template <class T>
+[[nodiscard]] thread_pool* pool_of(T& user) {
+    if constexpr (requires { user.pool(); })
+        return &user.pool();
+    else
+        return nullptr;
+}
+
 }  // namespace lab

@@ -204,10 +204,12 @@ void attention_backward(view<const float, 3> dy, view<const float, 3> q, const r
                         more{nullptr, 0, dim, own_of(part, kv_head, s)};
                     for (std::size_t b = 0; b < blocks; ++b) {
                         if (kv[s].keys[b] == nullptr) continue;
+                        float *keys = sum.keys(b), *values = sum.values(b);
+                        const float *more_keys = more.keys(b), *more_values = more.values(b);
                         for (std::size_t t = 0; t < kv_block_size; ++t)
                             for (std::size_t d = 0; d < dim; ++d) {
-                                sum.keys(b)[t * sum.stride + d] += more.keys(b)[t * dim + d];
-                                sum.values(b)[t * sum.stride + d] += more.values(b)[t * dim + d];
+                                keys[t * sum.stride + d] += more_keys[t * dim + d];
+                                values[t * sum.stride + d] += more_values[t * dim + d];
                             }
                     }
                 });

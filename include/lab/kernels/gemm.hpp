@@ -84,9 +84,11 @@ void multiply_tile(std::size_t depth, const tile_operands& from, float* c, std::
 
 using tile_kernel = void (*)(std::size_t depth, const tile_operands& from, float* c, std::size_t c_stride,
                              std::size_t columns, bool add);
-/// The tile kernel for rows and columns of at most a tile. Only full tiles of rows have kernels for fewer vectors.
+/// The tile kernel for rows and columns of at most a tile. Only full tiles of rows have kernels for fewer vectors, and
+/// for rows of floats as they lie.
 template <class Arch>
-[[nodiscard]] tile_kernel tile_kernel_for(compute precision, std::size_t rows, std::size_t columns) {
+[[nodiscard]] tile_kernel tile_kernel_for(compute precision, rows_of_a lie, std::size_t rows, std::size_t columns) {
+    assert(lie == rows_of_a::packed || (rows == tile<Arch>::rows && precision == compute::f32));
     using T = tile<Arch>;
     // Without the instruction, bf16 is the float kernel on rounded operands.
     constexpr compute bf16 = std::is_same_v<Arch, arch::avx512_bf16> ? compute::bf16 : compute::f32;
@@ -97,23 +99,13 @@ template <class Arch>
     }
     (std::make_index_sequence<T::rows>{});
     static constexpr auto fewer_columns = []<std::size_t... I>(std::index_sequence<I...>) {
-        return std::array<std::array<tile_kernel, 2>, sizeof...(I)>{
-            {{&multiply_tile<Arch, compute::f32, T::rows, I + 1>, &multiply_tile<Arch, bf16, T::rows, I + 1>}...}};
+        return std::array<std::array<tile_kernel, 3>, sizeof...(I)>{
+            {{&multiply_tile<Arch, compute::f32, T::rows, I + 1>, &multiply_tile<Arch, bf16, T::rows, I + 1>,
+              &multiply_tile<Arch, compute::f32, T::rows, I + 1, rows_of_a::as_they_lie>}...}};
     }
     (std::make_index_sequence<T::vectors>{});
-    const bool rounded = precision == compute::bf16;
-    return rows == T::rows ? fewer_columns[(columns + 15) / 16 - 1][rounded] : fewer_rows[rows - 1][rounded];
-}
-/// The same for a full tile of rows that lie as in a matrix.
-template <class Arch>
-[[nodiscard]] tile_kernel tile_kernel_for_rows(std::size_t columns) {
-    using T = tile<Arch>;
-    static constexpr auto kernels = []<std::size_t... I>(std::index_sequence<I...>) {
-        return std::array<tile_kernel, sizeof...(I)>{
-            &multiply_tile<Arch, compute::f32, T::rows, I + 1, rows_of_a::as_they_lie>...};
-    }
-    (std::make_index_sequence<T::vectors>{});
-    return kernels[(columns + 15) / 16 - 1];
+    const std::size_t kind = lie == rows_of_a::as_they_lie ? 2 : precision == compute::bf16 ? 1 : 0;
+    return rows == T::rows ? fewer_columns[(columns + 15) / 16 - 1][kind] : fewer_rows[rows - 1][kind];
 }
 
 /// Rows [m0, m1) and columns [n0, n1) of C, on one thread. Rows of A are packed unless a single tile takes all
@@ -158,12 +150,13 @@ void gemm_part(const gemm_arguments& g, std::size_t m0, std::size_t m1, std::siz
                     const std::size_t columns = std::min(T::columns, width - j);
                     for (std::size_t i = 0; i < height; i += T::rows) {
                         float* c = g.c + (ic + i) * g.c_stride + jc + j;
-                        if (i < as_they_lie)
-                            tile_kernel_for_rows<Arch>(columns)(
-                                depth, {g.a + (ic + i) * g.a_stride + pc, g.a_stride, b}, c, g.c_stride, columns, add);
-                        else
-                            tile_kernel_for<Arch>(g.precision, std::min(T::rows, height - i), columns)(
-                                depth, {packed_a + i / T::rows * 8 * depth, 8, b}, c, g.c_stride, columns, add);
+                        const bool packed = i >= as_they_lie;
+                        const tile_operands from = packed
+                                                       ? tile_operands{packed_a + i / T::rows * 8 * depth, 8, b}
+                                                       : tile_operands{g.a + (ic + i) * g.a_stride + pc, g.a_stride, b};
+                        tile_kernel_for<Arch>(g.precision, packed ? rows_of_a::packed : rows_of_a::as_they_lie,
+                                              std::min(T::rows, height - i),
+                                              columns)(depth, from, c, g.c_stride, columns, add);
                     }
                 }
             }

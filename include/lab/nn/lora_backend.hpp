@@ -17,6 +17,7 @@
 
 #include "lab/core/backend.hpp"
 #include "lab/core/rng.hpp"
+#include "lab/core/thread_pool.hpp"
 #include "lab/nn/lora_options.hpp"
 #include "lab/nn/scratch.hpp"
 #include "lab/nn/weights.hpp"
@@ -120,13 +121,9 @@ private:
     }
     template <class F>
     void for_each_row(std::size_t rows, F&& f) const {
-        if constexpr (requires { this->pool().size(); }) {
-            this->pool().parallel_for(rows, 8, [&](std::size_t begin, std::size_t end, std::size_t) {
-                for (std::size_t i = begin; i < end; ++i) f(i);
-            });
-        } else {
-            for (std::size_t i = 0; i < rows; ++i) f(i);
-        }
+        parallel_for(pool_of(base()), rows, 8, [&](std::size_t begin, std::size_t end, std::size_t) {
+            for (std::size_t i = begin; i < end; ++i) f(i);
+        });
     }
     /// x with dropout: itself where there is none.
     [[nodiscard]] view<const scalar> left_out(view<const scalar> x, const low_rank<const scalar>& adapter) const {

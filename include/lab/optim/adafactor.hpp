@@ -92,13 +92,6 @@ public:
     }
 
 private:
-    template <class F>
-    void over(std::size_t count, std::size_t grain, const F& part) const {
-        if (pool_ != nullptr)
-            pool_->parallel_for(count, grain, part);
-        else
-            part(0, count, 0);
-    }
     static constexpr std::size_t lanes = 8;
     /// sum_j f(j) over eight interleaved sums, which compilers turn into vectors.
     template <class F>
@@ -135,10 +128,10 @@ private:
     template <class F>
     void per_row(const parameter_tensor& t, const F& f) {
         sums_.resize(std::max(sums_.size(), t.rows));
-        over(t.rows, std::max<std::size_t>(1, 16384 / std::max<std::size_t>(t.columns, 1)),
-             [&](std::size_t begin, std::size_t end, std::size_t) {
-                 for (std::size_t r = begin; r < end; ++r) sums_[r] = f(r);
-             });
+        parallel_for(pool_, t.rows, std::max<std::size_t>(1, 16384 / std::max<std::size_t>(t.columns, 1)),
+                     [&](std::size_t begin, std::size_t end, std::size_t) {
+                         for (std::size_t r = begin; r < end; ++r) sums_[r] = f(r);
+                     });
     }
     [[nodiscard]] double total(std::size_t rows) const {
         return sum_of(rows, [&](std::size_t r) { return sums_[r]; });
@@ -154,7 +147,7 @@ private:
         for (std::size_t r = 0; r < t.rows; ++r)
             row_means[r] = follow(row_means[r], sums_[r] / static_cast<double>(t.columns));
         constexpr std::size_t block = 64;
-        over((t.columns + block - 1) / block, 1, [&](std::size_t begin, std::size_t end, std::size_t) {
+        parallel_for(pool_, (t.columns + block - 1) / block, 1, [&](std::size_t begin, std::size_t end, std::size_t) {
             for (std::size_t b = begin; b < end; ++b) {
                 std::array<double, block> sums{};
                 const std::size_t first = b * block, width = std::min(block, t.columns - first);

@@ -21,7 +21,7 @@ inline constexpr std::size_t norm_leaf = 4096;  // gradients
     using lanes_of_double = double __attribute__((vector_size(64)));
     constexpr std::size_t leaf = norm_leaf;
     std::vector<double> sums((gradients.size() + leaf - 1) / leaf);
-    const auto leaves = [&](std::size_t begin, std::size_t end, std::size_t) {
+    parallel_for(pool, sums.size(), 16, [&](std::size_t begin, std::size_t end, std::size_t) {
         for (std::size_t l = begin; l < end; ++l) {
             const std::size_t first = l * leaf, last = std::min(gradients.size(), first + leaf);
             lanes_of_double lanes{};
@@ -36,11 +36,7 @@ inline constexpr std::size_t norm_leaf = 4096;  // gradients
                 lanes[i - last + 8] += static_cast<double>(gradients[i]) * static_cast<double>(gradients[i]);
             sums[l] = ((lanes[0] + lanes[1]) + (lanes[2] + lanes[3])) + ((lanes[4] + lanes[5]) + (lanes[6] + lanes[7]));
         }
-    };
-    if (pool != nullptr)
-        pool->parallel_for(sums.size(), 16, leaves);
-    else
-        leaves(0, sums.size(), 0);
+    });
     return sums;
 }
 /// The norm from the sums of all leaves.

@@ -103,9 +103,8 @@ struct parameter_range {
 template <class F>
 void for_each_part(std::span<const parameter_range> ranges, std::size_t count, thread_pool* pool, const F& part) {
     const auto range = [&](std::size_t begin, std::size_t end, bool decay) {
-        if (pool == nullptr) return part(begin, end, decay);
-        pool->parallel_for(end - begin, std::size_t{1} << 14,
-                           [&](std::size_t a, std::size_t b, std::size_t) { part(begin + a, begin + b, decay); });
+        parallel_for(pool, end - begin, std::size_t{1} << 14,
+                     [&](std::size_t a, std::size_t b, std::size_t) { part(begin + a, begin + b, decay); });
     };
     if (ranges.empty()) range(0, count, true);
     for (const auto& r : ranges) range(r.begin, r.end, r.decay);

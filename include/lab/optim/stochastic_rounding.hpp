@@ -29,7 +29,7 @@ inline void round_to_bf16(std::span<float> values, std::uint64_t seed, std::uint
                           thread_pool* pool = nullptr) {
     constexpr std::size_t drawn = 8;  // by one call of philox, 16 bits each
     const std::uint64_t key = seed ^ hash64("stochastic rounding");
-    const auto part = [&](std::size_t begin, std::size_t end, std::size_t) {
+    parallel_for(pool, (values.size() + drawn - 1) / drawn, 4096, [&](std::size_t begin, std::size_t end, std::size_t) {
         for (std::size_t block = begin; block < end; ++block) {
             const auto words = philox({static_cast<std::uint32_t>(block), static_cast<std::uint32_t>(block >> 32),
                                        static_cast<std::uint32_t>(step), static_cast<std::uint32_t>(step >> 32)},
@@ -37,12 +37,7 @@ inline void round_to_bf16(std::span<float> values, std::uint64_t seed, std::uint
             const auto own = values.subspan(block * drawn, std::min(drawn, values.size() - block * drawn));
             for (std::size_t i = 0; i < own.size(); ++i) own[i] = round_to_bf16(own[i], words[i / 2] >> (16 * (i % 2)));
         }
-    };
-    const std::size_t blocks = (values.size() + drawn - 1) / drawn;
-    if (pool != nullptr)
-        pool->parallel_for(blocks, 4096, part);
-    else
-        part(0, blocks, 0);
+    });
 }
 
 }  // namespace lab::optim

@@ -110,11 +110,8 @@ private:
     [[nodiscard]] std::span<const float> values() const { return {kept_.data(), kept_.size()}; }
     template <class F>
     void over(std::size_t count, const F& part) const {
-        if (pool_ != nullptr)
-            pool_->parallel_for(count, std::size_t{1} << 14,
-                                [&](std::size_t begin, std::size_t end, std::size_t) { part(begin, end); });
-        else
-            part(0, count);
+        parallel_for(pool_, count, std::size_t{1} << 14,
+                     [&](std::size_t begin, std::size_t end, std::size_t) { part(begin, end); });
     }
     void copy(std::span<const float> from, std::span<float> to) const {
         over(from.size(), [&](std::size_t begin, std::size_t end) {

@@ -133,11 +133,8 @@ public:
             for (std::size_t r = 0; r < size_; ++r)
                 terms.push_back(r == rank_ ? part(values, bounds, r).data() + p * piece : arrived(p, r).data());
             float* sum = part(values, bounds, rank_).data() + p * piece;
-            const auto add = [&](std::size_t from, std::size_t to, std::size_t) { add_tree(terms, sum, from, to); };
-            if (pool != nullptr)
-                pool->parallel_for(length(own, p), 4096, add);
-            else
-                add(0, length(own, p), 0);
+            parallel_for(pool, length(own, p), 4096,
+                         [&](std::size_t from, std::size_t to, std::size_t) { add_tree(terms, sum, from, to); });
         }
     }
 

@@ -21,6 +21,7 @@
 #include "lab/core/batch.hpp"
 #include "lab/core/error.hpp"
 #include "lab/core/tensor.hpp"
+#include "lab/core/thread_pool.hpp"
 #include "lab/replay/packing.hpp"
 #include "lab/train/ranks.hpp"
 
@@ -109,13 +110,10 @@ private:
     template <class Model>
     static void add(const aligned_buffer<float>& left, Model& model) {
         const std::span<float> gradients = model.gradients();
-        const auto part = [&](std::size_t begin, std::size_t end, std::size_t) {
-            for (std::size_t i = begin; i < end; ++i) gradients[i] += left.data()[i];
-        };
-        if constexpr (requires { model.pool(); })
-            model.pool().parallel_for(gradients.size(), std::size_t{1} << 14, part);
-        else
-            part(0, gradients.size(), 0);
+        parallel_for(pool_of(model), gradients.size(), std::size_t{1} << 14,
+                     [&](std::size_t begin, std::size_t end, std::size_t) {
+                         for (std::size_t i = begin; i < end; ++i) gradients[i] += left.data()[i];
+                     });
     }
     void keep(std::span<const float> gradients, std::size_t place) {
         if (place == waiting_.size()) waiting_.emplace_back(gradients.size());

@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "lab/core/error.hpp"
+#include "lab/core/thread_pool.hpp"
 #include "lab/formats/json.hpp"
 #include "lab/nn/training_settings.hpp"
 #include "lab/optim/stochastic_rounding.hpp"
@@ -68,7 +69,7 @@ public:
         if (options_.watch.patience != 0 && options_.result.kind == phase_result::average)
             throw config_error(
                 "an average of a phase's last steps must know which they are: early stopping goes with ema or best");
-        result_.set_pool(pool());
+        result_.set_pool(pool_of(model_));
     }
 
     /// Samples whose loss is watched and never learnt.
@@ -117,10 +118,6 @@ private:
         std::uint64_t tokens = 0;
     };
 
-    [[nodiscard]] thread_pool* pool() {
-        if constexpr (requires { model_.pool(); }) return &model_.pool();
-        return nullptr;
-    }
     [[nodiscard]] std::vector<std::size_t> order(std::size_t phase, std::size_t epoch) const {
         return replay::epoch_samples(plans_[phase], buffer_, options_.seed, phase, epoch);
     }
@@ -227,7 +224,7 @@ private:
         if (refused.empty()) {
             update_.step(model_.parameters(), model_.gradients(), rate, norm);
             if (options_.stochastic_rounding)
-                optim::round_to_bf16(model_.parameters(), options_.seed, done_.total_steps, pool());
+                optim::round_to_bf16(model_.parameters(), options_.seed, done_.total_steps, pool_of(model_));
         }
         ++done_.step, ++done_.total_steps;
         for (const std::size_t i : chosen) done_.tokens += samples_[i].tokens.size();
