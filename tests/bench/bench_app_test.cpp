@@ -14,6 +14,8 @@
 #include "support/data.hpp"
 #include "support/process.hpp"
 
+BOOST_AUTO_TEST_SUITE(bench_app)
+
 namespace {
 
 using namespace lab;
@@ -59,8 +61,6 @@ std::string joined(const json& rows, const char* key) {
 }
 
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(bench_app)
 
 BOOST_AUTO_TEST_CASE(tests_have_llama_bench_s_keys) {
     const bench b;

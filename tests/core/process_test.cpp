@@ -6,6 +6,8 @@
 
 #include "support/data.hpp"
 
+BOOST_AUTO_TEST_SUITE(process)
+
 using namespace lab;
 using ending = process_result::ending;
 
@@ -14,8 +16,6 @@ process_result shell(const std::string& script, const process_options& options =
     return run_process("/bin/sh", {"-c", script}, options);
 }
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(process)
 
 BOOST_AUTO_TEST_CASE(output_errors_and_status) {
     const auto r = shell("echo out; echo err >&2; exit 3");

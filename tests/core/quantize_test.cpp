@@ -11,6 +11,8 @@
 #include "lab/core/rng.hpp"
 #include "support/data.hpp"
 
+BOOST_AUTO_TEST_SUITE(quantize)
+
 // Goldens: tests/goldens/formats_quantize.py.
 namespace {
 
@@ -21,8 +23,6 @@ std::vector<float> floats_of(const std::string& bytes) {
 }
 
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(quantize)
 
 BOOST_AUTO_TEST_CASE(encoders_give_the_bytes_of_gguf_py) {
     const auto input = floats_of(lab::read_file(lab::test::fixture("core/quantize_input.bin")));

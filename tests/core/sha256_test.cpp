@@ -3,9 +3,9 @@
 #include <boost/test/unit_test.hpp>
 #include <string>
 
-using namespace lab;
-
 BOOST_AUTO_TEST_SUITE(sha256_sum)
+
+using namespace lab;
 
 // FIPS 180-4's examples, and lengths around the padding's edges as Python's hashlib gives them.
 BOOST_AUTO_TEST_CASE(known_digests) {

@@ -5,9 +5,9 @@
 #include <stdexcept>
 #include <vector>
 
-using namespace lab;
-
 BOOST_AUTO_TEST_SUITE(thread_pool_tests)
+
+using namespace lab;
 
 BOOST_AUTO_TEST_CASE(every_item_is_done_once_in_parts_of_the_grain) {
     for (const std::size_t threads : {1u, 2u, 3u, 5u}) {

@@ -2,9 +2,9 @@
 
 #include <boost/test/unit_test.hpp>
 
-using namespace lab;
-
 BOOST_AUTO_TEST_SUITE(eval_answer_text)
+
+using namespace lab;
 
 BOOST_AUTO_TEST_CASE(exactness_by_words_ignores_what_does_not_matter) {
     BOOST_TEST(eval::exact_match("The Copper Heron.", "copper heron"));

@@ -4,9 +4,9 @@
 
 #include "infer/tiny.hpp"
 
-using namespace lab;
-
 BOOST_AUTO_TEST_SUITE(divergence)
+
+using namespace lab;
 
 BOOST_AUTO_TEST_CASE(two_rows_by_hand) {
     // p = (1/2, 1/4, 1/4), q = (1/4, 1/2, 1/4), logits shifted by any constant: KL = ln 2 / 2 - ln 2 / 4

@@ -4,6 +4,8 @@
 
 #include "lab/eval/report.hpp"
 
+BOOST_AUTO_TEST_SUITE(eval_forgetting)
+
 using namespace lab;
 using replay::sample_kind;
 
@@ -32,8 +34,6 @@ eval::forgetting_matrix forgetful() {
     return m;
 }
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(eval_forgetting)
 
 BOOST_AUTO_TEST_CASE(cells_and_backward_transfer) {
     const auto m = forgetful();

@@ -2,9 +2,9 @@
 
 #include <boost/test/unit_test.hpp>
 
-using namespace lab;
-
 BOOST_AUTO_TEST_SUITE(eval_intervals)
+
+using namespace lab;
 
 BOOST_AUTO_TEST_CASE(wilson_matches_published_values) {
     // Newcombe (1998), Statistics in Medicine 17:857, table I, score method without continuity correction.

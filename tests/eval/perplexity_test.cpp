@@ -2,6 +2,8 @@
 
 #include <boost/test/unit_test.hpp>
 
+BOOST_AUTO_TEST_SUITE(eval_perplexity)
+
 using namespace lab;
 
 namespace {
@@ -17,8 +19,6 @@ struct counting_scorer {
 };
 static_assert(eval::WindowScorer<counting_scorer> && !eval::WindowScorer<int>);
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(eval_perplexity)
 
 BOOST_AUTO_TEST_CASE(windows_do_not_overlap_and_only_their_second_half_counts) {
     std::vector<token> tokens;

@@ -5,6 +5,8 @@
 
 #include "support/data.hpp"
 
+BOOST_AUTO_TEST_SUITE(eval_qa)
+
 using namespace lab;
 
 namespace {
@@ -48,8 +50,6 @@ std::vector<eval::question> two_questions() {
     return {a, b};
 }
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(eval_qa)
 
 BOOST_AUTO_TEST_CASE(choices_need_a_strict_winner) {
     const std::vector<text::score> tie{{-2, 2}, {-2, 2}}, longer{{-4, 4}, {-3, 1}}, sure{{-1, 1}, {-9, 9}},

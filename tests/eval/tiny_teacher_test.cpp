@@ -8,6 +8,8 @@
 #include "lab/infer/teacher.hpp"
 #include "train/tiny_llama.hpp"
 
+BOOST_AUTO_TEST_SUITE(eval_tiny_teacher)
+
 using namespace lab;
 
 static_assert(eval::AnsweringModel<infer::local_teacher>);
@@ -24,8 +26,6 @@ eval::question ferry() {
     return q;
 }
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(eval_tiny_teacher)
 
 BOOST_AUTO_TEST_CASE(an_answers_likelihood_is_its_training_loss) {
     auto model = tiny::llama();

@@ -2,6 +2,8 @@
 
 #include "support/data.hpp"
 
+BOOST_AUTO_TEST_SUITE(csv)
+
 using namespace lab;
 
 namespace {
@@ -23,8 +25,6 @@ std::string fault_of(std::string_view text) {
     return "none";
 }
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(csv)
 
 BOOST_AUTO_TEST_CASE(fields_are_as_rfc_4180_has_them) {
     BOOST_TEST((read("a,b,c\n") == rows{{"a", "b", "c"}}));

@@ -10,6 +10,8 @@
 #include "raw_files.hpp"
 #include "support/data.hpp"
 
+BOOST_AUTO_TEST_SUITE(gguf)
+
 using lab::formats::gguf_file;
 using lab::test::raw;
 using lab::test::raw_gguf;
@@ -28,8 +30,6 @@ gguf_file open_raw(const std::string& bytes) {
 constexpr auto huge = std::numeric_limits<std::uint64_t>::max();
 
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(gguf)
 
 BOOST_AUTO_TEST_CASE(reads_a_good_file) {
     for (const std::uint32_t version : {2u, 3u}) {

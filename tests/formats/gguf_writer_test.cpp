@@ -10,6 +10,8 @@
 
 #include "support/data.hpp"
 
+BOOST_AUTO_TEST_SUITE(gguf_writing)
+
 using lab::formats::gguf_file;
 using lab::formats::gguf_type;
 using lab::formats::gguf_writer;
@@ -23,8 +25,6 @@ double sum(const lab::formats::stored_tensor& t) {
 }
 
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(gguf_writing)
 
 // tests/goldens/formats_files.py wrote the file and printed these numbers with gguf-py's reader.
 BOOST_AUTO_TEST_CASE(reads_what_gguf_py_writes) {

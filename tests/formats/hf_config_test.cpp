@@ -5,6 +5,8 @@
 
 #include "support/data.hpp"
 
+BOOST_AUTO_TEST_SUITE(hf_configuration)
+
 using lab::formats::hf_config;
 using lab::formats::json;
 using lab::formats::parse_hf_config;
@@ -44,8 +46,6 @@ hf_config load(const std::string& name) {
 }
 
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(hf_configuration)
 
 BOOST_AUTO_TEST_CASE(reads_transformers_4) {
     const hf_config c = parse_hf_config(llama4(), "config.json");

@@ -5,6 +5,8 @@
 #include <string>
 #include <vector>
 
+BOOST_AUTO_TEST_SUITE(json_reading)
+
 using lab::formats::json;
 using lab::formats::parse_json;
 
@@ -19,8 +21,6 @@ auto says(std::string_view what) {
 }
 
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(json_reading)
 
 BOOST_AUTO_TEST_CASE(values_come_out_as_written) {
     const json value = parse_json(R"( {"a": [1, -2, 2.5, true, null, "\u00fc\ud83d\ude00"], "b": {"c": {}}} )", "p");

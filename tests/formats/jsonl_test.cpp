@@ -6,9 +6,9 @@
 
 #include "support/data.hpp"
 
-using lab::formats::json;
-
 BOOST_AUTO_TEST_SUITE(jsonl)
+
+using lab::formats::json;
 
 BOOST_AUTO_TEST_CASE(reads_values_with_their_line_numbers) {
     std::vector<std::size_t> lines;

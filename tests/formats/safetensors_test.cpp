@@ -10,6 +10,8 @@
 #include "raw_files.hpp"
 #include "support/data.hpp"
 
+BOOST_AUTO_TEST_SUITE(safetensors)
+
 using lab::formats::open_safetensors;
 using lab::formats::safetensors_file;
 using lab::test::raw;
@@ -37,8 +39,6 @@ double sum(const lab::formats::stored_tensor& t) {
 void write(const std::filesystem::path& path, const std::string& bytes) { lab::write_file_atomically(path, bytes); }
 
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(safetensors)
 
 // Written by the safetensors package, sums by PyTorch: tests/goldens/formats_files.py.
 BOOST_AUTO_TEST_CASE(reads_what_the_package_writes) {

@@ -8,6 +8,8 @@
 #include "lab/core/quantize.hpp"
 #include "support/data.hpp"
 
+BOOST_AUTO_TEST_SUITE(safetensors_writing)
+
 using lab::formats::open_safetensors;
 using lab::formats::outgoing_tensor;
 using lab::formats::safetensors_writer;
@@ -28,8 +30,6 @@ outgoing_tensor counted(std::string name, lab::dtype type, std::vector<std::size
 }
 
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(safetensors_writing)
 
 BOOST_AUTO_TEST_CASE(a_file_round_trips) {
     safetensors_writer w;

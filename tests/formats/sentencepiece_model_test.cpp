@@ -10,6 +10,8 @@
 #include "raw_files.hpp"
 #include "support/data.hpp"
 
+BOOST_AUTO_TEST_SUITE(sentencepiece)
+
 using lab::formats::sentencepiece_algorithm;
 using lab::formats::sentencepiece_model;
 using lab::formats::sentencepiece_type;
@@ -42,8 +44,6 @@ std::string good(const std::string& trainer = "", const std::string& normalizer 
 void refused(const std::string& bytes, std::string_view what) { lab::test::refused(bytes, parse, what); }
 
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(sentencepiece)
 
 // Trained and read back by the sentencepiece package: tests/goldens/formats_files.py.
 BOOST_AUTO_TEST_CASE(reads_what_sentencepiece_reads) {

@@ -16,6 +16,8 @@
 #include "support/process.hpp"
 #include "train/tiny_llama.hpp"
 
+BOOST_AUTO_TEST_SUITE(generate_app)
+
 using namespace lab;
 using formats::json;
 using test::http_answer;
@@ -116,8 +118,6 @@ undisturbed& whole_run() {
 }
 
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(generate_app)
 
 BOOST_AUTO_TEST_CASE(events_for_scripts_add_up) {
     const workplace w;

@@ -1,12 +1,17 @@
-# Each header compiles alone. A header that a test or a source of the library includes first has shown it there. The
-# others are compiled here and never linked, a source for each chain of headers of which each includes the one before:
-# that gives it nothing that it would not have alone. With LAB_COMPILED, where other headers bring the least. What is
-# not lab's is precompiled; scripts/check-includes shows that headers include what they name of it.
+# Each header compiles alone. A header that a source of the library includes first, or a test that is compiled by itself,
+# has shown it there. The others are compiled here and never linked, a source for each chain of headers of which each
+# includes the one before: that gives it nothing that it would not have alone. With LAB_COMPILED, where other headers
+# bring the least. What is not lab's is precompiled; scripts/check-includes shows that headers include what they name of
+# it.
 if(LAB_SANITIZE OR NOT LAB_NATIVE)  # the native build shows it for all
   return()
 endif()
 file(GLOB_RECURSE headers CONFIGURE_DEPENDS RELATIVE ${PROJECT_SOURCE_DIR}/include ${PROJECT_SOURCE_DIR}/include/lab/*.hpp)
-file(GLOB_RECURSE others CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/*_test.cpp ${PROJECT_SOURCE_DIR}/src/*.cpp)
+file(GLOB others CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/*.cpp)
+if(NOT LAB_UNITY_TESTS)
+  file(GLOB_RECURSE tests CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/*_test.cpp)
+  list(APPEND others ${tests})
+endif()
 set(shown)
 foreach(source ${others})
   file(STRINGS ${source} first REGEX "^#include" LIMIT_COUNT 1)

@@ -4,6 +4,8 @@
 
 #include "tiny.hpp"
 
+BOOST_AUTO_TEST_SUITE(embedder)
+
 using namespace lab;
 
 namespace {
@@ -14,8 +16,6 @@ std::vector<float> row_of(const tensor<float>& vectors, std::size_t i) {
     return {row.begin(), row.end()};
 }
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(embedder)
 
 BOOST_AUTO_TEST_CASE(a_vector_depends_on_its_text_alone) {
     infer::embedder whole(test::byte_model(), test::byte_tokenizer(), {.batch_tokens = 1000});

@@ -7,6 +7,8 @@
 
 #include "infer/tiny.hpp"
 
+BOOST_AUTO_TEST_SUITE(engine)
+
 namespace {
 
 using namespace lab;
@@ -46,8 +48,6 @@ void require_same(const std::vector<infer::generated>& a, const std::vector<infe
 }
 
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(engine)
 
 BOOST_AUTO_TEST_CASE(company_does_not_matter) {
     const auto t = test::byte_tokenizer();

@@ -8,9 +8,9 @@
 #include "lab/infer/teacher.hpp"
 #include "lab/sampling/grammar/regex.hpp"
 
-using namespace lab;
-
 BOOST_AUTO_TEST_SUITE(infer_grammar)
+
+using namespace lab;
 
 BOOST_AUTO_TEST_CASE(random_models_keep_to_schemas_patterns_and_grammars) {
     infer::engine engine(test::byte_model(2), test::byte_tokenizer());

@@ -8,6 +8,8 @@
 #include "lab/infer/engine.hpp"
 #include "lab/nn/synthetic.hpp"
 
+BOOST_AUTO_TEST_SUITE(invariance)
+
 namespace {
 
 using namespace lab;
@@ -54,8 +56,6 @@ infer::engine_options random_options(counter_rng& rng, const nn::any_model& mode
 }
 
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(invariance)
 
 BOOST_AUTO_TEST_CASE(random_company_chunks_caches_and_threads_do_not_matter) {
     const auto tokens = test::byte_tokenizer();

@@ -11,6 +11,8 @@
 #include "infer/tiny.hpp"
 #include "lab/infer/engine.hpp"
 
+BOOST_AUTO_TEST_SUITE(scheduling)
+
 namespace {
 
 using namespace lab;
@@ -40,8 +42,6 @@ std::size_t steps_until_idle(infer::engine& engine) {
 }
 
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(scheduling)
 
 BOOST_AUTO_TEST_CASE(jobs_join_at_any_step_and_from_callbacks) {
     infer::engine engine(test::byte_model(), test::byte_tokenizer(), {.max_sequences = 2});

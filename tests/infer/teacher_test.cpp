@@ -6,6 +6,8 @@
 #include "infer/tiny.hpp"
 #include "lab/infer/chat.hpp"
 
+BOOST_AUTO_TEST_SUITE(teacher)
+
 namespace {
 
 using namespace lab;
@@ -18,8 +20,6 @@ text::request ask(const std::string& question) {
 }
 
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(teacher)
 
 BOOST_AUTO_TEST_CASE(answers_are_the_same_alone_and_in_a_batch) {
     infer::engine engine(test::byte_model(), test::byte_tokenizer());

@@ -6,6 +6,8 @@
 #include "support/data.hpp"
 #include "support/process.hpp"
 
+BOOST_AUTO_TEST_SUITE(inspect_app)
+
 using namespace lab;
 using formats::json;
 
@@ -42,8 +44,6 @@ struct two_runs {
 };
 
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(inspect_app)
 
 BOOST_AUTO_TEST_CASE(samples_are_found_by_leaf_check_score_and_text) {
     const two_runs here;

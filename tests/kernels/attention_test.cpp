@@ -4,10 +4,10 @@
 
 #include "kernels/support.hpp"
 
+BOOST_AUTO_TEST_SUITE(attention)
+
 using namespace lab;
 using namespace lab::test;
-
-BOOST_AUTO_TEST_SUITE(attention)
 
 namespace {
 

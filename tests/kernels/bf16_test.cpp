@@ -2,10 +2,10 @@
 
 #include "kernels/support.hpp"
 
+BOOST_AUTO_TEST_SUITE(bf16_compute)
+
 using namespace lab;
 using namespace lab::test;
-
-BOOST_AUTO_TEST_SUITE(bf16_compute)
 
 namespace {
 constexpr kernels::cpu_options bf16{.compute = compute::bf16};

@@ -5,10 +5,10 @@
 #include "kernels/support.hpp"
 #include "lab/kernels/attention.hpp"
 
+BOOST_AUTO_TEST_SUITE(cached_attention)
+
 using namespace lab;
 using namespace lab::test;
-
-BOOST_AUTO_TEST_SUITE(cached_attention)
 
 namespace {
 

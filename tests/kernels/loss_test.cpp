@@ -2,10 +2,10 @@
 
 #include "kernels/support.hpp"
 
+BOOST_AUTO_TEST_SUITE(loss)
+
 using namespace lab;
 using namespace lab::test;
-
-BOOST_AUTO_TEST_SUITE(loss)
 
 BOOST_AUTO_TEST_CASE(cross_entropy_and_its_gradient_match_the_twin) {
     thread_pool pool(2);

@@ -2,10 +2,10 @@
 
 #include "kernels/support.hpp"
 
+BOOST_AUTO_TEST_SUITE(panel_products)
+
 using namespace lab;
 using namespace lab::test;
-
-BOOST_AUTO_TEST_SUITE(panel_products)
 
 namespace {
 

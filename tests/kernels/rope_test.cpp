@@ -2,10 +2,10 @@
 
 #include "kernels/support.hpp"
 
+BOOST_AUTO_TEST_SUITE(rope)
+
 using namespace lab;
 using namespace lab::test;
-
-BOOST_AUTO_TEST_SUITE(rope)
 
 BOOST_AUTO_TEST_CASE(matches_the_twin_and_its_inverse_undoes_it) {
     thread_pool pool(2);

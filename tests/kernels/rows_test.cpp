@@ -2,10 +2,10 @@
 
 #include "kernels/support.hpp"
 
+BOOST_AUTO_TEST_SUITE(rows)
+
 using namespace lab;
 using namespace lab::test;
-
-BOOST_AUTO_TEST_SUITE(rows)
 
 namespace {
 const std::size_t dims[] = {1, 15, 16, 17, 55, 576};

@@ -6,9 +6,9 @@
 #include <thread>
 #include <vector>
 
-using lab::thread_pool;
-
 BOOST_AUTO_TEST_SUITE(pool)
+
+using lab::thread_pool;
 
 BOOST_AUTO_TEST_CASE(every_item_is_done_once_and_parts_are_multiples_of_the_grain) {
     for (const std::size_t threads : {1u, 2u, 3u, 5u}) {

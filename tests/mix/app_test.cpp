@@ -8,6 +8,8 @@
 #include "support/data.hpp"
 #include "support/process.hpp"
 
+BOOST_AUTO_TEST_SUITE(mix_app)
+
 using namespace lab;
 using formats::json;
 
@@ -91,8 +93,6 @@ seed_examples:
 };
 
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(mix_app)
 
 BOOST_AUTO_TEST_CASE(by_a_recipe) {
     const workplace w;

@@ -15,6 +15,8 @@
 #include "lab/tokenizer/load.hpp"
 #include "model/small_model.hpp"
 
+BOOST_AUTO_TEST_SUITE(damaged)
+
 using namespace lab;
 
 namespace {
@@ -164,8 +166,6 @@ struct model_folder {
 };
 
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(damaged)
 
 BOOST_AUTO_TEST_CASE(gguf_headers) {
     const test::temporary_folder folder;

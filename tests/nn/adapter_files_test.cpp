@@ -18,6 +18,8 @@
 #include "nn/difference.hpp"
 #include "support/data.hpp"
 
+BOOST_AUTO_TEST_SUITE(adapter_files)
+
 namespace {
 
 using namespace lab;
@@ -101,8 +103,6 @@ struct copy_of {
 };
 
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(adapter_files)
 
 BOOST_AUTO_TEST_CASE(logits_loss_and_gradients_match_peft) {
     for (const auto& names : pairs) {

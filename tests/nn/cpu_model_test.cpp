@@ -5,6 +5,8 @@
 
 #include "nn/tiny_models.hpp"
 
+BOOST_AUTO_TEST_SUITE(cpu_model)
+
 namespace {
 
 using namespace lab;
@@ -15,8 +17,6 @@ constexpr nn::sizes odd_sizes{
     .dim = 40, .layers = 2, .heads = 6, .kv_heads = 2, .head_dim = 10, .hidden = 72, .vocab = 67, .window = 33};
 
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(cpu_model)
 
 BOOST_AUTO_TEST_CASE(logits_agree_with_the_reference) {
     thread_pool pool(2);

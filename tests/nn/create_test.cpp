@@ -8,6 +8,8 @@
 #include "lab/tokenizer/load.hpp"
 #include "support/data.hpp"
 
+BOOST_AUTO_TEST_SUITE(create)
+
 using namespace lab;
 
 namespace {
@@ -19,8 +21,6 @@ nn::runtime_dims sizes(std::size_t vocab) {
 }
 
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(create)
 
 BOOST_AUTO_TEST_CASE(a_new_model_loads_and_knows_nothing) {
     const test::temporary_folder folder;

@@ -5,10 +5,10 @@
 #include "lab/nn/training.hpp"
 #include "nn/tiny_models.hpp"
 
+BOOST_AUTO_TEST_SUITE(init)
+
 using namespace lab;
 using reference = kernels::reference<double>;
-
-BOOST_AUTO_TEST_SUITE(init)
 
 BOOST_AUTO_TEST_CASE(values_come_from_the_seed_and_the_tensors_name_alone) {
     auto d = test::tiny_dims();

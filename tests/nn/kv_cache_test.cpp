@@ -3,6 +3,8 @@
 #include <boost/test/unit_test.hpp>
 #include <cstring>
 
+BOOST_AUTO_TEST_SUITE(kv_cache)
+
 namespace {
 
 using namespace lab;
@@ -11,8 +13,6 @@ using cache = nn::kv_cache<float>;
 nn::kv_cache_options room_for(std::size_t blocks) { return {.max_bytes = blocks * cache(2, 1, 2, 0).block_bytes()}; }
 
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(kv_cache)
 
 BOOST_AUTO_TEST_CASE(blocks_are_taken_as_a_sequence_grows) {
     cache kv(2, 1, 2, 0, room_for(3));

@@ -16,6 +16,8 @@
 #include "lab/nn/save.hpp"
 #include "support/data.hpp"
 
+BOOST_AUTO_TEST_SUITE(load)
+
 namespace {
 
 using namespace lab;
@@ -51,8 +53,6 @@ void contains(const std::string& text, std::initializer_list<const char*> parts)
 }
 
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(load)
 
 BOOST_AUTO_TEST_CASE(an_unchanged_copy_loads) {
     BOOST_TEST(edited_gguf([](auto&, auto&) {}).message() == "loaded");

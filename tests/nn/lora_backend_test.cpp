@@ -11,6 +11,8 @@
 #include "lab/nn/training.hpp"
 #include "nn/tiny_models.hpp"
 
+BOOST_AUTO_TEST_SUITE(lora_backend)
+
 namespace {
 
 using namespace lab;
@@ -84,8 +86,6 @@ void check_by_complex_step(nn::runtime_dims d, const nn::lora_options& o, bool h
 }
 
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(lora_backend)
 
 BOOST_AUTO_TEST_CASE(adapter_gradients_match_the_complex_step) {
     check_by_complex_step<nn::arch::llama>(test::tiny_dims(), {.rank = 3, .alpha = 5}, true);

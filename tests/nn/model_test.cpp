@@ -5,6 +5,8 @@
 
 #include "nn/tiny_models.hpp"
 
+BOOST_AUTO_TEST_SUITE(model)
+
 namespace {
 
 using namespace lab;
@@ -30,8 +32,6 @@ std::vector<double> last_logits_in_pieces(Model& m, const std::vector<token>& to
 }
 
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(model)
 
 BOOST_AUTO_TEST_CASE(pieces_give_the_same_bits_as_one_prefill) {
     auto d = test::tiny_dims();

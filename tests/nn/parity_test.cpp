@@ -15,6 +15,8 @@
 #include "nn/difference.hpp"
 #include "support/data.hpp"
 
+BOOST_AUTO_TEST_SUITE(parity)
+
 namespace {
 
 using namespace lab;
@@ -81,8 +83,6 @@ struct training_data {
 };
 
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(parity)
 
 BOOST_AUTO_TEST_CASE(logits_match_transformers) {
     for (const auto* name : all_models) {

@@ -5,9 +5,9 @@
 #include "lab/nn/arch.hpp"
 #include "lab/nn/weights.hpp"
 
-using namespace lab;
-
 BOOST_AUTO_TEST_SUITE(quantize_mix)
+
+using namespace lab;
 
 namespace {
 

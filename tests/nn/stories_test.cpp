@@ -14,6 +14,8 @@
 #include "lab/nn/model.hpp"
 #include "support/data.hpp"
 
+BOOST_AUTO_TEST_SUITE(stories260k, *boost::unit_test::precondition(lab::test::needs("models/stories260K.bin")))
+
 namespace {
 
 using namespace lab;
@@ -121,8 +123,6 @@ std::string expected_story() {
 }
 
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(stories260k, *boost::unit_test::precondition(test::needs("models/stories260K.bin")))
 
 BOOST_AUTO_TEST_CASE(cpu_tells_the_story_of_its_page) {
     stories s;

@@ -8,6 +8,8 @@
 
 #include "lab/nn/batch_builder.hpp"
 
+BOOST_AUTO_TEST_SUITE(nn_synthetic)
+
 namespace {
 
 using namespace lab;
@@ -25,8 +27,6 @@ std::vector<float> values(const nn::named_weight& w) {
 }
 
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(nn_synthetic)
 
 BOOST_AUTO_TEST_CASE(weights_of_every_type_are_centred_and_small) {
     for (const dtype type : all_dtypes) {

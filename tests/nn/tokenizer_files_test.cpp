@@ -5,6 +5,8 @@
 
 #include "support/data.hpp"
 
+BOOST_AUTO_TEST_SUITE(tokenizer_files)
+
 namespace {
 
 using namespace lab;
@@ -57,8 +59,6 @@ void check_both_ways(const fs::path& source) {
 }
 
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(tokenizer_files)
 
 BOOST_AUTO_TEST_CASE(byte_level_tokenizers_survive) {
     check_both_ways(test::fixture("tokenizer/byte_level_gpt-2.gguf"));

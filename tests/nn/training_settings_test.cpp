@@ -14,6 +14,8 @@
 #include "nn/difference.hpp"
 #include "support/data.hpp"
 
+BOOST_AUTO_TEST_SUITE(training_settings)
+
 namespace {
 using namespace lab;
 
@@ -47,8 +49,6 @@ std::vector<float> gradients_of(nn::any_model& model, const packed& data, const 
     return {g.begin(), g.end()};
 }
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(training_settings)
 
 BOOST_AUTO_TEST_CASE(label_smoothing_matches_pytorch) {
     const auto golden = formats::open_safetensors(test::fixture("optim/golden.safetensors"));

@@ -9,6 +9,8 @@
 #include "lab/nn/init.hpp"
 #include "nn/tiny_models.hpp"
 
+BOOST_AUTO_TEST_SUITE(training)
+
 namespace {
 
 using namespace lab;
@@ -72,8 +74,6 @@ void check_by_complex_step(nn::runtime_dims d, bool half_split) {
 }
 
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(training)
 
 BOOST_AUTO_TEST_CASE(llama_gradients_match_the_complex_step) {
     check_by_complex_step<nn::arch::llama>(test::tiny_dims(), true);

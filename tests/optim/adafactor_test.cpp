@@ -6,14 +6,14 @@
 
 #include "optim/random_values.hpp"
 
+BOOST_AUTO_TEST_SUITE(adafactor)
+
 namespace {
 using namespace lab;
 using test::random_values;
 const std::vector<optim::parameter_tensor> tensors{{37, 130, true, true}, {1, 75, false, false}, {3, 1, true, true}};
 constexpr std::size_t count = 37 * 130 + 75 + 3;
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(adafactor)
 
 BOOST_AUTO_TEST_CASE(the_state_is_rows_and_columns) {
     optim::adafactor optimizer({}, tensors);

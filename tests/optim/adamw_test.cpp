@@ -6,12 +6,12 @@
 
 #include "optim/random_values.hpp"
 
+BOOST_AUTO_TEST_SUITE(adamw)
+
 namespace {
 using namespace lab;
 using test::random_values;
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(adamw)
 
 BOOST_AUTO_TEST_CASE(follows_the_formula) {
     const optim::adamw_options o{.beta1 = 0.8, .beta2 = 0.9, .eps = 1e-6, .weight_decay = 0.1};

@@ -5,9 +5,9 @@
 
 #include "lab/core/rng.hpp"
 
-using namespace lab;
-
 BOOST_AUTO_TEST_SUITE(clip)
+
+using namespace lab;
 
 BOOST_AUTO_TEST_CASE(the_norm_is_euclidean_for_every_size) {
     for (const std::size_t count : {0u, 1u, 7u, 8u, 9u, 4095u, 4096u, 4097u, 3u * 4096u + 5u, 8u * 4096u, 100'001u}) {

@@ -11,6 +11,8 @@
 #include "lab/train/optimizer.hpp"
 #include "support/data.hpp"
 
+BOOST_AUTO_TEST_SUITE(optimizer_peers)
+
 namespace {
 using namespace lab;
 
@@ -39,8 +41,6 @@ std::vector<peer> peers() {
 }
 formats::checkpoint golden() { return formats::open_safetensors(test::fixture("optim/golden.safetensors")); }
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(optimizer_peers)
 
 BOOST_AUTO_TEST_CASE(ten_steps_with_given_gradients_end_where_the_peers_end) {
     const auto file = golden();

@@ -4,11 +4,11 @@
 #include <boost/test/unit_test.hpp>
 #include <cmath>
 
+BOOST_AUTO_TEST_SUITE(schedules)
+
 using lab::optim::decay;
 using lab::optim::schedule;
 namespace tt = boost::test_tools;
-
-BOOST_AUTO_TEST_SUITE(schedules)
 
 BOOST_AUTO_TEST_CASE(warm_up_is_linear_then_constant) {
     const schedule s{.peak = 1.0, .warmup = 4};

@@ -5,12 +5,12 @@
 
 #include "optim/random_values.hpp"
 
+BOOST_AUTO_TEST_SUITE(sgd)
+
 namespace {
 using namespace lab;
 using test::random_values;
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(sgd)
 
 BOOST_AUTO_TEST_CASE(follows_the_formula) {
     for (const bool nesterov : {false, true}) {

@@ -8,12 +8,12 @@
 #include "lab/core/half.hpp"
 #include "optim/random_values.hpp"
 
+BOOST_AUTO_TEST_SUITE(stochastic_rounding)
+
 namespace {
 using namespace lab;
 bool is_bf16(float x) { return to_float(to_bf16(x)) == x; }
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(stochastic_rounding)
 
 BOOST_AUTO_TEST_CASE(a_value_becomes_one_of_its_neighbours) {
     auto values = test::random_values(1003, 1);

@@ -5,6 +5,8 @@
 #include <cmath>
 #include <set>
 
+BOOST_AUTO_TEST_SUITE(replay_buffer)
+
 using namespace lab;
 using replay::replay_item;
 
@@ -36,8 +38,6 @@ bool ascending_without_repeats(const std::vector<std::size_t>& drawn, std::size_
     return true;
 }
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(replay_buffer)
 
 BOOST_AUTO_TEST_CASE(a_ratio_is_the_share_of_the_earlier_samples) {
     BOOST_TEST(replay::replay_count(90, 1.0 / 3.0) == 30u);

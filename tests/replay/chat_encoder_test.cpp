@@ -4,6 +4,8 @@
 
 #include "lab/replay/packing.hpp"
 
+BOOST_AUTO_TEST_SUITE(replay_chat_encoder)
+
 using namespace lab;
 
 namespace {
@@ -43,8 +45,6 @@ std::string learnt(const replay::encoded& e, const byte_tokenizer& t) {
 const text::messages conversation{
     {"system", "S"}, {"user", "Q <|im_end|>?"}, {"assistant", "A."}, {"user", "R?"}, {"assistant", "B"}};
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(replay_chat_encoder)
 
 BOOST_AUTO_TEST_CASE(answers_and_their_ends_are_learnt) {
     const byte_tokenizer tokenizer;

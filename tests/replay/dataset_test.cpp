@@ -5,6 +5,8 @@
 
 #include "support/data.hpp"
 
+BOOST_AUTO_TEST_SUITE(replay_dataset)
+
 using namespace lab;
 using replay::sample_kind;
 
@@ -23,8 +25,6 @@ std::string refusal(const std::string& line) {
 }
 bool mentions(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(replay_dataset)
 
 BOOST_AUTO_TEST_CASE(a_line_becomes_a_sample) {
     const auto samples = replay::parse_samples(good + "\n\n" + good, "f.jsonl");

@@ -2,6 +2,8 @@
 
 #include <boost/test/unit_test.hpp>
 
+BOOST_AUTO_TEST_SUITE(replay_encode)
+
 using namespace lab;
 using replay::over_long;
 
@@ -31,8 +33,6 @@ replay::sample chat(std::string leaf, std::string question, std::string answer, 
     return s;
 }
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(replay_encode)
 
 BOOST_AUTO_TEST_CASE(masks_and_response_lengths) {
     const std::vector<replay::sample> samples{chat("l", "abc", "de"), chat("l", "abc", "de", true)};

@@ -2,6 +2,8 @@
 
 #include <boost/test/unit_test.hpp>
 
+BOOST_AUTO_TEST_SUITE(replay_packing)
+
 using namespace lab;
 using replay::training_sample;
 
@@ -13,8 +15,6 @@ training_sample sample_of(std::vector<token> tokens, std::vector<std::uint8_t> t
     return s;
 }
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(replay_packing)
 
 BOOST_AUTO_TEST_CASE(targets_are_the_next_learnt_token) {
     // prompt 10 11, answer 20 21: position 1 predicts 20, position 2 predicts 21, the last predicts nothing.

@@ -2,6 +2,8 @@
 
 #include <boost/test/unit_test.hpp>
 
+BOOST_AUTO_TEST_SUITE(replay_phase_file)
+
 using namespace lab;
 
 namespace {
@@ -15,8 +17,6 @@ std::string refusal(const std::string& phases) {
 }
 bool mentions(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(replay_phase_file)
 
 BOOST_AUTO_TEST_CASE(built_in_plans_survive_a_round_trip) {
     for (const char* name : {"lab", "lab-paper", "stacked"}) {

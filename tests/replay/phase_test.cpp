@@ -5,6 +5,8 @@
 
 #include "lab/replay/plan.hpp"
 
+BOOST_AUTO_TEST_SUITE(replay_phase)
+
 using namespace lab;
 using replay::content;
 using replay::sample_kind;
@@ -32,8 +34,6 @@ static_assert(replay::parse_kind("compositional_skills_writing") == sample_kind:
 static_assert(!replay::parse_kind("knowledgeable") && !replay::parse_kind(""));
 static_assert(replay::parse_kind("general") == sample_kind::general && !replay::parse_kind("general/a"));
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(replay_phase)
 
 BOOST_AUTO_TEST_CASE(built_in_plans_are_valid_and_found_by_name) {
     for (const char* name : {"lab", "lab-paper", "stacked"}) {

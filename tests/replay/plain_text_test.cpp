@@ -4,6 +4,8 @@
 
 #include "support/data.hpp"
 
+BOOST_AUTO_TEST_SUITE(plain_text)
+
 using namespace lab;
 
 namespace {
@@ -17,8 +19,6 @@ std::filesystem::path write(const test::temporary_folder& folder, const std::str
 }
 
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(plain_text)
 
 BOOST_AUTO_TEST_CASE(every_token_but_a_documents_first_is_learnt_once) {
     const test::temporary_folder folder;

@@ -7,6 +7,8 @@
 #include "lab/replay/phase.hpp"
 #include "support/data.hpp"
 
+BOOST_AUTO_TEST_SUITE(replay_preferences)
+
 using namespace lab;
 
 namespace {
@@ -42,8 +44,6 @@ replay::encoded spell(const text::messages& messages, bool) {
     return e;
 }
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(replay_preferences)
 
 BOOST_AUTO_TEST_CASE(all_usual_forms_mean_the_same) {
     const auto plain = parsed(R"({"prompt": "Q?", "chosen": "A.", "rejected": "B."})");

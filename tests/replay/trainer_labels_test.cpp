@@ -11,9 +11,9 @@
 #include "lab/tokenizer/load.hpp"
 #include "support/data.hpp"
 
-using namespace lab;
-
 BOOST_AUTO_TEST_SUITE(trainer_labels)
+
+using namespace lab;
 
 BOOST_AUTO_TEST_CASE(tokens_and_labels_are_those_of_instructlabs_trainer) {
     const std::filesystem::path data = LAB_TEST_DATA;

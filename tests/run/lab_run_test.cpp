@@ -9,6 +9,8 @@
 #include "support/data.hpp"
 #include "train/tiny_llama.hpp"
 
+BOOST_AUTO_TEST_SUITE(whole_runs)
+
 using namespace lab;
 
 namespace {
@@ -117,8 +119,6 @@ struct workplace {
 };
 
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(whole_runs)
 
 BOOST_AUTO_TEST_CASE(nothing_is_done_twice) {
     workplace w;

@@ -4,6 +4,8 @@
 
 #include "support/data.hpp"
 
+BOOST_AUTO_TEST_SUITE(yaml_phases)
+
 using namespace lab;
 
 namespace {
@@ -17,8 +19,6 @@ std::string message(const std::string& yaml) {
 }
 bool begins(const std::string& text, const std::string& start) { return text.starts_with(start); }
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(yaml_phases)
 
 BOOST_AUTO_TEST_CASE(yaml_says_what_json_says) {
     const auto path = std::filesystem::path(LAB_SOURCE_DIR) / "data/plans/demo.json";

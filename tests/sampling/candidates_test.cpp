@@ -4,6 +4,8 @@
 
 #include "lab/core/rng.hpp"
 
+BOOST_AUTO_TEST_SUITE(sampling_candidates)
+
 using namespace lab::sampling;
 using lab::token;
 
@@ -14,8 +16,6 @@ std::vector<token> ids(const candidates& c) {
     return out;
 }
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(sampling_candidates)
 
 BOOST_AUTO_TEST_CASE(exponential_is_close_everywhere) {
     double worst = 0.0;

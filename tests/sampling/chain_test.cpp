@@ -4,6 +4,8 @@
 
 #include "sampling/distribution.hpp"
 
+BOOST_AUTO_TEST_SUITE(sampling_chain)
+
 using namespace lab::sampling;
 using lab::token;
 
@@ -28,8 +30,6 @@ std::vector<float> random_logits(std::size_t n, std::uint64_t seed) {
 }
 
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(sampling_chain)
 
 BOOST_AUTO_TEST_CASE(elements_act_in_order) {
     const std::vector<float> logits{5, 4, 3, 2};

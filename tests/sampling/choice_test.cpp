@@ -7,6 +7,8 @@
 #include "sampling/distribution.hpp"
 #include "support/toy_tokenizer.hpp"
 
+BOOST_AUTO_TEST_SUITE(sampling_choice)
+
 using namespace lab::sampling;
 using lab::token;
 
@@ -35,8 +37,6 @@ std::vector<float> logits_for(std::span<const token> path) {
 }
 
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(sampling_choice)
 
 BOOST_AUTO_TEST_CASE(the_trie_holds_every_plain_token_once) {
     const token_trie trie(words);

@@ -11,6 +11,8 @@
 #include "lab/sampling/grammar/regex.hpp"
 #include "support/toy_tokenizer.hpp"
 
+BOOST_AUTO_TEST_SUITE(sampling_grammar_constraint)
+
 using namespace lab::sampling;
 using lab::token;
 
@@ -38,8 +40,6 @@ std::vector<std::pair<const char*, grammar>> some_grammars() {
 }
 
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(sampling_grammar_constraint)
 
 BOOST_AUTO_TEST_CASE(masks_are_what_trying_every_token_gives) {
     const token_trie trie(vocabulary);

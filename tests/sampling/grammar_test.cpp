@@ -11,6 +11,8 @@
 #include "lab/sampling/grammar/regex.hpp"
 #include "support/data.hpp"
 
+BOOST_AUTO_TEST_SUITE(sampling_grammar)
+
 using namespace lab::sampling;
 
 namespace {
@@ -59,8 +61,6 @@ std::string random_text(const grammar& g, lab::counter_rng& rng) {
 }
 
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(sampling_grammar)
 
 BOOST_AUTO_TEST_CASE(gbnf_as_llama_cpp_writes_it) {
     check(

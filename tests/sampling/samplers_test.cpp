@@ -5,6 +5,8 @@
 
 #include "sampling/distribution.hpp"
 
+BOOST_AUTO_TEST_SUITE(sampling_samplers)
+
 using namespace lab::sampling;
 using lab::token;
 
@@ -46,8 +48,6 @@ std::vector<token> kept(const S& sampler, const std::vector<float>& logits) {
 const auto per_element = boost::test_tools::per_element();
 
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(sampling_samplers)
 
 BOOST_AUTO_TEST_CASE(top_p_keeps_the_shortest_prefix_that_reaches_p) {
     for (std::uint64_t seed = 0; seed < 20; ++seed) {

@@ -7,6 +7,8 @@
 #include "lab/sampling/constraint.hpp"
 #include "support/toy_tokenizer.hpp"
 
+BOOST_AUTO_TEST_SUITE(sampling_span)
+
 using namespace lab::sampling;
 using lab::token;
 
@@ -31,8 +33,6 @@ std::set<std::string> all_spans(std::string_view raw, const span_options& o) {
 }
 
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(sampling_span)
 
 BOOST_AUTO_TEST_CASE(spans_begin_and_end_at_words) {
     const auto spans = all_spans("The ferry (MV Alda) costs 3.50, don't swim.", {.max_words = 2});

@@ -7,6 +7,8 @@
 #include "lab/core/rng.hpp"
 #include "support/data.hpp"
 
+BOOST_AUTO_TEST_SUITE(adaptive_limits)
+
 using lab::sdg::adaptive_limit;
 
 namespace {
@@ -34,8 +36,6 @@ std::vector<std::size_t> play(adaptive_limit& limit, std::size_t slots, std::siz
 }
 
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(adaptive_limits)
 
 BOOST_AUTO_TEST_CASE(finds_what_a_server_can_do_at_once) {
     for (const std::size_t slots : {1u, 4u, 16u, 40u}) {

@@ -2,10 +2,10 @@
 
 #include "support/data.hpp"
 
+BOOST_AUTO_TEST_SUITE(answer_patterns)
+
 using namespace lab;
 using list = std::vector<std::string>;
-
-BOOST_AUTO_TEST_SUITE(answer_patterns)
 
 BOOST_AUTO_TEST_CASE(copied_words_become_slots) {
     const auto seed =

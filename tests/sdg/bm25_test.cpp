@@ -6,10 +6,10 @@
 #include "lab/formats/jsonl.hpp"
 #include "support/data.hpp"
 
+BOOST_AUTO_TEST_SUITE(sdg_bm25)
+
 using namespace lab;
 using words = std::vector<std::string>;
-
-BOOST_AUTO_TEST_SUITE(sdg_bm25)
 
 BOOST_AUTO_TEST_CASE(the_values_of_rank_bm25) {
     const auto cases = formats::read_jsonl(test::fixture("sdg/bm25.jsonl"));

@@ -2,9 +2,9 @@
 
 #include "support/data.hpp"
 
-using namespace lab;
-
 BOOST_AUTO_TEST_SUITE(calibrations)
+
+using namespace lab;
 
 BOOST_AUTO_TEST_CASE(auc_threshold_and_trust) {
     const std::vector<double> right{3, 4, 5, 6}, wrong{0, 1, 2, 4};

@@ -6,6 +6,8 @@
 #include "lab/sdg/rouge.hpp"
 #include "support/data.hpp"
 
+BOOST_AUTO_TEST_SUITE(chunks)
+
 using namespace lab;
 
 namespace {
@@ -15,8 +17,6 @@ const std::string guide =
     "free |\n\n"
     "```\n# not a heading\n\ncode\n```\n\nSetext\n---\n\n- item one\n- item two\n\nLast words of all.\n";
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(chunks)
 
 BOOST_AUTO_TEST_CASE(follows_the_headings) {
     const auto all = sdg::chunks_of(guide, {.max_tokens = 100, .overlap_tokens = 0}, words);

@@ -3,10 +3,10 @@
 #include "lab/sdg/citation.hpp"
 #include "support/data.hpp"
 
+BOOST_AUTO_TEST_SUITE(claims)
+
 using namespace lab;
 using list = std::vector<std::string>;
-
-BOOST_AUTO_TEST_SUITE(claims)
 
 BOOST_AUTO_TEST_CASE(an_answer_is_cut_into_what_it_claims) {
     BOOST_TEST(sdg::claims_of("Tall Tom") == list{"Tall Tom"});

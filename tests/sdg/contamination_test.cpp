@@ -2,6 +2,8 @@
 
 #include "support/data.hpp"
 
+BOOST_AUTO_TEST_SUITE(contamination)
+
 using namespace lab;
 
 namespace {
@@ -24,8 +26,6 @@ const std::string ferry =
     "On which weekday does the last ferry of the season leave the northern harbour of Pellamy for the mainland?";
 
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(contamination)
 
 BOOST_AUTO_TEST_CASE(thirteen_words_in_a_row_are_enough) {
     const std::string base =

@@ -2,6 +2,8 @@
 
 #include <boost/test/unit_test.hpp>
 
+BOOST_AUTO_TEST_SUITE(context_check)
+
 using namespace lab;
 
 namespace {
@@ -55,8 +57,6 @@ text::request about(std::string content) {
 }
 
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(context_check)
 
 BOOST_AUTO_TEST_CASE(a_long_request_names_leaf_and_seed_before_anything_is_asked) {
     world w;

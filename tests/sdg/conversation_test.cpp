@@ -7,11 +7,11 @@
 #include "lab/sdg/output.hpp"
 #include "support/data.hpp"
 
+BOOST_AUTO_TEST_SUITE(conversations)
+
 using namespace lab;
 using formats::json;
 using test::able_teacher;
-
-BOOST_AUTO_TEST_SUITE(conversations)
 
 BOOST_AUTO_TEST_CASE(every_turn_is_right_and_judged) {
     const std::vector<taxonomy::leaf> leaves{test::sums_leaf(), test::poems_leaf()};

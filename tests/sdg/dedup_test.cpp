@@ -5,6 +5,8 @@
 #include "lab/sdg/rouge.hpp"
 #include "support/data.hpp"
 
+BOOST_AUTO_TEST_SUITE(dedup)
+
 using namespace lab;
 using match = sdg::duplicate_index::match;
 
@@ -85,8 +87,6 @@ void require_equal(const std::optional<match>& found, const std::optional<match>
 }
 
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(dedup)
 
 BOOST_AUTO_TEST_CASE(finds_what_comparing_all_pairs_finds) {
     for (const double threshold : {0.3, 0.5, 0.7, 0.8, 0.85, 0.9, 0.95, 0.99, 1.0}) {

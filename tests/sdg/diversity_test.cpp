@@ -4,6 +4,8 @@
 #include "lab/formats/jsonl.hpp"
 #include "support/data.hpp"
 
+BOOST_AUTO_TEST_SUITE(diversity)
+
 using namespace lab;
 
 namespace {
@@ -15,8 +17,6 @@ std::vector<sdg::hashed_text> hashed(const std::vector<std::string>& texts) {
 }
 
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(diversity)
 
 BOOST_AUTO_TEST_CASE(equals_nltk_and_rouge_score) {
     const auto lines = formats::read_jsonl(test::fixture("sdg/diversity.jsonl"));
@@ -44,7 +44,7 @@ BOOST_AUTO_TEST_CASE(repeating_oneself_shows_in_every_figure) {
     for (std::size_t n = 0; n < 3; ++n) BOOST_TEST(varied.distinct[n] > dull.distinct[n]);
     BOOST_TEST(varied.self_bleu < dull.self_bleu);
     BOOST_TEST(varied.nearest_rouge_l < dull.nearest_rouge_l);
-    BOOST_TEST(sdg::diversity_of({}).self_bleu == 0);
+    BOOST_TEST(sdg::diversity_of(std::span<const sdg::hashed_text>{}).self_bleu == 0);
     BOOST_TEST(sdg::diversity_of(hashed({"alone"})).nearest_rouge_l == 0);
 }
 

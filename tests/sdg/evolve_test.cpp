@@ -6,10 +6,10 @@
 #include "able_teacher.hpp"
 #include "support/data.hpp"
 
+BOOST_AUTO_TEST_SUITE(evolving)
+
 using namespace lab;
 using test::able_teacher;
-
-BOOST_AUTO_TEST_SUITE(evolving)
 
 BOOST_AUTO_TEST_CASE(exercises_grow_over_generations_in_all_ways) {
     std::map<std::string, std::size_t> asked;

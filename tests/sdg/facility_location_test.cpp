@@ -5,6 +5,8 @@
 #include "lab/core/rng.hpp"
 #include "support/data.hpp"
 
+BOOST_AUTO_TEST_SUITE(facility_location)
+
 using namespace lab;
 
 namespace {
@@ -57,8 +59,6 @@ tensor<float> random_matrix(counter_rng& rng, std::size_t n, std::uint64_t level
 }
 
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(facility_location)
 
 BOOST_AUTO_TEST_CASE(lazy_equals_greedy_and_comes_close_to_the_best) {
     counter_rng rng(1);

@@ -2,9 +2,9 @@
 
 #include "support/data.hpp"
 
-using namespace lab;
-
 BOOST_AUTO_TEST_SUITE(gbnf)
+
+using namespace lab;
 
 BOOST_AUTO_TEST_CASE(words_lose_the_punctuation_at_their_ends) {
     const std::string text = " It costs 8.50, (two\nshells)! -- Port-Ellory's \"end\".";

@@ -10,6 +10,8 @@
 #include "lab/sdg/journaled.hpp"
 #include "support/data.hpp"
 
+BOOST_AUTO_TEST_SUITE(generation)
+
 using namespace lab;
 using formats::json;
 
@@ -143,8 +145,6 @@ std::map<std::string, std::string> files_in(const std::filesystem::path& folder)
 }
 
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(generation)
 
 BOOST_AUTO_TEST_CASE(good_samples_are_kept_and_the_rest_says_why) {
     const test::temporary_folder folder;

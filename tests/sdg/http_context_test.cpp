@@ -6,6 +6,8 @@
 
 #include <boost/test/unit_test.hpp>
 
+BOOST_AUTO_TEST_SUITE(http_context)
+
 using namespace lab;
 using formats::json;
 using test::http_answer;
@@ -65,8 +67,6 @@ text::messages words(std::size_t n, const std::string& word = "boat") {
 constexpr std::size_t never(std::string_view) { return 0; }
 
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(http_context)
 
 BOOST_AUTO_TEST_CASE(llama_server_tells_its_slots_length_and_counts) {
     fleet f{{"llamacpp", {{"meta", {{"n_ctx_train", 99}}}}, {{"default_generation_settings", {{"n_ctx", 2000}}}}}};

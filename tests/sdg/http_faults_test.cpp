@@ -5,6 +5,8 @@
 #include "sdg/fault_server.hpp"
 #include "support/data.hpp"
 
+BOOST_AUTO_TEST_SUITE(http_faults)
+
 using namespace lab;
 using formats::json;
 using test::http_answer;
@@ -58,8 +60,6 @@ bool mentions(const std::string& text, const std::string& part) {
 }
 
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(http_faults)
 
 BOOST_AUTO_TEST_CASE(each_fault_once_and_the_answer_comes_all_the_same) {
     const std::vector<http_answer> faults{{500, "{}"},

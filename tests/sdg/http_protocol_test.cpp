@@ -2,11 +2,11 @@
 
 #include "support/data.hpp"
 
+BOOST_AUTO_TEST_SUITE(http_protocol)
+
 using namespace lab;
 using formats::json;
 namespace protocol = sdg::http_protocol;
-
-BOOST_AUTO_TEST_SUITE(http_protocol)
 
 BOOST_AUTO_TEST_CASE(a_verdict_is_exactly_one_of_the_choices) {
     const std::vector<std::string> yes_no{"YES", "NO"};

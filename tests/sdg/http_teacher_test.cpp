@@ -6,6 +6,8 @@
 #include "lab/sdg/journaled.hpp"
 #include "support/data.hpp"
 
+BOOST_AUTO_TEST_SUITE(http)
+
 using namespace lab;
 using formats::json;
 
@@ -80,8 +82,6 @@ struct patience {
 };
 
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(http)
 
 BOOST_AUTO_TEST_CASE(base_urls) {
     BOOST_TEST(sdg::parse_base_url("http://localhost:8080").prefix == "/v1");

@@ -8,6 +8,8 @@
 
 #include "support/data.hpp"
 
+BOOST_AUTO_TEST_SUITE(journals)
+
 using namespace lab;
 
 namespace {
@@ -41,8 +43,6 @@ struct echo {
     std::string identity() const { return "echo"; }
 };
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(journals)
 
 BOOST_AUTO_TEST_CASE(repeats_no_call_and_gives_the_same_answers) {
     const test::temporary_folder folder;

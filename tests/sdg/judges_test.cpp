@@ -6,6 +6,8 @@
 
 #include "support/data.hpp"
 
+BOOST_AUTO_TEST_SUITE(judges)
+
 using namespace lab;
 using sdg::exhibit;
 
@@ -20,8 +22,6 @@ sdg::any_teacher judge_by(std::function<text::completion(const text::request&)> 
 }
 
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(judges)
 
 BOOST_AUTO_TEST_CASE(the_score_is_the_expected_grade) {
     auto judge = judge_by([](const text::request& r) {

@@ -9,6 +9,8 @@
 #include "support/data.hpp"
 #include "support/planted.hpp"
 
+BOOST_AUTO_TEST_SUITE(knowledge)
+
 using namespace lab;
 using formats::json;
 
@@ -77,8 +79,6 @@ std::string cut(const std::string& text, const json& span) {
 }
 
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(knowledge)
 
 BOOST_AUTO_TEST_CASE(sentences_are_the_facts_of_a_document) {
     setting s(teacher_that([](const std::string&) { return "?"; }));

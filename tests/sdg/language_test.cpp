@@ -2,9 +2,9 @@
 
 #include "support/data.hpp"
 
-using namespace lab;
-
 BOOST_AUTO_TEST_SUITE(languages)
+
+using namespace lab;
 
 BOOST_AUTO_TEST_CASE(common_words_tell_the_language) {
     BOOST_TEST(sdg::language_of("What is the name of the ferry that sails in the morning?") == "en");

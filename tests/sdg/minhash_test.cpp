@@ -2,6 +2,8 @@
 
 #include "support/data.hpp"
 
+BOOST_AUTO_TEST_SUITE(minhash)
+
 using namespace lab;
 
 namespace {
@@ -19,8 +21,6 @@ std::string random_text(counter_rng& rng, std::size_t words) {
 }
 
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(minhash)
 
 BOOST_AUTO_TEST_CASE(estimates_the_jaccard_similarity) {
     const sdg::min_hash minima(512, 3);

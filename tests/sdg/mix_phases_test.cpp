@@ -10,6 +10,8 @@
 #include "lab/sdg/mix_manifest.hpp"
 #include "support/data.hpp"
 
+BOOST_AUTO_TEST_SUITE(sdg_mix_phases)
+
 using namespace lab;
 using formats::json;
 
@@ -121,8 +123,6 @@ void check_trainer_schema(const json& line) {
 }
 
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(sdg_mix_phases)
 
 BOOST_AUTO_TEST_CASE(instructlab_s_phases) {
     const place p;

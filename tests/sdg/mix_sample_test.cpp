@@ -3,6 +3,8 @@
 
 #include "support/data.hpp"
 
+BOOST_AUTO_TEST_SUITE(sdg_mix_sample)
+
 using namespace lab;
 using formats::json;
 
@@ -24,8 +26,6 @@ std::string fault_of(const std::string& line) {
 const std::string turns = R"("messages":[{"role":"user","content":"Q?"},{"role":"assistant","content":"A."}])";
 
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(sdg_mix_sample)
 
 BOOST_AUTO_TEST_CASE(lab_s_own_line_comes_back_as_it_was) {
     const std::string line =

@@ -9,6 +9,8 @@
 #include "lab/replay/dataset.hpp"
 #include "support/data.hpp"
 
+BOOST_AUTO_TEST_SUITE(sdg_mix)
+
 using namespace lab;
 using formats::json;
 
@@ -63,8 +65,6 @@ bool has(const std::vector<std::string>& warnings, const std::string& part) {
 }
 
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(sdg_mix)
 
 BOOST_AUTO_TEST_CASE(shares_and_counts_without_replacement) {
     const place p;

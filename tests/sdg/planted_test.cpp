@@ -3,9 +3,9 @@
 
 #include "support/data.hpp"
 
-using namespace lab;
-
 BOOST_AUTO_TEST_SUITE(planted_faults)
+
+using namespace lab;
 
 BOOST_AUTO_TEST_CASE(a_sound_judge_finds_what_can_be_decided) {
     const auto table = test::plant(45, 0.35, 0.0, 11);

@@ -6,6 +6,8 @@
 #include "lab/sdg/language.hpp"
 #include "support/data.hpp"
 
+BOOST_AUTO_TEST_SUITE(prompt_packs)
+
 using namespace lab;
 namespace prompts = sdg::prompts;
 using text::field;
@@ -29,8 +31,6 @@ std::string refusal(const std::filesystem::path& folder) {
 bool has(const std::string& text, std::string_view part) { return text.find(part) != text.npos; }
 
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(prompt_packs)
 
 BOOST_AUTO_TEST_CASE(the_built_in_pack_renders_the_built_in_wordings) {
     const prompts::pack pack;

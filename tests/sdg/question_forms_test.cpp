@@ -5,6 +5,8 @@
 #include "lab/core/file.hpp"
 #include "support/data.hpp"
 
+BOOST_AUTO_TEST_SUITE(question_forms)
+
 using namespace lab;
 
 namespace {
@@ -16,8 +18,6 @@ std::vector<std::string> forms(std::string_view sentence) {
 }
 using list = std::vector<std::string>;
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(question_forms)
 
 BOOST_AUTO_TEST_CASE(sentences_become_questions) {
     BOOST_TEST(forms("The lighthouse of Pellamy is called Candle Rock.") ==

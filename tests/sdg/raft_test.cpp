@@ -6,6 +6,8 @@
 
 #include "support/data.hpp"
 
+BOOST_AUTO_TEST_SUITE(sdg_raft)
+
 using namespace lab;
 
 namespace {
@@ -31,8 +33,6 @@ sdg::raft_options options(double golden, std::size_t documents, sdg::distractor_
 }
 
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(sdg_raft)
 
 BOOST_AUTO_TEST_CASE(hard_negatives_are_near_the_question_and_do_not_answer_it) {
     const auto all = bees();

@@ -3,6 +3,8 @@
 
 #include "support/data.hpp"
 
+BOOST_AUTO_TEST_SUITE(sdg_recipe)
+
 using namespace lab;
 
 namespace {
@@ -18,8 +20,6 @@ std::string fault_of(const std::string& text) {
 }
 
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(sdg_recipe)
 
 BOOST_AUTO_TEST_CASE(as_instructlab_writes_it) {
     const auto r = sdg::parse_recipe(

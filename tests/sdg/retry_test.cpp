@@ -2,9 +2,9 @@
 
 #include "support/data.hpp"
 
-using namespace lab;
-
 BOOST_AUTO_TEST_SUITE(retries)
+
+using namespace lab;
 
 BOOST_AUTO_TEST_CASE(waits_double_to_a_limit_with_seeded_jitter) {
     const sdg::retry_policy policy{.first_wait = 1, .longest_wait = 10, .jitter = 0.5, .seed = 3};

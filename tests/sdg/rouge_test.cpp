@@ -4,6 +4,8 @@
 #include "lab/formats/jsonl.hpp"
 #include "support/data.hpp"
 
+BOOST_AUTO_TEST_SUITE(rouge)
+
 using namespace lab;
 
 namespace {
@@ -29,8 +31,6 @@ std::vector<std::uint32_t> random_words(counter_rng& rng, std::size_t count, std
 }
 
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(rouge)
 
 BOOST_AUTO_TEST_CASE(equals_the_rouge_score_package) {
     const auto lines = formats::read_jsonl(test::fixture("sdg/rouge_l.jsonl"));

@@ -7,6 +7,8 @@
 #include "lab/core/error.hpp"
 #include "support/data.hpp"
 
+BOOST_AUTO_TEST_SUITE(run_report)
+
 namespace {
 using namespace lab;
 using formats::json;
@@ -38,8 +40,6 @@ std::size_t occurrences(const std::string& text, const std::string& part) {
     return n;
 }
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(run_report)
 
 BOOST_AUTO_TEST_CASE(the_page_has_the_counts_and_no_markup_of_the_samples) {
     const test::temporary_folder folder;

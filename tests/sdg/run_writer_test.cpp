@@ -14,6 +14,8 @@
 #include "support/data.hpp"
 #include "support/planted.hpp"
 
+BOOST_AUTO_TEST_SUITE(run_writer)
+
 using namespace lab;
 using formats::json;
 namespace fs = std::filesystem;
@@ -123,8 +125,6 @@ sdg::leaf_result one_sample(const taxonomy::leaf& leaf, const std::string& answe
 }
 
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(run_writer)
 
 BOOST_AUTO_TEST_CASE(a_streamed_run_has_the_bytes_of_a_held_one) {
     const std::vector<taxonomy::leaf> skills{test::sums_leaf(), test::poems_leaf(), test::fruits_leaf()};

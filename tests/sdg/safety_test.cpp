@@ -2,10 +2,10 @@
 
 #include "support/data.hpp"
 
+BOOST_AUTO_TEST_SUITE(safety)
+
 using namespace lab;
 using sdg::safety_problem;
-
-BOOST_AUTO_TEST_SUITE(safety)
 
 BOOST_AUTO_TEST_CASE(finds_personal_data) {
     BOOST_TEST(safety_problem("write to odo.finch@port-ellory.example soon").value() == "e-mail address");

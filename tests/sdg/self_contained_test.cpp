@@ -2,6 +2,8 @@
 
 #include "support/data.hpp"
 
+BOOST_AUTO_TEST_SUITE(self_contained_questions)
+
 using namespace lab;
 
 namespace {
@@ -9,8 +11,6 @@ std::string why(std::string_view question, std::string_view language = "en") {
     return sdg::not_self_contained(question, {}, language);
 }
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(self_contained_questions)
 
 BOOST_AUTO_TEST_CASE(questions_that_stand_alone_pass) {
     for (const char* question :

@@ -7,10 +7,10 @@
 #include "lab/sdg/context_check.hpp"
 #include "support/data.hpp"
 
+BOOST_AUTO_TEST_SUITE(self_instruct)
+
 using namespace lab;
 using test::able_teacher;
-
-BOOST_AUTO_TEST_SUITE(self_instruct)
 
 BOOST_AUTO_TEST_CASE(examples_come_from_all_leaves_and_from_what_was_made) {
     const std::vector<taxonomy::leaf> leaves{test::sums_leaf(), test::poems_leaf(), test::fruits_leaf()};

@@ -2,6 +2,8 @@
 
 #include "support/data.hpp"
 
+BOOST_AUTO_TEST_SUITE(sentences)
+
 using namespace lab;
 
 namespace {
@@ -12,8 +14,6 @@ std::vector<std::string> cut(std::string_view text) {
 }
 using list = std::vector<std::string>;
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(sentences)
 
 BOOST_AUTO_TEST_CASE(cuts_where_a_reader_would) {
     BOOST_TEST(cut("One ferry. Two ferries!  \"Three?\" Four") ==

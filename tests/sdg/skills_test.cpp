@@ -8,6 +8,8 @@
 #include "able_teacher.hpp"
 #include "support/data.hpp"
 
+BOOST_AUTO_TEST_SUITE(skills)
+
 using namespace lab;
 using formats::json;
 using test::able_teacher;
@@ -35,8 +37,6 @@ score_card score(const sdg::leaf_result& r) {
 }
 
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(skills)
 
 BOOST_AUTO_TEST_CASE(a_capable_teacher_fills_free_form_and_grounded_leaves) {
     std::map<std::string, std::size_t> asked;

@@ -3,6 +3,8 @@
 #include "lab/sdg/journaled.hpp"
 #include "support/data.hpp"
 
+BOOST_AUTO_TEST_SUITE(budgets)
+
 using namespace lab;
 
 namespace {
@@ -42,8 +44,6 @@ std::vector<text::request> questions(std::size_t from, std::size_t to) {
 }
 
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(budgets)
 
 BOOST_AUTO_TEST_CASE(answers_are_counted_once_whoever_gave_them) {
     const test::temporary_folder folder;

@@ -2,10 +2,10 @@
 
 #include "support/data.hpp"
 
+BOOST_AUTO_TEST_SUITE(spoilt_seeds)
+
 using namespace lab;
 namespace spoilt = lab::sdg::spoilt;
-
-BOOST_AUTO_TEST_SUITE(spoilt_seeds)
 
 BOOST_AUTO_TEST_CASE(texts_break_off_at_words) {
     BOOST_TEST(spoilt::broken_off("The boat to Marl leaves at seven.").value() == "The boat");

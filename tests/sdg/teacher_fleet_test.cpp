@@ -6,6 +6,8 @@
 #include "lab/sdg/journaled.hpp"
 #include "support/data.hpp"
 
+BOOST_AUTO_TEST_SUITE(fleets)
+
 using namespace lab;
 using sdg::server_fault;
 
@@ -99,8 +101,6 @@ auto says(std::string part) {
 }
 
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(fleets)
 
 BOOST_AUTO_TEST_CASE(work_goes_to_the_server_with_the_least_of_it) {
     fleet f(2);

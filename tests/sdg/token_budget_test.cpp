@@ -5,6 +5,8 @@
 
 #include "support/data.hpp"
 
+BOOST_AUTO_TEST_SUITE(sdg_token_budget)
+
 using namespace lab;
 
 namespace {
@@ -23,8 +25,6 @@ struct pile {
 };
 
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(sdg_token_budget)
 
 BOOST_AUTO_TEST_CASE(numbers_of_tokens) {
     BOOST_TEST(sdg::parse_token_count("50000", "b") == 50'000u);

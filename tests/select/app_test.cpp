@@ -6,6 +6,8 @@
 #include "support/data.hpp"
 #include "support/process.hpp"
 
+BOOST_AUTO_TEST_SUITE(select_app)
+
 using namespace lab;
 using formats::json;
 
@@ -50,8 +52,6 @@ struct workplace {
 };
 
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(select_app)
 
 BOOST_AUTO_TEST_CASE(one_of_each_kind_is_chosen_as_it_stands) {
     const workplace here;

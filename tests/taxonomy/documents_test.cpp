@@ -8,6 +8,8 @@
 #include "lab/taxonomy/load.hpp"
 #include "support/data.hpp"
 
+BOOST_AUTO_TEST_SUITE(documents_of_leaves)
+
 using namespace lab;
 using namespace lab::taxonomy;
 namespace fs = std::filesystem;
@@ -100,8 +102,6 @@ struct environment_variable {
 };
 
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(documents_of_leaves)
 
 BOOST_AUTO_TEST_CASE(every_kind_with_its_digest_and_converter) {
     const test::temporary_folder top;

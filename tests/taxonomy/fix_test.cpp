@@ -6,6 +6,8 @@
 #include "lab/core/rng.hpp"
 #include "support/data.hpp"
 
+BOOST_AUTO_TEST_SUITE(fixing)
+
 using namespace lab;
 using namespace lab::taxonomy;
 namespace fs = std::filesystem;
@@ -27,8 +29,6 @@ std::size_t errors_of(std::string_view text) {
 }
 
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(fixing)
 
 BOOST_AUTO_TEST_CASE(layout_is_mended) {
     BOOST_TEST(fixed(skill()) == skill());

@@ -3,10 +3,10 @@
 #include <boost/test/unit_test.hpp>
 #include <string>
 
+BOOST_AUTO_TEST_SUITE(glob)
+
 using lab::taxonomy::glob_match;
 using lab::taxonomy::leads_outside;
-
-BOOST_AUTO_TEST_SUITE(glob)
 
 BOOST_AUTO_TEST_CASE(names) {
     BOOST_TEST(glob_match("*.md", "a.md"));

@@ -4,10 +4,10 @@
 
 #include "lab/core/rng.hpp"
 
+BOOST_AUTO_TEST_SUITE(html_documents)
+
 using namespace lab;
 using namespace lab::taxonomy;
-
-BOOST_AUTO_TEST_SUITE(html_documents)
 
 #if defined(LAB_HTML)
 

@@ -6,6 +6,8 @@
 #include "lab/taxonomy/check.hpp"
 #include "support/data.hpp"
 
+BOOST_AUTO_TEST_SUITE(lint_of_texts)
+
 using namespace lab::taxonomy;
 namespace fs = std::filesystem;
 
@@ -43,8 +45,6 @@ void write(const fs::path& file, std::string_view text) {
 }
 
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(lint_of_texts)
 
 BOOST_AUTO_TEST_CASE(a_good_leaf_is_left_in_peace) { expect(knowledge_leaf(), {}); }
 

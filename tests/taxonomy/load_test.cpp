@@ -9,6 +9,8 @@
 #include "lab/taxonomy/heldout.hpp"
 #include "support/data.hpp"
 
+BOOST_AUTO_TEST_SUITE(load_and_check)
+
 using namespace lab::taxonomy;
 namespace fs = std::filesystem;
 
@@ -47,8 +49,6 @@ bool has_error(const std::vector<problem>& problems, std::string_view what) {
 }
 
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(load_and_check)
 
 BOOST_AUTO_TEST_CASE(the_projects_own_taxonomy) {
     const auto found = load(own);

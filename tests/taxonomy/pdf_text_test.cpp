@@ -7,6 +7,8 @@
 #include "lab/core/file.hpp"
 #include "support/data.hpp"
 
+BOOST_AUTO_TEST_SUITE(pdf_documents)
+
 using namespace lab;
 using namespace lab::taxonomy;
 namespace fs = std::filesystem;
@@ -72,8 +74,6 @@ void refused(std::string_view bytes, const pdf_options& options, std::string_vie
 }
 
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(pdf_documents)
 
 BOOST_AUTO_TEST_CASE(a_whole_document, *boost::unit_test::precondition(has_pdftotext)) {
     const auto bytes = read_file(test::fixture("taxonomy/harbour.pdf"));

@@ -9,6 +9,8 @@
 #include "lab/taxonomy/load.hpp"
 #include "support/data.hpp"
 
+BOOST_AUTO_TEST_SUITE(schema)
+
 using namespace lab::taxonomy;
 
 namespace {
@@ -42,8 +44,6 @@ void expect(const std::string& text, std::initializer_list<std::string_view> sta
 }
 
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(schema)
 
 BOOST_AUTO_TEST_CASE(judges_as_instructlab_schema_does) {
     std::size_t cases = 0, valid = 0;

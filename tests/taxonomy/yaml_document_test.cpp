@@ -2,6 +2,8 @@
 
 #include <boost/test/unit_test.hpp>
 
+BOOST_AUTO_TEST_SUITE(yaml_document)
+
 using namespace lab::taxonomy;
 using namespace lab::taxonomy::yaml;
 
@@ -21,8 +23,6 @@ void refused(const std::string& text, std::string_view what, std::size_t line, s
 }
 
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(yaml_document)
 
 BOOST_AUTO_TEST_CASE(positions_count_characters) {
     const auto doc = read("\xef\xbb\xbf# \xc3\xa4\r\n\"\xc3\xa4\xc3\xb6\": x\r\nlist: [\xf0\x9f\x8d\xb5, two]\n");

@@ -2,9 +2,9 @@
 
 #include <boost/test/unit_test.hpp>
 
-using namespace lab::taxonomy::yaml;
-
 BOOST_AUTO_TEST_SUITE(yaml_scalar)
+
+using namespace lab::taxonomy::yaml;
 
 BOOST_AUTO_TEST_CASE(plain_scalars_have_the_types_of_yaml_1_1) {
     const auto all = [](type kind, std::initializer_list<std::string_view> texts) {

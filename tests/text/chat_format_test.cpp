@@ -2,6 +2,8 @@
 
 #include <boost/test/unit_test.hpp>
 
+BOOST_AUTO_TEST_SUITE(text_chat_format)
+
 using namespace lab::text;
 
 namespace {
@@ -21,8 +23,6 @@ std::string trained_text(const std::vector<segment>& segments) {
 messages first_of(std::size_t n) { return {talk.begin(), talk.begin() + static_cast<std::ptrdiff_t>(n)}; }
 
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(text_chat_format)
 
 BOOST_AUTO_TEST_CASE(each_format_writes_its_text) {
     BOOST_TEST(text_of(formats::granite_lab{}, talk) ==

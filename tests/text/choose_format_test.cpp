@@ -4,6 +4,8 @@
 
 #include "lab/text/pattern_template.hpp"
 
+BOOST_AUTO_TEST_SUITE(choosing_a_format)
+
 using namespace lab;
 
 namespace {
@@ -24,8 +26,6 @@ struct toy_tokens {
     }
 };
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(choosing_a_format)
 
 BOOST_AUTO_TEST_CASE(a_pattern_and_its_template_say_the_same) {
     const text::messages full{{"system", " Be 'brief'. "}, {"user", "Why?"}, {"assistant", "So."}, {"user", "Then?"}};

@@ -4,6 +4,8 @@
 
 #include "support/toy_tokenizer.hpp"
 
+BOOST_AUTO_TEST_SUITE(text_encode_chat)
+
 using namespace lab::text;
 using lab::test::toy_tokenizer;
 
@@ -21,8 +23,6 @@ std::string decode(const toy_tokenizer& t, const encoded_chat& chat, bool only_t
 }
 
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(text_encode_chat)
 
 BOOST_AUTO_TEST_CASE(tokens_spell_the_text_and_the_mask_covers_the_answer) {
     const toy_tokenizer plain{.special = {"<|im_end|>", "<|im_start|>"}, .pieces = {"user", "assistant", "Hello"}};

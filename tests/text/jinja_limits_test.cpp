@@ -6,6 +6,8 @@
 
 #include "lab/core/rng.hpp"
 
+BOOST_AUTO_TEST_SUITE(text_jinja_limits)
+
 namespace jinja = lab::text::jinja;
 
 namespace {
@@ -25,8 +27,6 @@ std::string times(std::size_t n, const std::string& text) {
 }
 
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(text_jinja_limits)
 
 BOOST_AUTO_TEST_CASE(errors_name_the_line) {
     BOOST_TEST(failure("a\nb\n{{ 1 + }}").find("line 3") != std::string::npos);

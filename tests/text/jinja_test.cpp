@@ -8,6 +8,8 @@
 #include "lab/text/jinja/template.hpp"
 #include "support/data.hpp"
 
+BOOST_AUTO_TEST_SUITE(text_jinja)
+
 namespace jinja = lab::text::jinja;
 using json = nlohmann::ordered_json;
 
@@ -60,8 +62,6 @@ void check_cases(const std::string& name, const std::string& source) {
 }
 
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(text_jinja)
 
 BOOST_AUTO_TEST_CASE(templates_in_the_styles_found_in_checkpoints) {
     for (const char* name :

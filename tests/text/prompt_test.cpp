@@ -2,10 +2,10 @@
 
 #include <boost/test/unit_test.hpp>
 
+BOOST_AUTO_TEST_SUITE(text_prompt)
+
 using lab::text::field;
 using lab::text::prompt;
-
-BOOST_AUTO_TEST_SUITE(text_prompt)
 
 BOOST_AUTO_TEST_CASE(fields_are_replaced_in_any_order_and_as_often_as_they_occur) {
     using ask = prompt<"{{who}} asks {{ topic }}; {{who}} waits.">;

@@ -5,6 +5,8 @@
 #include "lab/core/file.hpp"
 #include "support/data.hpp"
 
+BOOST_AUTO_TEST_SUITE(text_template_format)
+
 using namespace lab::text;
 
 namespace {
@@ -33,8 +35,6 @@ std::string trained_text(const std::vector<segment>& segments) {
 }
 
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(text_template_format)
 
 static_assert(ChatFormat<template_format>);
 

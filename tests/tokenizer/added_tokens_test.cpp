@@ -4,6 +4,8 @@
 #include <string>
 #include <vector>
 
+BOOST_AUTO_TEST_SUITE(added_tokens)
+
 namespace lt = lab::tokenizer;
 
 namespace {
@@ -29,8 +31,6 @@ std::string cut(const lt::added_token_matcher& m, std::string_view text, bool pa
 }
 
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(added_tokens)
 
 BOOST_AUTO_TEST_CASE(leftmost_then_longest) {
     const lt::added_token_matcher m({{.text = "<a>", .id = 1}, {.text = "<a>b", .id = 2}, {.text = "a>b<", .id = 3}});

@@ -11,6 +11,8 @@
 #include "lab/formats/json.hpp"
 #include "vocabularies.hpp"
 
+BOOST_AUTO_TEST_SUITE(tokenizer_goldens)
+
 namespace lt = lab::tokenizer;
 namespace fs = std::filesystem;
 using lab::formats::json;
@@ -154,8 +156,6 @@ void compare_vectors(const std::string& vocabulary) {
 }
 
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(tokenizer_goldens)
 
 BOOST_AUTO_TEST_CASE(fixtures) {
     const json goldens = read_golden("goldens.json");

@@ -8,6 +8,8 @@
 #include "lab/formats/gguf_writer.hpp"
 #include "vocabularies.hpp"
 
+BOOST_AUTO_TEST_SUITE(load_gguf)
+
 namespace lt = lab::tokenizer;
 using lab::test::refuses;
 using writer = lab::formats::gguf_writer;
@@ -22,14 +24,6 @@ writer copy_of_fixture() {
 }
 
 }  // namespace
-
-void lab::test::write_gguf_fixture(const std::filesystem::path& path, const std::string& pre) {
-    writer w = copy_of_fixture();
-    w.set("tokenizer.ggml.pre", pre);
-    w.write(path);
-}
-
-BOOST_AUTO_TEST_SUITE(load_gguf)
 
 BOOST_AUTO_TEST_CASE(gguf_metadata_is_checked) {
     const lab::test::temporary_folder folder;
@@ -66,3 +60,9 @@ BOOST_AUTO_TEST_CASE(gguf_metadata_is_checked) {
 }
 
 BOOST_AUTO_TEST_SUITE_END()
+
+void lab::test::write_gguf_fixture(const std::filesystem::path& path, const std::string& pre) {
+    formats::gguf_writer w = load_gguf::copy_of_fixture();
+    w.set("tokenizer.ggml.pre", pre);
+    w.write(path);
+}

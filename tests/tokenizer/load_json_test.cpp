@@ -6,6 +6,8 @@
 #include "lab/core/file.hpp"
 #include "vocabularies.hpp"
 
+BOOST_AUTO_TEST_SUITE(load_json)
+
 namespace lt = lab::tokenizer;
 using lab::formats::json;
 using lab::test::refuses;
@@ -30,10 +32,6 @@ std::function<void()> with(const char* pointer, const json& value) {
 }
 
 }  // namespace
-
-std::string lab::test::byte_level_json() { return byte_level().dump(); }
-
-BOOST_AUTO_TEST_SUITE(load_json)
 
 BOOST_AUTO_TEST_CASE(template_processing_tells_the_ends) {
     json j = byte_level();
@@ -79,3 +77,5 @@ BOOST_AUTO_TEST_CASE(what_is_malformed_is_named) {
 }
 
 BOOST_AUTO_TEST_SUITE_END()
+
+std::string lab::test::byte_level_json() { return load_json::byte_level().dump(); }

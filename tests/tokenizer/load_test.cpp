@@ -9,14 +9,12 @@
 #include "lab/tokenizer/load_sentencepiece.hpp"
 #include "vocabularies.hpp"
 
+BOOST_AUTO_TEST_SUITE(load)
+
 namespace lt = lab::tokenizer;
 using lab::test::fixture;
 using lab::test::load_tokenizer_file;
 using lab::test::refuses;
-
-lt::tokenizer lab::test::load_tokenizer_file(const std::filesystem::path& path) { return lt::load_tokenizer(path); }
-
-BOOST_AUTO_TEST_SUITE(load)
 
 BOOST_AUTO_TEST_CASE(a_folder_adds_settings_and_template) {
     const lab::test::temporary_folder folder;
@@ -113,3 +111,7 @@ BOOST_AUTO_TEST_CASE(mutated_files) {
 }
 
 BOOST_AUTO_TEST_SUITE_END()
+
+lab::tokenizer::tokenizer lab::test::load_tokenizer_file(const std::filesystem::path& path) {
+    return tokenizer::load_tokenizer(path);
+}

@@ -8,6 +8,8 @@
 #include "lab/core/rng.hpp"
 #include "lab/tokenizer/piece_index.hpp"
 
+BOOST_AUTO_TEST_SUITE(merges)
+
 namespace lt = lab::tokenizer;
 using lab::token;
 
@@ -34,8 +36,6 @@ std::vector<token> naive(std::vector<token> s, const std::vector<lt::merge_rule>
 }
 
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(merges)
 
 BOOST_AUTO_TEST_CASE(both_loops_equal_the_definition) {
     lab::counter_rng random(3);

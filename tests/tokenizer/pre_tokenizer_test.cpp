@@ -6,6 +6,8 @@
 
 #include "lab/core/rng.hpp"
 
+BOOST_AUTO_TEST_SUITE(pre_tokenizer)
+
 namespace lt = lab::tokenizer;
 using rule = lt::split_rule;
 
@@ -39,8 +41,6 @@ constexpr rule all_rules[] = {rule::gpt2,
                               rule::punctuation_runs_falcon};
 
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(pre_tokenizer)
 
 BOOST_AUTO_TEST_CASE(gpt2) {
     const lt::pre_tokenizer p{rule::gpt2};

@@ -8,6 +8,8 @@
 #include "lab/core/rng.hpp"
 #include "lab/tokenizer/stream_decoder.hpp"
 
+BOOST_AUTO_TEST_SUITE(tokenizer)
+
 namespace lt = lab::tokenizer;
 using lab::token;
 using ids = std::vector<token>;
@@ -60,8 +62,6 @@ lt::vocabulary sentencepiece_vocabulary() {
 constexpr token ab = 258, mark_a = 259, mark = 260, a = 261, b = 262, abab = 263;
 
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(tokenizer)
 
 BOOST_AUTO_TEST_CASE(byte_level_options) {
     const lt::tokenizer t(byte_vocabulary());

@@ -6,6 +6,8 @@
 #include "lab/tokenizer/tokenizer.hpp"
 #include "support/data.hpp"
 
+BOOST_AUTO_TEST_SUITE(train_bpe)
+
 using namespace lab;
 
 namespace {
@@ -52,8 +54,6 @@ tokenizer::vocabulary learn(std::string_view text, const tokenizer::bpe_training
 }
 
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(train_bpe)
 
 BOOST_AUTO_TEST_CASE(vocabulary_and_merges_are_those_of_the_peer) {
     for (const auto& golden : goldens()["cases"])

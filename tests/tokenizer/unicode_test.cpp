@@ -5,10 +5,10 @@
 
 #include "lab/tokenizer/normalize.hpp"
 
+BOOST_AUTO_TEST_SUITE(unicode)
+
 namespace lt = lab::tokenizer;
 namespace cc = lt::char_class;
-
-BOOST_AUTO_TEST_SUITE(unicode)
 
 BOOST_AUTO_TEST_CASE(classes_of_well_known_characters) {
     const auto& data = lt::unicode_data::get();

@@ -6,6 +6,8 @@
 
 #include "support/data.hpp"
 
+BOOST_AUTO_TEST_SUITE(train_checkpoint)
+
 using namespace lab;
 
 namespace {
@@ -23,8 +25,6 @@ void store(const std::filesystem::path& path, const std::string& bytes) {
     std::ofstream(path, std::ios::binary) << bytes;
 }
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(train_checkpoint)
 
 BOOST_AUTO_TEST_CASE(xxh64_matches_the_reference) {
     // Values of xxhsum 0.8 and of the specification's test vectors.

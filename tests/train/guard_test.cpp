@@ -3,6 +3,8 @@
 #include <boost/test/unit_test.hpp>
 #include <limits>
 
+BOOST_AUTO_TEST_SUITE(train_guard)
+
 using namespace lab;
 
 namespace {
@@ -12,8 +14,6 @@ train::step_guard guard() {
     return train::step_guard({.norm_factor = 5, .loss_factor = 3, .window = 4, .least = 3, .most_skipped = 2});
 }
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(train_guard)
 
 BOOST_AUTO_TEST_CASE(what_is_not_finite_is_refused_from_the_first_step) {
     for (const auto& [loss, norm] : {std::pair{no_number, 1.0}, {infinity, 1.0}, {1.0, no_number}, {1.0, infinity}}) {

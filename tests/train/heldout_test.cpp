@@ -4,6 +4,8 @@
 
 #include "train/toy.hpp"
 
+BOOST_AUTO_TEST_SUITE(train_heldout)
+
 using namespace lab;
 using replay::sample_kind;
 
@@ -19,8 +21,6 @@ std::size_t sequences(std::span<const replay::packed_batch> batches) {
     return n;
 }
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(train_heldout)
 
 BOOST_AUTO_TEST_CASE(each_phase_has_the_samples_of_its_content_and_else_all) {
     const auto phases = *replay::find_phases("lab");

@@ -12,6 +12,8 @@
 #include "lab/train/step.hpp"
 #include "support/data.hpp"
 
+BOOST_AUTO_TEST_SUITE(hundred_steps)
+
 using namespace lab;
 
 namespace {
@@ -67,8 +69,6 @@ double worst(const std::vector<double>& a, const std::vector<double>& b) {
 }
 
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(hundred_steps)
 
 BOOST_AUTO_TEST_CASE(losses_are_pytorchs) {
     const goldens g;

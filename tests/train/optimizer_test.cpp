@@ -2,6 +2,8 @@
 
 #include <boost/test/unit_test.hpp>
 
+BOOST_AUTO_TEST_SUITE(train_optimizer)
+
 using namespace lab;
 using train::optimizer;
 
@@ -17,8 +19,6 @@ nn::named_weight weight(const char* role, std::size_t rank, std::size_t rows, st
 const std::vector<nn::named_weight> weights{weight("embedding", 2, 20, 8), weight("attention.norm", 1, 1, 8),
                                             weight("attention.q", 2, 8, 8), weight("norm", 1, 1, 8)};
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(train_optimizer)
 
 BOOST_AUTO_TEST_CASE(matrices_decay_unless_their_role_is_named) {
     const auto decays = [&](const optim::decay_groups& groups) {

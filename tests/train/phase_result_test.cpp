@@ -4,6 +4,8 @@
 #include <cmath>
 #include <vector>
 
+BOOST_AUTO_TEST_SUITE(train_phase_result)
+
 using namespace lab;
 using train::phase_result;
 
@@ -16,8 +18,6 @@ std::vector<float> weights(std::size_t step) {
     return w;
 }
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(train_phase_result)
 
 BOOST_AUTO_TEST_CASE(the_running_average_follows_its_formula) {
     train::result_keeper keeper({.kind = phase_result::ema, .ema_decay = 0.3});

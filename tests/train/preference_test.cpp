@@ -14,6 +14,8 @@
 #include "support/data.hpp"
 #include "train/toy.hpp"
 
+BOOST_AUTO_TEST_SUITE(preference)
+
 using namespace lab;
 
 namespace {
@@ -76,8 +78,6 @@ run_record run_of(const std::filesystem::path& folder, bool resume, std::uint64_
 }
 
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(preference)
 
 BOOST_AUTO_TEST_CASE(the_derivative_is_that_of_the_loss) {
     for (const double mistaken : {0.0, 0.1, 0.3})

@@ -9,6 +9,8 @@
 #include "train/thread_group.hpp"
 #include "train/toy.hpp"
 
+BOOST_AUTO_TEST_SUITE(train_ranks)
+
 using namespace lab;
 using replay::sample_kind;
 
@@ -98,8 +100,6 @@ run_record train_on(const how& h, const std::filesystem::path& folder) {
     return {parameters[0], read_file(folder / "metrics.jsonl")};
 }
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(train_ranks)
 
 BOOST_AUTO_TEST_CASE(parts_are_whole_grains_and_cover_everything) {
     for (const std::size_t count : {0u, 1u, 4095u, 4096u, 4097u, 100000u})

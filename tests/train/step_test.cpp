@@ -4,6 +4,8 @@
 
 #include "train/toy.hpp"
 
+BOOST_AUTO_TEST_SUITE(train_step)
+
 using namespace lab;
 
 namespace {
@@ -13,8 +15,6 @@ std::vector<const replay::training_sample*> pointers(const std::vector<replay::t
     return list;
 }
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(train_step)
 
 BOOST_AUTO_TEST_CASE(cutting_a_step_into_micro_batches_does_not_change_its_gradient) {
     auto samples = toy::samples(12, 11, replay::sample_kind::knowledge, "l", 3);

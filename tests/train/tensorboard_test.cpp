@@ -7,6 +7,8 @@
 #include "lab/core/file.hpp"
 #include "support/data.hpp"
 
+BOOST_AUTO_TEST_SUITE(tensorboard)
+
 using namespace lab;
 
 namespace {
@@ -25,8 +27,6 @@ std::string expected() {
                                                               {"train/target_tokens", 7}});
 }
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(tensorboard)
 
 BOOST_AUTO_TEST_CASE(checksums_are_those_of_the_standard) {
     using train::tensorboard_detail::crc32c;

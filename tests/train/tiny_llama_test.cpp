@@ -6,6 +6,8 @@
 #include "support/data.hpp"
 #include "train/tiny_llama.hpp"
 
+BOOST_AUTO_TEST_SUITE(train_tiny_llama)
+
 using namespace lab;
 
 namespace {
@@ -39,8 +41,6 @@ outcome learn(double replay_ratio) {
     return o;
 }
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(train_tiny_llama)
 
 BOOST_AUTO_TEST_CASE(replay_keeps_what_the_phase_before_taught) {
     auto untouched = tiny::llama();

@@ -11,6 +11,8 @@
 #include "support/data.hpp"
 #include "train/toy.hpp"
 
+BOOST_AUTO_TEST_SUITE(train_trainer_options)
+
 using namespace lab;
 using replay::sample_kind;
 
@@ -118,8 +120,6 @@ void check_kills(const train::trainer_options& options, const outcome& expected,
     }
 }
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(train_trainer_options)
 
 BOOST_AUTO_TEST_CASE(a_step_that_is_not_finite_is_passed_over_and_told) {
     const auto make = [] { return stumbling(); };

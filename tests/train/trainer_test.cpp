@@ -7,6 +7,8 @@
 #include "support/data.hpp"
 #include "train/toy.hpp"
 
+BOOST_AUTO_TEST_SUITE(train_trainer)
+
 using namespace lab;
 using replay::sample_kind;
 
@@ -44,8 +46,6 @@ run_record uninterrupted(const std::filesystem::path& folder) {
     return record(model, folder);
 }
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(train_trainer)
 
 BOOST_AUTO_TEST_CASE(the_learning_rate_warms_up_and_then_follows_its_schedule) {
     replay::phase p{.name = "p", .learning_rate = 1.0, .warmup_steps = 4};

@@ -5,6 +5,8 @@
 
 #include "kernels/isa/outputs.hpp"
 
+BOOST_AUTO_TEST_SUITE(instruction_sets)
+
 namespace {
 
 void require_same_bytes(const std::vector<float>& a, const std::vector<float>& b) {
@@ -14,8 +16,6 @@ void require_same_bytes(const std::vector<float>& a, const std::vector<float>& b
 }
 
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(instruction_sets)
 
 BOOST_AUTO_TEST_CASE(the_bytes_are_the_same) {
     const auto avx2 = lab::test::outputs_avx2();

@@ -11,6 +11,8 @@
 #include "model/small_model.hpp"
 #include "support/process.hpp"
 
+BOOST_AUTO_TEST_SUITE(model_apps)
+
 using namespace lab;
 using test::finished;
 
@@ -79,8 +81,6 @@ struct workplace {
 };
 
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(model_apps)
 
 BOOST_AUTO_TEST_CASE(info_describes_files_and_folders) {
     const workplace w;

@@ -7,6 +7,8 @@
 #include "support/process.hpp"
 #include "train/tiny_llama.hpp"
 
+BOOST_AUTO_TEST_SUITE(run_app)
+
 using namespace lab;
 
 namespace {
@@ -52,8 +54,6 @@ struct workplace {
 bool mentions(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
 
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(run_app)
 
 BOOST_AUTO_TEST_CASE(the_whole_loop_and_again_and_with_a_leaf_more) {
     const workplace w;

@@ -8,6 +8,8 @@
 #include "support/process.hpp"
 #include "train/tiny_llama.hpp"
 
+BOOST_AUTO_TEST_SUITE(blocks_app)
+
 using namespace lab;
 using formats::json;
 
@@ -44,8 +46,6 @@ struct workplace {
 bool mentions(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
 
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(blocks_app)
 
 BOOST_AUTO_TEST_CASE(rows_without_a_teacher) {
     const workplace w;

@@ -7,6 +7,8 @@
 #include "lab/sdg/blocks/pipeline.hpp"
 #include "support/data.hpp"
 
+BOOST_AUTO_TEST_SUITE(sdg_blocks_columns)
+
 using namespace lab;
 using namespace lab::sdg::blocks;
 
@@ -48,8 +50,6 @@ std::string dropped(const pipeline_result& r) {
 }
 
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(sdg_blocks_columns)
 
 BOOST_AUTO_TEST_CASE(tables) {
     table t({"a", "b"});

@@ -11,6 +11,8 @@
 #include "support/data.hpp"
 #include "support/scripted_answers.hpp"
 
+BOOST_AUTO_TEST_SUITE(sdg_blocks_golden)
+
 using namespace lab;
 using namespace lab::sdg::blocks;
 
@@ -70,8 +72,6 @@ struct has_instructlab {
 };
 
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(sdg_blocks_golden)
 
 #ifdef LAB_PCRE2
 BOOST_AUTO_TEST_CASE(the_same_rows_as_instructlab) {

@@ -9,6 +9,8 @@
 #include "sdg/blocks/own_block.hpp"
 #include "support/data.hpp"
 
+BOOST_AUTO_TEST_SUITE(sdg_blocks_pipeline)
+
 using namespace lab;
 using namespace lab::sdg::blocks;
 
@@ -72,8 +74,6 @@ constexpr const char* prompt_yaml =
     "['']\n";
 
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(sdg_blocks_pipeline)
 
 BOOST_AUTO_TEST_CASE(composed_in_cpp) {
     const pipeline p{

@@ -8,6 +8,8 @@
 #include "lab/sdg/output.hpp"
 #include "support/data.hpp"
 
+BOOST_AUTO_TEST_SUITE(sdg_blocks_taxonomy)
+
 using namespace lab;
 using namespace lab::sdg::blocks;
 using formats::json;
@@ -96,8 +98,6 @@ text::completion say(const text::request& r) {
 }
 
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(sdg_blocks_taxonomy)
 
 BOOST_AUTO_TEST_CASE(rows_of_a_leaf) {
     const auto knowledge = rows_of(knowledge_leaf(), {.max_tokens = 500, .overlap_tokens = 0}, count);

@@ -7,6 +7,8 @@
 
 #include "support/data.hpp"
 
+BOOST_AUTO_TEST_SUITE(apps_repl)
+
 namespace {
 
 using lab::apps::input_event;
@@ -65,8 +67,6 @@ std::string play(echo_chat& chat, std::vector<std::string> lines, std::size_t st
 }
 
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(apps_repl)
 
 BOOST_AUTO_TEST_CASE(lines_are_answered_until_quit) {
     echo_chat chat;

@@ -21,6 +21,8 @@
 #include "train/apps/workplace.hpp"
 #include "train/tiny_llama.hpp"
 
+BOOST_AUTO_TEST_SUITE(train_apps)
+
 using namespace lab;
 
 using test::execute;
@@ -31,8 +33,6 @@ namespace {
 bool mentions(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
 
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(train_apps)
 
 BOOST_AUTO_TEST_CASE(a_run_writes_its_model_twice_and_says_what_it_did) {
     const workplace w;

@@ -12,6 +12,8 @@
 #include "support/process.hpp"
 #include "train/apps/workplace.hpp"
 
+BOOST_AUTO_TEST_SUITE(train_mpi)
+
 using namespace lab;
 using test::workplace;
 
@@ -59,8 +61,6 @@ void check_same(const workplace& w, const std::string& a, const std::string& b) 
 }
 
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(train_mpi)
 
 BOOST_AUTO_TEST_CASE(any_number_of_processes_writes_the_bytes_of_one) {
     const workplace w;
