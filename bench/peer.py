@@ -8,6 +8,7 @@ import platform
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -27,16 +28,19 @@ class Finished:
     """A program that ran to its end: what it printed, its peak resident memory, and when its first byte came."""
 
     def __init__(self, command):
-        start = time.perf_counter()
-        child = subprocess.Popen([str(c) for c in command], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-                                 stdin=subprocess.DEVNULL)
-        first = child.stdout.read(1)
-        self.first_byte = time.perf_counter() - start
-        self.out = (first + child.stdout.read()).decode(errors="replace")
-        _, status, usage = os.wait4(child.pid, 0)
-        child.returncode = os.waitstatus_to_exitcode(status)
+        with tempfile.TemporaryFile() as errors:
+            start = time.perf_counter()
+            child = subprocess.Popen([str(c) for c in command], stdout=subprocess.PIPE, stderr=errors,
+                                     stdin=subprocess.DEVNULL)
+            first = child.stdout.read(1)
+            self.first_byte = time.perf_counter() - start
+            self.out = (first + child.stdout.read()).decode(errors="replace")
+            _, status, usage = os.wait4(child.pid, 0)
+            child.returncode = os.waitstatus_to_exitcode(status)
+            errors.seek(0)
+            self.errors = errors.read().decode(errors="replace")
         if child.returncode != 0:
-            raise SystemExit(f"bench: exit code {child.returncode} from: {' '.join(map(str, command))}")
+            raise SystemExit(f"bench: exit code {child.returncode} from: {' '.join(map(str, command))}\n{self.errors[-2000:]}")
         self.peak = usage.ru_maxrss / 1024  # MiB
 
 
@@ -79,16 +83,30 @@ def llama_server(peer, file, threads, at_once, context):
         server.wait()
 
 
+def at_least_one(text):
+    """A count among a program's arguments."""
+    value = int(text)
+    if value < 1:
+        raise ValueError
+    return value
+
+
 def number(x):
     return f"{x:.0f}" if x >= 100 else f"{x:.3g}"
 
 
+def markers(path, program):
+    """The lines between which a program writes into a file; asked for before hours of measuring."""
+    begin, end = f"<!-- written by bench/{program} -->", f"<!-- end of what bench/{program} wrote -->"
+    if not path.exists() or begin not in path.read_text() or end not in path.read_text():
+        raise SystemExit(f"{program}: {path} lacks the lines {begin} and {end}")
+    return begin, end
+
+
 def write(path, program, text):
     """Replaces what stands between a program's markers."""
-    begin, end = f"<!-- written by bench/{program} -->", f"<!-- end of what bench/{program} wrote -->"
+    begin, end = markers(path, program)
     old = path.read_text()
-    if begin not in old or end not in old:
-        raise SystemExit(f"{program}: {path} lacks the lines {begin} and {end}")
     path.write_text(old[: old.index(begin)] + begin + "\n" + text + "\n" + old[old.index(end):])
 
 
@@ -103,7 +121,7 @@ def idle(patience=120):
     return False
 
 
-def machine(threads, rounds):
+def machine(threads):
     """What the figures depend on, as Markdown."""
     listed = subprocess.run(["lscpu"], capture_output=True, text=True, env={**os.environ, "LC_ALL": "C"}).stdout
     cpu = dict(line.split(":", 1) for line in listed.splitlines() if ":" in line)
@@ -118,4 +136,9 @@ def machine(threads, rounds):
             f" {platform.system()} {platform.machine()}, load average {os.getloadavg()[0]:.1f} at the start.\n"
             f"Measured limits: read {limits['limit_read_gbs']:.1f} GB/s, f32 {limits['limit_f32_gflops']:.0f} GFLOP/s,"
             f" bf16 {limits['limit_bf16_gflops']:.0f} GFLOP/s, int8 {limits['limit_int8_gops']:.0f} GOP/s.\n"
-            f"{threads} thread{'s' * (threads != 1)}, {rounds} rounds. lab {commit.stdout.strip()}; llama.cpp out of {PACKAGE}, compiled on this machine.\n")
+            f"{threads} thread{'s' * (threads != 1)}. lab {commit.stdout.strip()}.")
+
+
+def beside_llama_cpp(threads, rounds):
+    """The same of a comparison."""
+    return f"{machine(threads)} {rounds} rounds; llama.cpp out of {PACKAGE}, compiled on this machine.\n"

@@ -1,7 +1,6 @@
 """One measurement of PyTorch and transformers for bench/compare_training: whole steps (forward, backward, clipping,
 AdamW) of a Llama over random tokens, printed as one line of JSON. The job comes as JSON in the first argument."""
 import json
-import random
 import resource
 import statistics
 import sys
@@ -13,7 +12,6 @@ import transformers
 job = json.loads(sys.argv[1])
 torch.set_num_threads(job["threads"])
 torch.manual_seed(1)
-draw = random.Random(1)
 model = transformers.LlamaForCausalLM(transformers.LlamaConfig(**job["config"], attn_implementation="sdpa")).train()
 if job.get("lora"):
     import peft
@@ -23,10 +21,8 @@ if job.get("lora"):
 update = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=1e-5, betas=(0.9, 0.95), eps=1e-8,
                            weight_decay=0.0, fused=True)
 
-shortest, longest = job["lengths"]
 samples = []
-for _ in range(job["batch"]):
-    n = draw.randint(shortest, longest)
+for n in job["lengths"]:
     ids = torch.randint(0, job["config"]["vocab_size"], (n,))
     labels = ids.clone()
     labels[: int(job["masked"] * n)] = -100
@@ -60,6 +56,6 @@ for _ in range(job["repetitions"]):
     seconds.append(time.perf_counter() - start)
 median = statistics.median(seconds)
 tokens = sum(len(s[0]) for s in samples)
-print(json.dumps({"tok_s": tokens / median, "samples_s": len(samples) / median, "step_ms": 1e3 * median,
+print(json.dumps({"tokens": tokens, "tok_s": tokens / median, "samples_s": len(samples) / median, "step_ms": 1e3 * median,
                   "peak_rss_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
                   "versions": f"PyTorch {torch.__version__}, transformers {transformers.__version__}"}))

@@ -7,6 +7,7 @@
 #include <charconv>
 #include <cstddef>
 #include <cxxopts.hpp>
+#include <fstream>
 #include <iostream>
 #include <memory>
 #include <optional>
@@ -129,6 +130,8 @@ struct train_bench_options {
     return dtype::f32;
 }
 
+/// From here on the peak counts anew: a row's is not that of the row before.
+inline void forget_peak_memory() { std::ofstream("/proc/self/clear_refs") << "5"; }
 [[nodiscard]] inline double peak_resident_mb() {
     ::rusage usage{};
     ::getrusage(RUSAGE_SELF, &usage);
@@ -138,6 +141,7 @@ struct train_bench_options {
 inline void train_row(const train_bench_options& o, const std::string& type, const machine_limits& limits,
                       const std::shared_ptr<thread_pool>& pool, const status_line& status, result_writer& out) {
     const auto precision = compute_from_name(type);
+    forget_peak_memory();
     const auto profile = o.profile ? std::make_shared<op_profile>() : nullptr;
     nn::load_options options{
         .pool = pool, .profile = profile.get(), .pack = false, .training = precision, .recompute = o.recompute};
@@ -180,6 +184,8 @@ inline void train_row(const train_bench_options& o, const std::string& type, con
     const limit share =
         computing_limit(limits, with, training_work(model).of(loss.tokens, loss.target_tokens) / median);
     const auto work = work_of(model, precision);
+    std::vector<std::size_t> lengths;
+    for (const auto& s : samples) lengths.push_back(s.tokens.size());
     ordered_json fields{{"build_version", version},
                         {"cpu_info", processor_name()},
                         {"instruction_set", kernels::arch::native::name},
@@ -193,6 +199,8 @@ inline void train_row(const train_bench_options& o, const std::string& type, con
                         {"batch", o.batch},
                         {"seq_shortest", o.shortest},
                         {"seq_longest", o.longest},
+                        {"lengths", lengths},
+                        {"micro_batch", o.micro_batch},
                         {"masked", o.masked},
                         {"tokens", loss.tokens},
                         {"targets", loss.target_tokens},

@@ -236,5 +236,20 @@ BOOST_AUTO_TEST_CASE(train_measures_weights_and_adapters) {
     }
     BOOST_TEST(b.run({"train", "--shape", tiny, "--base-type", "q8_0"}).code == 2);
 }
+BOOST_AUTO_TEST_CASE(train_says_which_lengths_it_drew) {
+    const bench b;
+    const auto row = json::parse(b.output({"train", "--shape", tiny, "--batch", "6", "--lengths", "8-20", "--masked",
+                                           "0.5", "-r", "1", "-t", "1", "--no-limits", "-o", "json"}))[0];
+    const auto lengths = row["lengths"].get<std::vector<std::size_t>>();
+    BOOST_TEST(lengths.size() == 6u);
+    std::size_t tokens = 0, learnt = 0;
+    for (const std::size_t n : lengths) {
+        BOOST_TEST((n >= 8 && n <= 20));
+        tokens += n, learnt += n - n / 2;
+    }
+    BOOST_TEST(row["tokens"] == tokens);
+    BOOST_TEST(row["targets"] == learnt);
+    BOOST_TEST(row["micro_batch"] == 512);
+}
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -25,10 +25,13 @@ std::vector<std::string> with(std::vector<std::string> command, const std::vecto
     command.insert(command.end(), more.begin(), more.end());
     return command;
 }
-std::vector<std::string> on_processes(std::size_t count, const std::vector<std::string>& command) {
+void set_environment() {
     for (const char* name : {"OMPI_ALLOW_RUN_AS_ROOT", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM"})  // as in a container
         ::setenv(name, "1", 1);
     ::setenv("ASAN_OPTIONS", "detect_leaks=0", 0);  // Open MPI keeps what it has until the end
+}
+std::vector<std::string> on_processes(std::size_t count, const std::vector<std::string>& command) {
+    set_environment();
     return with({LAB_MPIRUN, "--oversubscribe", "--bind-to", "none", "-n", std::to_string(count)}, command);
 }
 /// Processes of lab-train that write to this folder.
@@ -73,6 +76,21 @@ BOOST_AUTO_TEST_CASE(any_number_of_processes_writes_the_bytes_of_one) {
         check_same(w, out, "alone");
         BOOST_TEST(many.out.find("Trained ") == many.out.rfind("Trained "));  // one of them speaks
     }
+}
+
+BOOST_AUTO_TEST_CASE(two_network_namespaces_write_the_bytes_of_one_machine) {
+    const workplace w;
+    set_environment();
+    const auto apart =
+        w.run(with({LAB_SOURCE_DIR "/tests/train/apps/two_namespaces", LAB_MPIRUN}, w.train("apart", four_shards)));
+    if (apart.code == 77) {
+        BOOST_TEST_MESSAGE(apart.err);
+        return;
+    }
+    BOOST_REQUIRE_MESSAGE(apart.code == 0, apart.err);
+    const auto alone = w.run(w.train("alone", four_shards));
+    BOOST_REQUIRE_MESSAGE(alone.code == 0, alone.err);
+    check_same(w, "apart", "alone");
 }
 
 // What draws at random, measures and averages: dropout, noise on the embeddings, held-out losses, preferences.
