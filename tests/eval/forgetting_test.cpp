@@ -91,8 +91,10 @@ BOOST_AUTO_TEST_CASE(the_page_is_self_contained_and_escaped) {
     auto m = forgetful();
     m.rows[1].name = "<b>&\"";
     const std::vector<eval::curve> curves{{"loss", "#336", {{1, 3.0}, {2, std::nan("")}, {3, 1.0}}}};
-    const std::string html = eval::html_report("a <run>", curves, m);
+    const std::vector<eval::chart_mark> marks{{1.5, "<second>"}};
+    const std::string html = eval::html_report("a <run>", eval::svg_chart(curves, "step", "nats", marks), m);
     BOOST_TEST(html.find("a &lt;run&gt;") != std::string::npos);
+    BOOST_TEST(html.find("&lt;second&gt;") != std::string::npos);
     BOOST_TEST(html.find("<b>") == std::string::npos);
     BOOST_TEST(html.find("nan") == std::string::npos);
     BOOST_TEST(html.find("http") == std::string::npos);

@@ -1,5 +1,5 @@
 // Results for people: aligned text tables for a terminal, and one self-contained HTML page (inline SVG, no scripts, no
-// fetched fonts) with the loss curves and the forgetting matrix.
+// fetched fonts) with curves and the forgetting matrix.
 #pragma once
 
 #include <algorithm>
@@ -121,15 +121,20 @@ inline constexpr std::array<named_measure, 4> measures{
     return out;
 }
 
-/// A line of the loss chart: `step` on the x axis.
+/// A line of a chart.
 struct curve {
     std::string name, colour;
     std::vector<std::pair<double, double>> points;
 };
+/// A place on the x axis that has a name: where a phase begins.
+struct chart_mark {
+    double x = 0;
+    std::string name;
+};
 
 /// A line chart as an <svg> element of 720 x 260. Points that are not finite are left out.
 [[nodiscard]] inline std::string svg_chart(std::span<const curve> curves, std::string_view x_title,
-                                           std::string_view y_title) {
+                                           std::string_view y_title, std::span<const chart_mark> marks = {}) {
     constexpr double width = 720, height = 260, left = 52, right = 12, top = 24, bottom = 34;
     double x_max = 1, y_max = 0, y_min = 0;
     for (const auto& c : curves)
@@ -138,13 +143,22 @@ struct curve {
     if (y_max <= y_min) y_max = y_min + 1;
     const auto px = [&](double x) { return left + x / x_max * (width - left - right); };
     const auto py = [&](double y) { return height - bottom - (y - y_min) / (y_max - y_min) * (height - top - bottom); };
+    const auto on_axis = [&](double y) {
+        char text[32];
+        std::snprintf(text, sizeof text, y_max >= 10 ? "%.0f" : y_max >= 0.1 ? "%.2f" : "%.1e", y);
+        return std::string(text);
+    };
     std::string svg = "<svg viewBox=\"0 0 720 260\" role=\"img\">\n";
+    for (const auto& m : marks) {
+        svg += "<line class=\"mark\" x1=\"" + fixed(px(m.x), 1) + "\" x2=\"" + fixed(px(m.x), 1) +
+               "\" y1=\"24\" y2=\"226\"/><text x=\"" + fixed(px(m.x) + 4, 1) + "\" y=\"34\">" +
+               formats::escape_html(m.name) + "</text>\n";
+    }
     for (int i = 0; i <= 4; ++i) {
         const double y = y_min + (y_max - y_min) * i / 4, x = x_max * i / 4;
         svg +=
             "<line class=\"grid\" x1=\"52\" x2=\"708\" y1=\"" + fixed(py(y), 1) + "\" y2=\"" + fixed(py(y), 1) + "\"/>";
-        svg += "<text x=\"46\" y=\"" + fixed(py(y) + 4, 1) + "\" text-anchor=\"end\">" + fixed(y, y_max < 10 ? 2 : 0) +
-               "</text>";
+        svg += "<text x=\"46\" y=\"" + fixed(py(y) + 4, 1) + "\" text-anchor=\"end\">" + on_axis(y) + "</text>";
         svg += "<text x=\"" + fixed(px(x), 1) + "\" y=\"244\" text-anchor=\"middle\">" + fixed(x, 0) + "</text>\n";
     }
     double label = left;
@@ -163,19 +177,19 @@ struct curve {
            formats::escape_html(y_title) + "</text></svg>\n";
 }
 
-/// The whole page. Cells of proportions are shaded by their value.
-[[nodiscard]] inline std::string html_report(std::string_view title, std::span<const curve> curves,
+/// The whole page: `body` as it is, then the matrix. Cells of proportions are shaded by their value.
+[[nodiscard]] inline std::string html_report(std::string_view title, std::string_view body,
                                              const forgetting_matrix& m) {
-    std::string html = "<!doctype html>\n<html lang=\"en\"><meta charset=\"utf-8\"><title>" +
-                       formats::escape_html(title) +
-                       "</title>\n<style>body{font:15px/1.5 system-ui,sans-serif;max-width:780px;margin:2em "
-                       "auto;padding:0 1em;color:#222}"
-                       "table{border-collapse:collapse;margin:.5em 0 1.5em}td,th{padding:.3em .7em;border:1px solid "
-                       "#ccc;text-align:left}"
-                       "small{color:#666}svg{width:100%}svg text{font:11px "
-                       "system-ui,sans-serif;fill:#444}.grid{stroke:#ddd}</style>\n<h1>" +
-                       formats::escape_html(title) + "</h1>\n";
-    if (!curves.empty()) html += "<h2>Loss</h2>\n" + svg_chart(curves, "step", "nats per token");
+    std::string html =
+        "<!doctype html>\n<html lang=\"en\"><meta charset=\"utf-8\"><title>" + formats::escape_html(title) +
+        "</title>\n<style>body{font:15px/1.5 system-ui,sans-serif;max-width:780px;margin:2em "
+        "auto;padding:0 1em;color:#222}"
+        "table{border-collapse:collapse;margin:.5em 0 1.5em}td,th{padding:.3em .7em;border:1px solid "
+        "#ccc;text-align:left}"
+        "small{color:#666}svg{width:100%}svg text{font:11px "
+        "system-ui,sans-serif;fill:#444}.grid{stroke:#ddd}.mark{stroke:#999;stroke-dasharray:3}</style>\n<h1>" +
+        formats::escape_html(title) + "</h1>\n";
+    html += body;
     if (!m.rows.empty()) html += "<h2>What was learnt and what was forgotten</h2>\n";
     for (const auto& [name, measure, decimals, proportion] : report_detail::measures) {
         if (m.rows.empty()) break;

@@ -16,8 +16,6 @@
 #include "lab/core/file.hpp"
 #include "lab/core/sha256.hpp"
 #include "lab/core/version.hpp"
-#include "lab/eval/report.hpp"
-#include "lab/formats/jsonl.hpp"
 #include "lab/nn/finite.hpp"
 #include "lab/nn/save.hpp"
 #include "lab/run/matrix_keeper.hpp"
@@ -26,6 +24,7 @@
 #include "lab/run/self_replay.hpp"
 #include "lab/run/student.hpp"
 #include "lab/run/training_data.hpp"
+#include "lab/run/training_report.hpp"
 #include "lab/train/sharded_update.hpp"
 #include "lab/train/tensorboard.hpp"
 #include "lab/train/trainer.hpp"
@@ -227,24 +226,6 @@ namespace train_run_detail {
     return leaves;
 }
 
-}  // namespace train_run_detail
-
-/// Loss curves from a run's metrics.jsonl: one of training, one of the held-out answers.
-[[nodiscard]] inline std::vector<eval::curve> loss_curves(const std::filesystem::path& metrics) {
-    std::vector<eval::curve> curves{{"training", "#2b6cb0", {}}, {"held-out", "#c05621", {}}};
-    formats::for_each_json_line(metrics, [&](const formats::json& line, std::size_t number) {
-        const std::string place = metrics.string() + ":" + std::to_string(number);
-        const auto event = formats::field<std::string>(line, "event", place);
-        if (event != "step" && event != "heldout") return;
-        curves[event == "heldout"].points.push_back(
-            {static_cast<double>(formats::field<std::uint64_t>(line, "total_step", place)),
-             formats::field<double>(line, "loss", place)});
-    });
-    std::erase_if(curves, [](const eval::curve& c) { return c.points.empty(); });
-    return curves;
-}
-
-namespace train_run_detail {
 [[nodiscard]] inline measuring what_to_measure(const train_run_options& o, const student& who, const listener& on) {
     measuring what{.qa = {.max_phrasings = o.phrasings}};
     if (!o.heldout.empty()) what.questions = eval::read_questions(o.heldout);
@@ -378,8 +359,8 @@ template <replay::ReplayBuffer Buffer = replay::any_buffer>
     if (o.update.kind != train::optimizer::adamw)
         result.manifest["optimizer"] = train::optimizer_update(o.update, {}).describe();
     if (const auto more = train::further_settings(settings); !more.is_null()) result.manifest["settings"] = more;
-    write_file_atomically(o.out / "report.html",
-                          eval::html_report("lab-train", loss_curves(o.out / "metrics.jsonl"), keeper.matrix));
+    write_file_atomically(o.out / "report.html", training_report(read_training_record(o.out / "metrics.jsonl"),
+                                                                 o.phases, replay::policy_of(buffer), keeper.matrix));
     if (!keeper.matrix.rows.empty())
         write_file_atomically(o.out / "forgetting.json", formats::to_text(eval::to_json(keeper.matrix), 1) + "\n");
     write_file_atomically(o.out / "manifest.json", formats::to_text(result.manifest, 1) + "\n");
