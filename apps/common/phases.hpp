@@ -124,6 +124,9 @@ inline void replay_general_samples(const cxxopts::ParseResult& args, std::vector
     return replay::buffer_by_name(args["replay-policy"].as<std::string>(), args["seed"].as<std::uint64_t>());
 }
 
+inline constexpr const char* max_tokens_help =
+    "longest sample, in tokens, at most the model's context; 0: 1024, or the context where that is less";
+
 inline constexpr const char* compute_help =
     "operands of training's matrix products: f32 or bf16; sums and weights stay f32";
 

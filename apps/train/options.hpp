@@ -81,7 +81,7 @@ Examples:
     add_preference_options(spec);
     add_optimizer_options(spec);
     add_guard_options(spec);
-    spec.add_options("How")("max-tokens", "longest sample, in tokens", count("1024"))(
+    spec.add_options("How")("max-tokens", max_tokens_help, count("0"))(
         "over-long", "what to do with longer ones: drop or split", text("drop"))(
         "short-tokens", "knowledge answers up to this many tokens are short", count("48"))(
         "micro-batch", "tokens computed at once; bounds memory", count("512"))("compute", compute_help, text("f32"))(

@@ -135,10 +135,12 @@ inline void add_arrays(training_estimate& all, const nn::any_model& model, const
 /// @throws as train_run for a model, data or plan that does not fit together
 template <replay::ReplayBuffer Buffer = replay::any_buffer>
 [[nodiscard]] training_estimate estimate_training(
-    const train_run_options& o, const std::type_identity_t<Buffer>& buffer, const std::function<double()>& clock = [] {
+    const train_run_options& given, const std::type_identity_t<Buffer>& buffer, const std::function<double()>& clock = [] {
         return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
     }) {
     namespace detail = estimate_detail;
+    auto o = given;
+    o.encode.max_tokens = longest_sample(o.model, o.encode.max_tokens);
     training_estimate all{.available = detail::available_memory() / o.processes_here};
     const student who = open_student(o.model, o.format);
     const auto data = read_training_data(o.data, o.preferences, who, o.encode);

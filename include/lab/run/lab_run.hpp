@@ -172,6 +172,7 @@ lab_run_result lab_run<Buffer>::execute(const std::filesystem::path& student, co
     t.data = out / "data" / "samples.jsonl";
     t.out = out / "run";
     t.trainer.resume = true;
+    t.encode.max_tokens = longest_sample(t.model, t.encode.max_tokens);
     make_folder(out / "data");
     make_folder(t.out);
     lab_run_result result;

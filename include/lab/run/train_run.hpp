@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <filesystem>
 #include <functional>
+#include <limits>
 #include <optional>
 #include <set>
 #include <string>
@@ -41,7 +42,7 @@ struct train_run_options {
     std::filesystem::path text{};     // plain text whose perplexity is watched beside them, or its loss alone; or none
     std::size_t phrasings = 1;        // asked of each question; 0: all
     std::vector<replay::phase> phases{};
-    replay::encode_options encode{.max_tokens = 1024};
+    replay::encode_options encode{.max_tokens = 0};  // 0: 1024, or the context of a model that has less
     train::optimizer_options update{};
     std::string best_by{};  // of trainer.result `best` and of patience: empty: held-out loss; "choice"; else a command
     train::trainer_options trainer{};               // its folder is `out`; its ranks make this call together
@@ -88,10 +89,11 @@ namespace train_run_detail {
     return who.load(options);
 }
 
-/// Samples whose loss is watched: the held-out questions' answers; without any, the text.
+/// Samples whose loss is watched: the held-out questions' answers; without any, the text. Those that are too long are
+/// told. @throws config_error where none is left
 [[nodiscard]] inline std::vector<replay::training_sample> heldout_samples(const std::vector<eval::question>& questions,
                                                                           const train_run_options& o,
-                                                                          const student& who) {
+                                                                          const student& who, const listener& on) {
     const std::size_t max_tokens = o.encode.max_tokens;
     if (questions.empty())
         return o.text.empty() ? std::vector<replay::training_sample>{} : read_texts({o.text}, who, max_tokens).samples;
@@ -105,8 +107,25 @@ namespace train_run_detail {
         s.messages.push_back({"assistant", q.answer});
         samples.push_back(std::move(s));
     }
-    return replay::encode_samples(samples, replay::chat_encoder(who.tokens, who.format), {.max_tokens = max_tokens})
-        .samples;
+    auto all = replay::encode_samples(samples, replay::chat_encoder(who.tokens, who.format),
+                                      {.max_tokens = std::numeric_limits<std::size_t>::max()})
+                   .samples;
+    const std::string limit = std::to_string(max_tokens) + " tokens (--max-tokens)";
+    std::string names;
+    const std::size_t dropped = std::erase_if(all, [&](const replay::training_sample& s) {
+        const bool longer = s.tokens.size() > max_tokens;
+        if (longer) names += (names.empty() ? "" : ", ") + s.id;
+        return longer;
+    });
+    if (all.empty())
+        throw config_error(explain(o.heldout.string(),
+                                   "none of its " + std::to_string(dropped) + " held-out answers fits in " + limit +
+                                       " together with its question",
+                                   "allow longer samples, or hold out shorter ones"));
+    if (dropped != 0 && on.notice)
+        on.notice(std::to_string(dropped) + " of " + std::to_string(dropped + all.size()) +
+                  " held-out answers do not fit in " + limit + " and are left out of the held-out loss: " + names);
+    return all;
 }
 
 /// Writes the model twice, and its adapters apart, and returns the files with their digests.
@@ -254,9 +273,11 @@ inline constexpr const char* untouched = "untouched";
 /// manifest are its alone. With `trainer.resume` it goes on where an earlier call was stopped or killed, and ends in
 /// the same bytes. @throws io_error, format_error; config_error where the parts do not fit
 template <replay::ReplayBuffer Buffer = replay::any_buffer>
-[[nodiscard]] train_run_result train_run(const train_run_options& o, std::type_identity_t<Buffer> buffer,
+[[nodiscard]] train_run_result train_run(const train_run_options& given, std::type_identity_t<Buffer> buffer,
                                          const listener& on = {}) {
     namespace detail = train_run_detail;
+    auto o = given;
+    o.encode.max_tokens = longest_sample(o.model, o.encode.max_tokens);
     const student who = open_student(o.model, o.format);
     auto data = read_training_data(o.data, o.preferences, who, o.encode);
     make_folder(o.out);
@@ -289,7 +310,7 @@ template <replay::ReplayBuffer Buffer = replay::any_buffer>
                            train::sharded_update(o.update, optim::parameter_tensors(model, o.update.decay),
                                                  &model.pool(), o.trainer.ranks),
                            data.samples, o.phases, buffer, settings);
-    trainer.set_heldout(detail::heldout_samples(what.questions, o, who));
+    trainer.set_heldout(detail::heldout_samples(what.questions, o, who, on));
     const auto& ranks = settings.ranks;
     matrix_keeper keeper(o.out / "eval", settings.resume || !ranks.first());
     keeper.matrix.columns = eval::columns_of(what.questions, trainer.plans(), data.samples);

@@ -322,6 +322,46 @@ BOOST_AUTO_TEST_CASE(a_model_with_a_weight_that_is_no_number_costs_nothing) {
     BOOST_TEST(!std::filesystem::is_empty(w.folder / "run/eval"));
 }
 
+BOOST_AUTO_TEST_CASE(samples_stay_within_the_models_context_and_what_is_left_out_is_told) {
+    const workplace w;
+    auto config = formats::parse_json(read_file(w.model + "/config.json"), "config");
+    config["max_position_embeddings"] = 100;
+    write_file_atomically(w.model + "/config.json", formats::to_text(config));
+    std::ofstream(w.data + "/samples.jsonl", std::ios::app)
+        << formats::to_text({{"id", "long"},
+                             {"messages",
+                              {{{"role", "user"}, {"content", std::string(100, 'x')}},
+                               {{"role", "assistant"}, {"content", "y"}}}},
+                             {"metadata", {{"leaf", "knowledge/islands"}}}})
+        << "\n";
+    const auto asked = [&](const std::string& first, const std::string& second) {
+        std::ofstream lines(w.questions + "/knowledge/islands/heldout.jsonl");
+        for (const auto& q : {first, second})
+            lines << formats::to_text({{"id", "about " + q.substr(0, 1)},
+                                       {"phrasings", {q}},
+                                       {"answer", "heron"},
+                                       {"distractors", {"otter", "gulls", "seals"}}})
+                  << "\n";
+    };
+    asked("ferry?", std::string(100, 'z'));
+    const auto beyond = w.run(w.train("run", {"--max-tokens", "101"}));
+    BOOST_TEST(beyond.code == 1);
+    BOOST_TEST(mentions(beyond.err, "has a context of 100 tokens, samples of up to 101 are asked for"), beyond.err);
+    BOOST_TEST(mentions(beyond.err, "--max-tokens 100 or less"), beyond.err);
+    BOOST_TEST(w.run(w.train("run", {"--max-tokens", "101", "--estimate"})).code == 1);
+
+    const auto within = w.run(w.train("run", {}));
+    BOOST_REQUIRE_MESSAGE(within.code == 0, within.err);
+    const auto manifest = formats::parse_json(read_file(w.folder / "run/manifest.json"), "manifest");
+    BOOST_TEST(manifest["leaves"]["knowledge/islands"]["dropped"] == 1);
+    BOOST_TEST(mentions(within.err, "1 of 2 held-out answers do not fit in 100 tokens"), within.err);
+    BOOST_TEST(mentions(within.err, "held-out loss: about z"), within.err);
+    asked(std::string(100, 'a'), std::string(100, 'z'));
+    const auto none = w.run(w.train("none", {}));
+    BOOST_TEST(none.code == 1);
+    BOOST_TEST(mentions(none.err, "none of its 2 held-out answers fits in 100 tokens"), none.err);
+}
+
 BOOST_AUTO_TEST_CASE(an_estimate_says_what_a_run_takes_and_writes_nothing) {
     const workplace w;
     const auto result = w.run(w.train("run", {"--estimate", "--json", "--optimizer", "sgd", "--result", "ema"}));
