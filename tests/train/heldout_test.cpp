@@ -1,6 +1,7 @@
 #include "lab/train/heldout.hpp"
 
 #include <boost/test/unit_test.hpp>
+#include <limits>
 
 #include "train/toy.hpp"
 
@@ -41,6 +42,21 @@ BOOST_AUTO_TEST_CASE(patience_counts_losses_without_a_new_lowest) {
     BOOST_TEST(watch.best() == 1.9);
     watch.begin_phase();
     BOOST_TEST(!watch.impatient(9.0));
+}
+
+BOOST_AUTO_TEST_CASE(a_loss_that_is_not_finite_is_never_the_lowest) {
+    const double nan = std::numeric_limits<double>::quiet_NaN();
+    train::heldout_watch watch({.patience = 2, .regression = train::regression_action::report});
+    watch.set(samples(), *replay::find_phases("lab"), {}, 0);
+    watch.begin_phase();
+    BOOST_TEST(!watch.impatient(nan));
+    BOOST_TEST(!watch.impatient(2.0));
+    BOOST_TEST(watch.best() == 2.0);
+    BOOST_TEST(!watch.impatient(nan));
+    BOOST_TEST(watch.impatient(-std::numeric_limits<double>::infinity()));
+    // Nor is it what later phases are compared with.
+    BOOST_TEST(watch.compare(0, [&](const auto&) { return nan; }).empty());
+    BOOST_TEST(watch.compare(1, [](const auto&) { return 1.0; }).empty());
 }
 
 BOOST_AUTO_TEST_CASE(later_phases_are_compared_with_what_earlier_ones_reached) {

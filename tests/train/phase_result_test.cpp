@@ -53,6 +53,17 @@ BOOST_AUTO_TEST_CASE(the_average_is_of_the_last_snapshots) {
     BOOST_TEST(keeper.count() == 2u);
 }
 
+BOOST_AUTO_TEST_CASE(a_loss_that_is_not_finite_is_never_the_best) {
+    train::result_keeper keeper({.kind = phase_result::best});
+    keeper.begin(weights(0));
+    keeper.offer(weights(1), 1, std::nan(""));
+    BOOST_TEST(keeper.count() == 0u);
+    keeper.offer(weights(2), 2, 3.0);
+    keeper.offer(weights(3), 3, std::nan(""));
+    BOOST_TEST(keeper.count() == 2u);
+    BOOST_TEST(keeper.best_loss() == 3.0);
+}
+
 BOOST_AUTO_TEST_CASE(the_best_is_the_one_with_the_lowest_loss) {
     train::result_keeper keeper({.kind = phase_result::best});
     keeper.begin(weights(0));

@@ -289,7 +289,9 @@ template <replay::ReplayBuffer Buffer = replay::any_buffer>
     }
     if (on.data) on.data(data);
     auto model = detail::load_to_learn(who, o);
-    nn::require_finite(model);
+    nn::require_finite(model, o.adapter);
+    if (o.base_type)  // blocks of a value that is no number may hold numbers again
+        nn::require_finite(nn::load_model(o.model, {.threads = o.threads, .pack = false}));
     if (on.loaded) on.loaded(model, who);
 
     auto settings = o.trainer;

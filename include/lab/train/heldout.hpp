@@ -70,7 +70,7 @@ public:
     void begin_phase() { best_.reset(), since_ = 0; }
     /// A held-out loss in mid-phase: true where the phase has lost its patience.
     [[nodiscard]] bool impatient(double loss) {
-        if (!best_ || loss < *best_) {
+        if (std::isfinite(loss) && (!best_ || loss < *best_)) {
             best_ = loss;
             since_ = 0;
         } else {
@@ -95,7 +95,8 @@ public:
             const double now = evaluate(own_[p]);
             found.push_back({p, *baselines_[p], now, !(now <= *baselines_[p] * (1.0 + options_.tolerance))});
         }
-        if (!own_[phase].empty()) baselines_[phase] = evaluate(own_[phase]);
+        if (own_[phase].empty()) return found;
+        if (const double own = evaluate(own_[phase]); std::isfinite(own)) baselines_[phase] = own;
         return found;
     }
 

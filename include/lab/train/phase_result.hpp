@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -76,9 +77,9 @@ public:
             blend(parameters, 1.0f / static_cast<float>(++count_));
         }
     }
-    /// These parameters have this held-out loss.
+    /// These parameters have this held-out loss; one that is not finite is never the best.
     void offer(std::span<const float> parameters, std::size_t step, double loss) {
-        if (options_.kind != phase_result::best || (count_ != 0 && !(loss < best_loss_))) return;
+        if (options_.kind != phase_result::best || !std::isfinite(loss) || (count_ != 0 && loss >= best_loss_)) return;
         best_loss_ = loss;
         count_ = step;
         copy(parameters, values());

@@ -322,6 +322,32 @@ BOOST_AUTO_TEST_CASE(a_model_with_a_weight_that_is_no_number_costs_nothing) {
     BOOST_TEST(!std::filesystem::is_empty(w.folder / "run/eval"));
 }
 
+BOOST_AUTO_TEST_CASE(a_weight_that_is_no_number_is_named_beside_adapters_and_in_them) {
+    const workplace w;
+    const auto refused = [&](const std::vector<std::string>& options, const std::string& file, const std::string& place) {
+        const auto result = w.run(w.train("x", options));
+        BOOST_TEST(result.code == 1);
+        BOOST_TEST(mentions(result.err, file), result.err);
+        BOOST_TEST(mentions(result.err, place + " is not a number"), result.err);
+    };
+    BOOST_REQUIRE(w.run(w.train("run", {"--lora", "4"})).code == 0);
+    const auto adapter = w.folder / "run/adapter";
+    {
+        const auto path = adapter / "adapter_model.safetensors";
+        std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);
+        const float nan = std::numeric_limits<float>::quiet_NaN();
+        file.seekp(static_cast<std::streamoff>(std::filesystem::file_size(path) - sizeof nan));
+        file.write(reinterpret_cast<const char*>(&nan), sizeof nan);
+    }
+    refused({"--adapter", adapter.string()}, "adapter_model.safetensors", "of the adapter of tensor 'model.layers.1.");
+    auto broken = tiny::llama(3, 1, 260);
+    broken.parameters()[7] = std::numeric_limits<float>::quiet_NaN();
+    nn::save_safetensors(broken, w.model, {.tokenizer = test::fixture("train/bytes")});
+    refused({"--lora", "4", "--base-type", "q8_0"}, w.model, "row 0, column 7");
+    nn::save_safetensors(broken, w.model, {.type = dtype::bf16, .tokenizer = test::fixture("train/bytes")});
+    refused({"--lora", "4"}, w.model, "row 0, column 7");
+}
+
 BOOST_AUTO_TEST_CASE(samples_stay_within_the_models_context_and_what_is_left_out_is_told) {
     const workplace w;
     auto config = formats::parse_json(read_file(w.model + "/config.json"), "config");
