@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "lab/core/file.hpp"
+#include "lab/core/folder.hpp"
 #include "lab/run/teacher_source.hpp"
 #include "lab/run/train_run.hpp"
 #include "lab/sdg/fact_table.hpp"
@@ -173,6 +174,7 @@ lab_run_result lab_run<Buffer>::execute(const std::filesystem::path& student, co
     t.out = out / "run";
     t.trainer.resume = true;
     t.encode.max_tokens = longest_sample(t.model, t.encode.max_tokens);
+    const folder_lock alone(out);
     make_folder(out / "data");
     make_folder(t.out);
     lab_run_result result;

@@ -62,7 +62,8 @@ private:
     }
     std::map<std::size_t, std::filesystem::path> rows;
     for (const auto& entry : std::filesystem::directory_iterator(run / "eval"))
-        rows.emplace(std::strtoul(entry.path().filename().c_str(), nullptr, 10), entry.path());
+        if (entry.path().extension() == ".json")  // not what a killed write left
+            rows.emplace(std::strtoul(entry.path().filename().c_str(), nullptr, 10), entry.path());
     for (const auto& [number, path] : rows) matrix.rows.push_back(eval::matrix_row_from(read(path), path.string()));
     return matrix;
 }

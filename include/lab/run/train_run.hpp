@@ -3,6 +3,7 @@
 // does and prints nothing. Needs nothing of taxonomy/ and sdg/ that links: for training alone.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <filesystem>
 #include <functional>
@@ -10,11 +11,13 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <string_view>
 #include <type_traits>
 #include <utility>
 #include <vector>
 
 #include "lab/core/file.hpp"
+#include "lab/core/folder.hpp"
 #include "lab/core/sha256.hpp"
 #include "lab/core/version.hpp"
 #include "lab/nn/finite.hpp"
@@ -126,6 +129,14 @@ namespace train_run_detail {
         on.notice(std::to_string(dropped) + " of " + std::to_string(dropped + all.size()) +
                   " held-out answers do not fit in " + limit + " and are left out of the held-out loss: " + names);
     return all;
+}
+
+/// Removes what killed writes left in a run's folder, and the model that was being scored.
+inline void clear_away(const std::filesystem::path& out) {
+    constexpr std::array<std::string_view, 8> written{".gguf", ".json", ".jsonl",  ".html",
+                                                      ".safetensors", ".txt", ".jinja", ".model"};
+    for (const char* part : {"", "eval", "model", "adapter"}) remove_unfinished(out / part, written);
+    std::filesystem::remove_all(out / "candidate");
 }
 
 /// Writes the model twice, and its adapters apart, and returns the files with their digests.
@@ -271,7 +282,8 @@ inline constexpr const char* untouched = "untouched";
 
 /// Runs to the end, or until `on.stop`. Of several ranks the first measures and writes; the result's matrix and
 /// manifest are its alone. With `trainer.resume` it goes on where an earlier call was stopped or killed, and ends in
-/// the same bytes. @throws io_error, format_error; config_error where the parts do not fit
+/// the same bytes. What killed writes left in `out` is removed. @throws io_error, also while another process trains into
+/// `out`; format_error; config_error where the parts do not fit
 template <replay::ReplayBuffer Buffer = replay::any_buffer>
 [[nodiscard]] train_run_result train_run(const train_run_options& given, std::type_identity_t<Buffer> buffer,
                                          const listener& on = {}) {
@@ -281,6 +293,11 @@ template <replay::ReplayBuffer Buffer = replay::any_buffer>
     const student who = open_student(o.model, o.format);
     auto data = read_training_data(o.data, o.preferences, who, o.encode);
     make_folder(o.out);
+    std::optional<folder_lock> alone;
+    if (o.trainer.ranks.first()) {
+        alone.emplace(o.out);
+        detail::clear_away(o.out);
+    }
     if (o.self_replay != 0) {  // the first rank writes what the others then read
         const bool first = o.trainer.ranks.first();
         const bool stopped = first && !detail::add_self_replay(data, who, o, on);

@@ -9,6 +9,7 @@
 #include <fstream>
 #include <limits>
 
+#include "lab/core/folder.hpp"
 #include "lab/core/sha256.hpp"
 #include "lab/formats/jsonl.hpp"
 #include "lab/nn/load.hpp"
@@ -86,6 +87,28 @@ BOOST_AUTO_TEST_CASE(kill_9_at_any_moment_and_the_same_final_bytes) {
         BOOST_TEST((read_file(w.folder / ("killed/" + std::string(name))) ==
                     read_file(w.folder / ("whole/" + std::string(name)))),
                    name);
+}
+
+BOOST_AUTO_TEST_CASE(what_killed_writes_left_is_cleared_away_and_two_runs_do_not_share_a_folder) {
+    const workplace w;
+    BOOST_REQUIRE(w.run(w.train("run")).code == 0);
+    const auto out = w.folder / "run";
+    const std::vector<std::filesystem::path> left{out / "model.gguf.Ab12Cd", out / "eval/1-knowledge-1.json.Ab12Cd",
+                                                  out / "model/model.safetensors.Ab12Cd"};
+    for (const auto& file : left) std::ofstream(file) << "half";
+    std::ofstream(out / "notes.txt") << "a person's";
+    {
+        const folder_lock other(out);
+        const auto refused = w.run(w.train("run", {"--resume"}));
+        BOOST_TEST(refused.code == 1);
+        BOOST_TEST(mentions(refused.err, "another process is writing to this folder"), refused.err);
+        BOOST_TEST(std::filesystem::exists(left[0]));
+    }
+    BOOST_TEST(w.run(w.train("run", {"--resume"})).code == 0);
+    for (const auto& file : left) BOOST_TEST(!std::filesystem::exists(file), file);
+    BOOST_TEST(std::filesystem::exists(out / "notes.txt"));
+    const auto matrix = w.run({LAB_EVAL_APP, "forgetting", "--run", out.string()});
+    BOOST_TEST(matrix.code == 0, matrix.err);
 }
 
 BOOST_AUTO_TEST_CASE(every_option_survives_kill_9) {
