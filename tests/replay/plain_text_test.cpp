@@ -2,6 +2,7 @@
 
 #include <fstream>
 
+#include "lab/replay/phase.hpp"
 #include "support/data.hpp"
 
 BOOST_AUTO_TEST_SUITE(plain_text)
@@ -44,6 +45,12 @@ BOOST_AUTO_TEST_CASE(without_an_end_token_a_file_is_one_document) {
     BOOST_TEST(data.samples.size() == 2u);
     BOOST_TEST((data.samples[0].tokens == std::vector<token>{'a', '#', 'b'}));
     BOOST_TEST(data.samples[0].id != data.samples[1].id);
+}
+
+BOOST_AUTO_TEST_CASE(the_short_end_of_a_text_counts_as_long_too) {
+    const test::temporary_folder folder;
+    const auto data = replay::encode_texts({write(folder, "book.txt", "abcdefgh#i")}, bytes, {'#', "#"}, 6);
+    for (const auto& s : data.samples) BOOST_TEST((replay::length_buckets{}(s) == replay::content::knowledge_long));
 }
 
 BOOST_AUTO_TEST_CASE(files_are_found_by_name) {

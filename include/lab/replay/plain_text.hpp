@@ -39,7 +39,8 @@ struct document_end {
 };
 
 /// Pieces of at most `max_tokens` tokens, each beginning with the last token of the one before, so that every token
-/// but a document's first is learnt once. They count as knowledge of the leaf "text/FILE". `encode(text)` gives tokens.
+/// but a document's first is learnt once. They count as knowledge with long answers, of the leaf "text/FILE". `encode(text)` gives
+/// tokens.
 /// @throws io_error; config_error where there is nothing to learn
 template <class Encode>
 [[nodiscard]] encoded_dataset encode_texts(const std::vector<std::filesystem::path>& files, const Encode& encode,
@@ -66,7 +67,7 @@ template <class Encode>
                                   .kind = sample_kind::knowledge,
                                   .tokens = {first, first + static_cast<std::ptrdiff_t>(size)},
                                   .trained = std::vector<std::uint8_t>(size, 1),
-                                  .response_tokens = size};
+                                  .response_tokens = always_long};
                 ++report.kept;
                 report.tokens += size;
                 report.trained_tokens += size - 1;

@@ -40,6 +40,9 @@ inline constexpr std::array<sample_kind, 3> sample_kinds{sample_kind::knowledge,
     return std::nullopt;
 }
 
+/// `response_tokens` of a sample that counts as long whatever its length: a piece of plain text.
+inline constexpr std::size_t always_long = static_cast<std::size_t>(-1);
+
 struct training_sample {
     std::string id;
     std::string leaf;
