@@ -9,7 +9,6 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <fstream>
 #include <functional>
 #include <string>
 #include <type_traits>
@@ -19,6 +18,7 @@
 #include "lab/formats/json.hpp"
 #include "lab/nn/load.hpp"
 #include "lab/replay/plan.hpp"
+#include "lab/run/available_memory.hpp"
 #include "lab/run/train_run.hpp"
 
 namespace lab::run {
@@ -46,23 +46,10 @@ struct training_estimate {
 
 namespace estimate_detail {
 
-/// "Name:  123 kB" of a file of /proc, in bytes; 0 where there is none.
-[[nodiscard]] inline std::uint64_t kilobytes_line(const char* path, const std::string& name) {
-    std::ifstream in(path);
-    std::uint64_t value = 0;
-    for (std::string word; in >> word;)
-        if (word == name && in >> value) return value * 1024;
-    return 0;
-}
 /// Memory of this process that is no file's.
-[[nodiscard]] inline std::uint64_t resident() { return kilobytes_line("/proc/self/status", "RssAnon:"); }
-/// What this process can still have: of the machine, and of the control group it runs in.
-[[nodiscard]] inline std::uint64_t available_memory() {
-    std::uint64_t room = kilobytes_line("/proc/meminfo", "MemAvailable:"), limit = 0, used = 0;
-    std::ifstream most("/sys/fs/cgroup/memory.max"), current("/sys/fs/cgroup/memory.current");
-    if (most >> limit && current >> used) room = std::min(room, limit - std::min(limit, used));
-    return room;
-}
+[[nodiscard]] inline std::uint64_t resident() { 
+    return memory_detail::kilobytes_line("/proc/self/status", "RssAnon:");
+ }
 
 struct chosen_batches {
     std::uint64_t steps = 0, tokens = 0;
@@ -123,7 +110,7 @@ inline void add_arrays(training_estimate& all, const nn::any_model& model, const
 /// The least that a training of all weights needs, told by the sizes of its arrays alone, in an instant: activations
 /// are those that a full micro-batch keeps for its backward.
 [[nodiscard]] inline training_estimate least_memory(const train_run_options& o) {
-    training_estimate all{.available = estimate_detail::available_memory() / o.processes_here};
+    training_estimate all{.available = available_memory() / o.processes_here};
     estimate_detail::add_arrays(all, nn::load_model(o.model, {.threads = 1, .pack = false}),
                                 open_student(o.model, o.format), o);
     all.longest_micro_batch = o.trainer.micro_batch_tokens;
@@ -141,7 +128,7 @@ template <replay::ReplayBuffer Buffer = replay::any_buffer>
     namespace detail = estimate_detail;
     auto o = given;
     o.encode.max_tokens = longest_sample(o.model, o.encode.max_tokens);
-    training_estimate all{.available = detail::available_memory() / o.processes_here};
+    training_estimate all{.available = available_memory() / o.processes_here};
     const student who = open_student(o.model, o.format);
     const auto data = read_training_data(o.data, o.preferences, who, o.encode);
     const auto batches = detail::walk(data.samples, o, buffer);
