@@ -27,6 +27,14 @@ void make_start(apps::train_options& o) {
     if (o.run.format.empty() && vocabulary.chat_template.empty()) o.run.format = "chatml";
 }
 
+/// Another run's work is not thrown away unasked.
+void require_free_folder(const apps::train_options& o) {
+    if (o.estimate || o.afresh || o.run.trainer.resume || !o.run.trainer.ranks.first()) return;
+    if (run::holds_unfinished_run(o.run.out))
+        throw config_error(explain(o.run.out.string(), "holds checkpoints of a run that has not finished",
+                                   "--resume goes on with it, --fresh begins anew and removes them"));
+}
+
 /// Says before anything runs that it would not fit, instead of being killed for it later.
 void require_memory(const apps::train_options& o) {
     if (o.run.lora || o.ignore_memory) return;
@@ -90,6 +98,7 @@ int main(int argc, char** argv) {
         options->run.trainer.ranks = place.ranks;
         if (options->run.threads == 0) options->run.threads = place.threads;
         options->run.processes_here = place.here;
+        require_free_folder(*options);
         if (options->fresh) make_start(*options);
         return options->estimate ? estimate_of(*options) : train_with(*options);
     });

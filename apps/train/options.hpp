@@ -32,6 +32,7 @@ struct train_options {
     bool json = false;
     bool estimate = false;       // say what the run would take, and do not run
     bool ignore_memory = false;  // run although it seems not to fit
+    bool afresh = false;         // also where --out holds a run that has not finished
 };
 
 inline constexpr const char* train_examples = R"(
@@ -96,6 +97,7 @@ Examples:
     spec.add_options("Output")("type", "of the written weights: f32, f16, bf16", text("f32"))(
         "phrasings", "of each held-out question, 0: all", count("1"))(
         "resume", "go on from the newest checkpoint in --out, if there is one")(
+        "fresh", "begin anew although --out holds checkpoints of a run that has not finished: they are removed")(
         "checkpoint-minutes", "between checkpoints inside a phase", cxxopts::value<double>()->default_value("5"))(
         "tensorboard", "also a TensorBoard event file, in the folder tensorboard of --out")(
         "estimate", "say how much memory and time the run would take, and do not run")(
@@ -149,6 +151,8 @@ Examples:
         if (type == name_of(t)) o.type = t;
     if (type != name_of(o.type)) throw usage_error("--type is f32, f16 or bf16");
     o.tensorboard = args.count("tensorboard") != 0;
+    parsed.afresh = args.count("fresh") != 0;
+    if (parsed.afresh && o.trainer.resume) throw usage_error("--resume and --fresh exclude each other");
     parsed.json = args.count("json") != 0;
     parsed.estimate = args.count("estimate") != 0;
     parsed.ignore_memory = args.count("ignore-memory") != 0;

@@ -1,5 +1,6 @@
 // The trainer with guards, early stopping, averaged and best weights: what they do, and that a killed run that goes on
 // still ends in the bytes of an undisturbed one.
+#include <algorithm>
 #include <boost/test/unit_test.hpp>
 #include <cmath>
 #include <limits>
@@ -120,6 +121,67 @@ void check_kills(const train::trainer_options& options, const outcome& expected,
     }
 }
 }  // namespace
+
+// What fails once does not fail again: the run goes on from where it failed, no step is lost and no byte is another.
+BOOST_AUTO_TEST_CASE(a_run_that_fails_is_kept_as_it_was_before) {
+    struct failing : toy::bigram {
+        explicit failing(std::uint64_t at) : bigram(vocab), at(at) {}
+        void begin_step(std::uint64_t step) { now = step; }
+        double loss_and_gradients(const ragged_batch& batch, std::span<const token> targets, double scale) {
+            const double loss = bigram::loss_and_gradients(batch, targets, scale);
+            return now == at ? std::numeric_limits<double>::quiet_NaN() : loss;
+        }
+        std::uint64_t at, now = 0;
+    };
+    constexpr std::uint64_t never = 1000;
+    for (const auto kind : {train::phase_result::last, train::phase_result::best, train::phase_result::ema}) {
+        std::string expected;
+        std::vector<float> weights;
+        // At steps 0 and 36 a phase begins, at 60 both have ended. A score is asked for every five steps.
+        for (const auto& bad :
+             {std::pair{never, never}, {0, never}, {1, never}, {17, never}, {36, never}, {40, never},
+              {never, 0}, {never, 2}, {never, 7}, {never, 9}}) {
+            const test::temporary_folder folder;
+            std::uint64_t scores = 0;
+            bool failed = false;
+            for (bool over = false; !over;) {
+                failing model(failed ? never : bad.first);
+                train::trainer_options o{.seed = 4,
+                                         .micro_batch_tokens = 16,
+                                         .heldout_every = 5,
+                                         .folder = folder.path(),
+                                         .resume = true,
+                                         .checkpoint_seconds = 1e9,
+                                         .result = {.kind = kind}};
+                o.watch.patience = 50;
+                o.score_name = "a weight";
+                o.score = [&](std::size_t) {
+                    if (!failed && scores++ == bad.second) throw config_error("no score");
+                    return static_cast<double>(model.parameters()[3]);
+                };
+                train::trainer<failing, toy::momentum> trainer(model, {}, samples(false), plan(), {.seed = 4}, o);
+                trainer.set_heldout(heldout());
+                std::uint64_t taken = 0;
+                train::listener on;
+                on.step = [&](const train::step_event&) { ++taken; };
+                try {
+                    over = trainer.run(on).finished;
+                    if (failed && bad.first != never) BOOST_TEST(taken == 60 - bad.first);
+                    if (expected.empty()) {
+                        expected = read_file(folder / "metrics.jsonl");
+                        weights.assign(model.parameters().begin(), model.parameters().end());
+                    }
+                    BOOST_TEST(read_file(folder / "metrics.jsonl") == expected);
+                    BOOST_TEST(std::ranges::equal(model.parameters(), weights));
+                } catch (const config_error&) {
+                    BOOST_TEST_REQUIRE(!failed);
+                    failed = true;
+                }
+            }
+            BOOST_TEST(failed == (bad.first != never || bad.second != never));
+        }
+    }
+}
 
 BOOST_AUTO_TEST_CASE(a_step_that_is_not_finite_is_passed_over_and_told) {
     const auto make = [] { return stumbling(); };

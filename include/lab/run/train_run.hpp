@@ -269,6 +269,11 @@ inline void clear_away(const std::filesystem::path& out) {
 inline constexpr const char* untouched = "untouched";
 }  // namespace train_run_detail
 
+/// Whether `out` holds checkpoints of a run that has not come to its end.
+[[nodiscard]] inline bool holds_unfinished_run(const std::filesystem::path& out) {
+    return !train::checkpoint_folder(out / "checkpoints").empty() && !std::filesystem::exists(out / "manifest.json");
+}
+
 /// The row of the untouched model, measured where `out` does not hold it yet: what train_run would begin with.
 [[nodiscard]] inline eval::matrix_row measure_base(const train_run_options& o, const listener& on = {}) {
     namespace detail = train_run_detail;
@@ -331,6 +336,8 @@ template <replay::ReplayBuffer Buffer = replay::any_buffer>
                            data.samples, o.phases, buffer, settings);
     trainer.set_heldout(detail::heldout_samples(what.questions, o, who, on));
     const auto& ranks = settings.ranks;
+    if (ranks.first() && (!settings.resume || train::checkpoint_folder(o.out / "checkpoints").empty()))
+        std::filesystem::remove(o.out / "manifest.json");  // of an earlier run, which is now overwritten
     matrix_keeper keeper(o.out / "eval", settings.resume || !ranks.first());
     keeper.matrix.columns = eval::columns_of(what.questions, trainer.plans(), data.samples);
     const auto measure_now = [&](const std::string& name) {

@@ -150,6 +150,7 @@ public:
             std::filesystem::remove(file);
     }
 
+    [[nodiscard]] bool empty() const { return list().empty(); }
     /// The newest checkpoint that is whole; each one passed over is told to `notice`.
     template <class Notice>
     [[nodiscard]] std::optional<loaded_checkpoint> newest(Notice&& notice) const {

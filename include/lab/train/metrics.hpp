@@ -63,8 +63,7 @@ public:
         if (std::filesystem::file_size(path) < keep)
             throw io_error(
                 explain(path.string(), "is shorter than when the checkpoint was taken", "start the run afresh"));
-        if (::ftruncate(fd_.get(), static_cast<off_t>(keep)) != 0) throw_errno(path, "truncate");
-        size_ = keep;
+        cut(keep);
     }
 
     void write(const formats::json& line) {
@@ -77,6 +76,12 @@ public:
             rest.remove_prefix(static_cast<std::size_t>(n));
         }
         size_ += text.size();
+    }
+    /// Takes back what was written behind the first `keep` bytes. @throws io_error
+    void cut(std::uint64_t keep) {
+        if (path_.empty()) return;
+        if (::ftruncate(fd_.get(), static_cast<off_t>(keep)) != 0) throw_errno(path_, "truncate");
+        size_ = keep;
     }
     /// Waits until the disk has it all: a checkpoint that counts these bytes must not outlive them.
     void sync() {

@@ -8,6 +8,7 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <exception>
 #include <filesystem>
 #include <functional>
 #include <optional>
@@ -23,12 +24,12 @@
 #include "lab/optim/stochastic_rounding.hpp"
 #include "lab/replay/buffer.hpp"
 #include "lab/replay/packing.hpp"
-#include "lab/replay/phase_file.hpp"
 #include "lab/replay/plan.hpp"
 #include "lab/train/checkpoint.hpp"
 #include "lab/train/events.hpp"
 #include "lab/train/guard.hpp"
 #include "lab/train/heldout.hpp"
+#include "lab/train/identity.hpp"
 #include "lab/train/learning_rate.hpp"
 #include "lab/train/metrics.hpp"
 #include "lab/train/phase_result.hpp"
@@ -174,24 +175,27 @@ private:
         }
         const auto& ranks = options_.ranks;
         bool stop = false, over = false;
+        const auto loses_patience = [&] {
+            over = measure_heldout(on);
+            if (over) say_stopped_early(on);
+            return over;
+        };
         std::size_t step = 0;
         for (std::size_t epoch = 0; epoch < p.epochs && !over; ++epoch) {
             const auto samples = order(done_.phase, epoch);
             const std::size_t steps = replay::steps_per_epoch(samples.size(), p.batch_size);
             for (std::size_t k = 0; k < steps; ++k) {
                 if (step++ < done_.step) continue;  // done before the resume
+                if (std::exchange(measure_first_, false) && loses_patience()) break;
                 take_step(replay::step_samples(samples, k, steps), epoch, on);
                 stop = ranks.any(on.stop && on.stop());
                 if (done_.step == about.steps) break;
-                if (options_.heldout_every != 0 && done_.step % options_.heldout_every == 0 && measure_heldout(on)) {
-                    say_stopped_early(on);
-                    over = true;
-                    break;
-                }
+                if (options_.heldout_every != 0 && done_.step % options_.heldout_every == 0 && loses_patience()) break;
                 if (stop || ranks.by_first(checkpoint_is_due())) save(on);
                 if (stop) return false;
             }
         }
+        measure_first_ = false;
         close_phase(on, over);
         const auto forgotten = compare_with_earlier(on);
         ++done_.phase;
@@ -217,10 +221,12 @@ private:
         const double rate = learning_rate(p, done_.step, sizes_[done_.phase].steps);
         const double norm = static_cast<double>(update_.norm(model_.gradients()));
         const std::string refused = guard_.judge(result.loss, norm);
-        if (!refused.empty() && (!options_.guard.on() || guard_.exhausted()))
+        if (!refused.empty() && (!options_.guard.on() || guard_.exhausted())) {
+            keep_for_later(on);
             throw config_error("phase '" + std::string(p.name.view()) + "', step " + std::to_string(done_.step + 1) +
                                ": " + refused + (options_.guard.on() ? ", and so it was in the steps before" : "") +
                                " (lower the learning rate or warm up longer)");
+        }
         if (refused.empty()) {
             update_.step(model_.parameters(), model_.gradients(), rate, norm);
             if (options_.stochastic_rounding)
@@ -268,13 +274,28 @@ private:
     [[nodiscard]] bool follows_own_losses() const {
         return options_.watch.patience != 0 || options_.result.kind == phase_result::best;
     }
-    /// Held-out losses of the weights as they are; true where the phase has lost its patience.
-    bool measure_heldout(const listener& on) {
+    /// Held-out losses of the weights as they are; true where the phase has lost its patience. A score that fails ends
+    /// the run, `keep`: with a checkpoint from which it goes on with this measuring.
+    bool measure_heldout(const listener& on, bool keep = true) {
         const std::string_view name = phases_[done_.phase].name;
+        const std::uint64_t unmeasured = metrics_.size();
         double loss = report_heldout(on, done_.phase, name);
         if (!follows_own_losses()) return false;
         if (options_.score) {
-            std::vector<double> score{options_.ranks.first() ? options_.score(done_.phase) : 0.0};
+            std::vector<double> score{0.0};
+            std::exception_ptr fault;
+            try {
+                if (options_.ranks.first()) score[0] = options_.score(done_.phase);
+            } catch (...) {
+                fault = std::current_exception();
+            }
+            if (options_.ranks.any(fault != nullptr)) {
+                metrics_.cut(unmeasured);
+                measure_first_ = true;
+                if (keep) keep_for_later(on);
+                if (fault) std::rethrow_exception(fault);
+                throw error("the first rank could not score the weights");
+            }
             options_.ranks.merge(score);
             loss = -score[0];
             metrics_.write(
@@ -302,14 +323,14 @@ private:
     void close_phase(const listener& on, bool measured) {
         const bool best = options_.result.kind == phase_result::best;
         if (!best) result_.hand_over(model_.parameters());
-        if (!measured || options_.result.kind == phase_result::ema) (void)measure_heldout(on);
+        if (!measured || options_.result.kind == phase_result::ema) (void)measure_heldout(on, !measured);
         if (!result_.on()) return;
         if (best) result_.hand_over(model_.parameters());
         formats::json line{{"event", "result"}, {"phase", phases_[done_.phase].name.view()}};
         line["kind"] = result_.describe()["kind"];
         line[best ? "step" : "weights"] = result_.count();
         if (best && options_.score) line["score"] = -result_.best_loss();
-        if (best && !options_.score) line["loss"] = result_.best_loss();
+        if (best && !options_.score && result_.count() != 0) line["loss"] = result_.best_loss();
         metrics_.write(line);
     }
     /// What the phase did to the earlier ones' held-out losses: told, and in words where one rose too far.
@@ -348,6 +369,12 @@ private:
     [[nodiscard]] checkpoint_folder checkpoints() const { return checkpoint_folder(options_.folder / "checkpoints"); }
     [[nodiscard]] std::filesystem::path metrics_path() const { return options_.folder / "metrics.jsonl"; }
 
+    /// The run is about to fail: what it has learnt since the last checkpoint is not lost. On all ranks.
+    void keep_for_later(const listener& on) {
+        if (done_.step != 0) save(on);
+        options_.ranks.meet();
+    }
+
     /// At a phase's end the optimizer's state is not needed again, which makes that checkpoint a third of the size.
     void save(const listener& on) {
         if (options_.folder.empty()) return;
@@ -373,6 +400,7 @@ private:
             state["result"] = result_.state();
         }
         if (done_.step != 0 && phases_[done_.phase].compares()) arrays.push_back({"references", pairs_.values()});
+        if (measure_first_) state["measure_first"] = true;
         if (options_.guard.on()) state["guard"] = guard_.state();
         if (watch_.on()) state["watch"] = watch_.state();
         metrics_.sync();
@@ -396,16 +424,7 @@ private:
         });
         if (!loaded) return false;
         const std::string place = loaded->file.path().string();
-        const auto written_by = formats::field_or<std::string>(loaded->state, "optimizer", update_.describe(), place);
-        if (written_by != update_.describe())
-            throw config_error(explain(place,
-                                       "was written by the optimizer '" + written_by + "', this run's is '" +
-                                           std::string(update_.describe()) + "'",
-                                       "resume with the same optimizer and settings, or start afresh"));
-        if (formats::field<std::string>(loaded->state, "fingerprint", place) != fingerprint_)
-            throw config_error(
-                explain(place, "belongs to a run with another model, data, plan, seed, number of shards or the like",
-                        "use those of that run, another output folder, or start afresh without resuming"));
+        require_same_run(loaded->state, update_.describe(), fingerprint_, place);
         const auto number = [&](const char* name) { return formats::field<std::uint64_t>(loaded->state, name, place); };
         done_.phase = static_cast<std::size_t>(number("phase"));
         done_.step = static_cast<std::size_t>(number("step"));
@@ -414,6 +433,7 @@ private:
         done_.total_steps = number("total_steps");
         done_.tokens = number("tokens");
         last_loss_ = formats::field<double>(loaded->state, "last_loss", place);
+        measure_first_ = formats::field_or<bool>(loaded->state, "measure_first", false, place);
         loaded->copy_to("parameters", model_.parameters());
         update_.reset(model_.parameters().size());
         if (done_.step != 0) {
@@ -446,27 +466,7 @@ private:
 
     /// Everything that decides the result: a checkpoint is only continued by a run with the same one.
     [[nodiscard]] xxh64 fingerprint() const {
-        xxh64 sum;
-        sum.update(formats::to_text(replay::to_json(phases_)));
-        sum.update(update_.describe());
-        sum.update(options_.arithmetic);
-        if (const auto more = further_settings(options_); !more.is_null()) {
-            sum.update(formats::to_text(more));
-            for (const auto& batch : watch_.all()) {
-                sum.update_values(std::span<const token>(batch.tokens));
-                sum.update_values(std::span<const token>(batch.targets));
-            }
-        }
-        if (shards_.count() != 1) sum.update("shards " + std::to_string(shards_.count()));
-        for (const std::uint64_t n :
-             {options_.seed, std::uint64_t{options_.micro_batch_tokens}, std::uint64_t{samples_.size()}})
-            sum.update_values(std::span(&n, 1));
-        for (const auto& s : samples_) {
-            sum.update(s.leaf);
-            sum.update_values(std::span<const token>(s.tokens));
-            sum.update_values(std::span<const std::uint8_t>(s.trained));
-            if (s.chosen_tokens != 0) sum.update_values(std::span(&s.chosen_tokens, 1));
-        }
+        xxh64 sum = identity_of(options_, phases_, update_.describe(), watch_, shards_.count(), samples_);
         for (std::size_t p = 0; p < plans_.size(); ++p)
             for (std::size_t e = 0; e < phases_[p].epochs && !plans_[p].skipped(); ++e)
                 sum.update_values(std::span<const std::size_t>(order(p, e)));
@@ -492,6 +492,7 @@ private:
     std::string fingerprint_;
     metrics_log metrics_;
     double last_checkpoint_ = 0, last_loss_ = 0;
+    bool measure_first_ = false;  // the measuring at this step failed: it comes before the next
 };
 
 }  // namespace lab::train

@@ -500,6 +500,17 @@ BOOST_AUTO_TEST_CASE(a_signal_ends_the_run_with_a_checkpoint) {
         BOOST_TEST(!std::filesystem::is_empty(w.folder / "stopped/checkpoints"));
         BOOST_TEST(!std::filesystem::exists(w.folder / "stopped/model.gguf"));
     }
+    // Not unasked is it begun anew, and then nothing of it is left.
+    const auto before = read_file(w.folder / "stopped/metrics.jsonl");
+    const auto refused = w.run(w.train("stopped"));
+    BOOST_TEST(refused.code == 1);
+    BOOST_TEST(mentions(refused.err, "--resume goes on with it, --fresh begins anew"), refused.err);
+    BOOST_TEST((read_file(w.folder / "stopped/metrics.jsonl") == before));
+    BOOST_TEST(w.run(w.train("stopped", {"--resume", "--fresh"})).code == 2);
+    std::filesystem::copy(w.folder / "stopped", w.folder / "anew", std::filesystem::copy_options::recursive);
+    BOOST_TEST(w.run(w.train("anew", {"--fresh"})).code == 0);
+    BOOST_TEST((read_file(w.folder / "anew/metrics.jsonl") == read_file(w.folder / "whole/metrics.jsonl")));
+    BOOST_TEST(w.run(w.train("anew")).code == 0);  // it has finished
     BOOST_REQUIRE(w.run(w.train("stopped", {"--resume"})).code == 0);
     for (const char* name : {"model.gguf", "metrics.jsonl", "forgetting.json"})
         BOOST_TEST((read_file(w.folder / ("stopped/" + std::string(name))) ==
@@ -637,7 +648,7 @@ BOOST_AUTO_TEST_CASE(wrong_calls_and_wrong_data_get_one_clear_line) {
     expect(w.train("x", {"--no-decay", "heads"}), 1, "no matrix has the role 'heads'");
     expect(w.train("x", {"--result", "best"}), 2, "need --heldout-every");
     const auto best_by = [&](const std::string& by) {
-        return w.train("x", {"--result", "best", "--heldout-every", "2", "--best-by", by});
+        return w.train("scored", {"--fresh", "--result", "best", "--heldout-every", "2", "--best-by", by});
     };
     expect(best_by("accuracy"), 2, "a command with {model} in it");
     expect(best_by("echo {model} none"), 1, "ends in 'none', which is no number");
