@@ -3,10 +3,13 @@
 #include <algorithm>
 #include <chrono>
 #include <iostream>
+#include <optional>
+#include <utility>
 
 #include "common/train_listener.hpp"
 #include "estimate_text.hpp"
 #include "lab/nn/create.hpp"
+#include "lab/nn/load.hpp"
 #include "lab/tokenizer/load.hpp"
 #include "options.hpp"
 #include "ranks.hpp"
@@ -15,16 +18,36 @@ namespace {
 
 using namespace lab;
 
-/// Makes the model that --shape asks for; its chat format is ChatML unless the tokenizer or --format says otherwise.
-void make_start(apps::train_options& o) {
-    auto dims = o.fresh->dims;
+/// What only the tokenizer of --tokenizer can say: the vocabulary of --shape, and that the chat format is ChatML unless
+/// the tokenizer or --format names one.
+void complete_start(apps::train_options& o) {
     const auto vocabulary = tokenizer::load_vocabulary(o.fresh->tokenizer);
-    dims.vocab = vocabulary.texts.size();
-    if (o.run.trainer.ranks.first())
-        nn::create_model(o.run.model, dims, o.fresh->tokenizer,
-                         {.seed = o.run.trainer.seed, .context = std::max<std::size_t>(2048, o.run.encode.max_tokens)});
-    o.run.trainer.ranks.meet();
+    o.fresh->dims.vocab = vocabulary.texts.size();
     if (o.run.format.empty() && vocabulary.chat_template.empty()) o.run.format = "chatml";
+}
+
+/// Makes the model that --shape asks for. One that a run began with, and is to go on with, is left as it is.
+void make_start(const apps::train_options& o) {
+    if (o.run.trainer.ranks.first()) {
+        if (o.run.trainer.resume && run::has_checkpoints(o.run.out)) {
+            if (nn::load_model(o.run.model, {.threads = 1, .pack = false}).dims() != o.fresh->dims)
+                throw config_error(explain(o.run.model.string(), "the run began with a model of another shape",
+                                           "resume with its --shape and --tokenizer, or name another --out"));
+        } else {
+            nn::create_model(
+                o.run.model, o.fresh->dims, o.fresh->tokenizer,
+                {.seed = o.run.trainer.seed, .context = std::max<std::size_t>(2048, o.run.encode.max_tokens)});
+        }
+    }
+    o.run.trainer.ranks.meet();
+}
+
+/// What an estimate looks at, where --shape asks for a model that is yet to be made: its sizes and its tokenizer.
+std::pair<run::train_run_options, std::optional<nn::runtime_dims>> planned(const apps::train_options& o) {
+    auto what = o.run;
+    if (!o.fresh) return {what, std::nullopt};
+    what.model = o.fresh->tokenizer;
+    return {what, o.fresh->dims};
 }
 
 /// Another run's work is not thrown away unasked.
@@ -38,13 +61,15 @@ void require_free_folder(const apps::train_options& o) {
 /// Says before anything runs that it would not fit, instead of being killed for it later.
 void require_memory(const apps::train_options& o) {
     if (o.run.lora || o.ignore_memory) return;
-    if (const auto need = run::least_memory(o.run); !need.fits())
+    const auto [what, shape] = planned(o);
+    if (const auto need = run::least_memory(what, shape); !need.fits())
         throw config_error("this run does not fit: at least " + apps::shortage_text(need, o.run) +
                            "\n--estimate tells more, --ignore-memory runs all the same");
 }
 
 int train_with(const apps::train_options& o) {
     require_memory(o);
+    if (o.fresh) make_start(o);
     run::listener on;
     const bool first = o.run.trainer.ranks.first();
     if (first)
@@ -80,7 +105,8 @@ int train_with(const apps::train_options& o) {
 
 /// 1 where it would not fit.
 int estimate_of(const apps::train_options& o) {
-    const auto estimate = run::estimate_training(o.run, o.buffer);
+    const auto [what, shape] = planned(o);
+    const auto estimate = run::estimate_training(what, o.buffer, shape);
     if (o.json)
         std::cout << formats::to_text(run::to_json(estimate)) << '\n';
     else
@@ -99,7 +125,7 @@ int main(int argc, char** argv) {
         if (options->run.threads == 0) options->run.threads = place.threads;
         options->run.processes_here = place.here;
         require_free_folder(*options);
-        if (options->fresh) make_start(*options);
+        if (options->fresh) complete_start(*options);
         return options->estimate ? estimate_of(*options) : train_with(*options);
     });
 }

@@ -129,6 +129,7 @@ Examples:
     if (o.self_replay != 0) replay_general_samples(args, o.phases);
     parsed.buffer = chosen_buffer(args);
     o.encode.max_tokens = args["max-tokens"].as<std::size_t>();
+    if (parsed.fresh && o.encode.max_tokens == 0) o.encode.max_tokens = 1024;  // a new model's context is no less
     const auto long_ones = args["over-long"].as<std::string>();
     if (long_ones != "drop" && long_ones != "split") throw usage_error("--over-long is drop or split");
     o.encode.too_long = long_ones == "split" ? replay::over_long::split : replay::over_long::drop;

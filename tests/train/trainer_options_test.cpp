@@ -125,7 +125,7 @@ void check_kills(const train::trainer_options& options, const outcome& expected,
 // What fails once does not fail again: the run goes on from where it failed, no step is lost and no byte is another.
 BOOST_AUTO_TEST_CASE(a_run_that_fails_is_kept_as_it_was_before) {
     struct failing : toy::bigram {
-        explicit failing(std::uint64_t at) : bigram(vocab), at(at) {}
+        explicit failing(std::uint64_t step) : bigram(vocab), at(step) {}
         void begin_step(std::uint64_t step) { now = step; }
         double loss_and_gradients(const ragged_batch& batch, std::span<const token> targets, double scale) {
             const double loss = bigram::loss_and_gradients(batch, targets, scale);

@@ -10,13 +10,18 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <type_traits>
 #include <utility>
 #include <vector>
 
 #include "lab/formats/json.hpp"
+#include "lab/nn/arch.hpp"
 #include "lab/nn/load.hpp"
+#include "lab/nn/synthetic.hpp"
+#include "lab/nn/weights.hpp"
+#include "lab/optim/groups.hpp"
 #include "lab/replay/plan.hpp"
 #include "lab/run/available_memory.hpp"
 #include "lab/run/train_run.hpp"
@@ -86,22 +91,46 @@ template <class Buffer>
 
 namespace estimate_detail {
 
-/// What follows from the sizes of a model's tensors. @param model held as it is in the run, or as it is stored
-inline void add_arrays(training_estimate& all, const nn::any_model& model, const student& who,
+/// What is known of a model by its sizes alone.
+struct model_sizes {
+    nn::runtime_dims dims;
+    std::vector<optim::parameter_tensor> tensors;  // that are learnt
+    std::size_t parameters = 0;                    // in them
+    std::uint64_t beside = 0;                      // bytes of the weights that are not learnt
+};
+/// @param model held as it is in the run, or as it is stored
+[[nodiscard]] inline model_sizes sizes_of(const nn::any_model& model, const train_run_options& o) {
+    model_sizes sizes{.dims = model.dims(), .tensors = optim::parameter_tensors(model, o.update.decay)};
+    sizes.parameters = o.lora ? model.adapter_parameter_count() : model.parameter_count();
+    if (o.lora)
+        for (const auto& w : model.weights()) sizes.beside += w.data.rows * w.data.row_stride();
+    return sizes;
+}
+/// Of a dense Llama that is yet to be made, all of whose weights learn. @throws config_error as nn::create_model
+[[nodiscard]] inline model_sizes sizes_of(const nn::runtime_dims& dims, const train_run_options& o) {
+    nn::validate(dims, "the new model");
+    std::vector<nn::named_weight> weights;
+    model_sizes sizes{.dims = dims, .tensors = {}};
+    for (auto& info : nn::describe_tensors<nn::arch::llama>(dims)) {
+        sizes.parameters += info.size();
+        weights.push_back({std::move(info), {}});
+    }
+    sizes.tensors = optim::parameter_tensors(weights, o.update.decay);
+    return sizes;
+}
+
+/// What follows from the sizes of a model's tensors.
+inline void add_arrays(training_estimate& all, const model_sizes& model, const student& who,
                        const train_run_options& o) {
-    all.parameters = o.lora
-                         ? model.adapter_parameter_count()
-                         : model.parameter_count() + who.added.size() * model.dims().dim * (model.dims().tied ? 1 : 2);
-    const train::sharded_update update(o.update, optim::parameter_tensors(model, o.update.decay), nullptr,
-                                       o.trainer.ranks);
+    all.parameters = model.parameters;
+    if (!o.lora) all.parameters += who.added.size() * model.dims.dim * (model.dims.tied ? 1 : 2);
+    const train::sharded_update update(o.update, model.tensors, nullptr, o.trainer.ranks);
     all.optimizer = (update.state_size() + update.gathered_size()) * sizeof(float);
     for (const auto r : {nn::recompute::none, nn::recompute::selective, nn::recompute::full})
-        all.kept_each[static_cast<std::size_t>(r)] = nn::kept_activations(model.dims(), r) * sizeof(float);
+        all.kept_each[static_cast<std::size_t>(r)] = nn::kept_activations(model.dims, r) * sizeof(float);
     const std::uint64_t one = all.parameters * sizeof(float);
     all.gradients = one * (1 + train::gradient_shards(o.trainer.ranks, o.trainer.shards).most_waiting());
-    all.weights = one;
-    if (o.lora)
-        for (const auto& w : model.weights()) all.weights += w.data.rows * w.data.row_stride();
+    all.weights = one + model.beside;
     if (o.trainer.result.kind != train::phase_result::last) all.result = one;
 }
 
@@ -109,25 +138,32 @@ inline void add_arrays(training_estimate& all, const nn::any_model& model, const
 
 /// The least that a training of all weights needs, told by the sizes of its arrays alone, in an instant: activations
 /// are those that a full micro-batch keeps for its backward.
-[[nodiscard]] inline training_estimate least_memory(const train_run_options& o) {
+/// @param shape of a model that is yet to be made, whose tokenizer `o.model` then is
+[[nodiscard]] inline training_estimate least_memory(const train_run_options& o,
+                                                    const std::optional<nn::runtime_dims>& shape = {}) {
+    namespace detail = estimate_detail;
     training_estimate all{.available = available_memory() / o.processes_here};
-    estimate_detail::add_arrays(all, nn::load_model(o.model, {.threads = 1, .pack = false}),
-                                open_student(o.model, o.format), o);
+    detail::add_arrays(all,
+                       shape ? detail::sizes_of(*shape, o)
+                             : detail::sizes_of(nn::load_model(o.model, {.threads = 1, .pack = false}), o),
+                       open_student(o.model, o.format), o);
     all.longest_micro_batch = o.trainer.micro_batch_tokens;
     all.activations_each = static_cast<double>(all.kept(o.recompute));
     all.activations = all.longest_micro_batch * all.kept(o.recompute);
     return all;
 }
 
+/// @param shape of a model that is yet to be made, whose tokenizer `o.model` then is
 /// @throws as train_run for a model, data or plan that does not fit together
 template <replay::ReplayBuffer Buffer = replay::any_buffer>
 [[nodiscard]] training_estimate estimate_training(
-    const train_run_options& given, const std::type_identity_t<Buffer>& buffer, const std::function<double()>& clock = [] {
+    const train_run_options& given, const std::type_identity_t<Buffer>& buffer,
+    const std::optional<nn::runtime_dims>& shape = {}, const std::function<double()>& clock = [] {
         return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
     }) {
     namespace detail = estimate_detail;
     auto o = given;
-    o.encode.max_tokens = longest_sample(o.model, o.encode.max_tokens);
+    if (!shape) o.encode.max_tokens = longest_sample(o.model, o.encode.max_tokens);
     training_estimate all{.available = available_memory() / o.processes_here};
     const student who = open_student(o.model, o.format);
     const auto data = read_training_data(o.data, o.preferences, who, o.encode);
@@ -135,13 +171,24 @@ template <replay::ReplayBuffer Buffer = replay::any_buffer>
     all.steps = batches.steps;
     all.tokens = batches.tokens;
     all.longest_micro_batch = batches.longest.tokens.size();
+    const auto loaded = [&] {
+        if (!shape) return train_run_detail::load_to_learn(who, o);
+        auto dims = *shape;
+        dims.vocab += who.added.size();
+        return nn::make_trainable_synthetic(dims, dtype::f32, train_run_detail::learning(o));
+    };
     nn::any_model model;
-    if (o.lora) model = train_run_detail::load_to_learn(who, o);                                      // expands nothing
-    detail::add_arrays(all, o.lora ? model : nn::load_model(o.model, {.threads = 1, .pack = false}),  // mapped
+    if (o.lora) model = loaded();  // expands nothing
+    detail::add_arrays(all,
+                       o.lora  ? detail::sizes_of(model, o)
+                       : shape ? detail::sizes_of(*shape, o)
+                               : detail::sizes_of(nn::load_model(o.model, {.threads = 1, .pack = false}), o),  // mapped
                        who, o);
     if (!all.fits() || all.longest_micro_batch == 0) return all;
+    // What stands for a model yet to be made is there twice while it is laid out.
+    if (shape && all.available != 0 && all.total() + all.weights > all.available) return all;
 
-    if (!o.lora) model = train_run_detail::load_to_learn(who, o);
+    if (!o.lora) model = loaded();
     train::optimizer_update update(o.update, optim::parameter_tensors(model, o.update.decay), &model.pool());
     update.reset(model.parameters().size());
     model.zero_gradients();

@@ -80,8 +80,8 @@ struct train_run_result {
 
 namespace train_run_detail {
 
-/// The student, ready to learn: adapters beside its weights as they are stored, or the weights themselves in f32.
-[[nodiscard]] inline nn::any_model load_to_learn(const student& who, const train_run_options& o) {
+/// How the student is loaded to learn: adapters beside its weights as they are stored, or the weights themselves in f32.
+[[nodiscard]] inline nn::load_options learning(const train_run_options& o) {
     nn::load_options options{.threads = o.threads, .training = o.compute, .recompute = o.recompute};
     if (o.lora) {
         options.lora = o.lora;
@@ -89,7 +89,10 @@ namespace train_run_detail {
         options.expand = o.base_type;
         options.adapter = o.adapter;
     }
-    return who.load(options);
+    return options;
+}
+[[nodiscard]] inline nn::any_model load_to_learn(const student& who, const train_run_options& o) {
+    return who.load(learning(o));
 }
 
 /// Samples whose loss is watched: the held-out questions' answers; without any, the text. Those that are too long are
@@ -269,9 +272,12 @@ inline void clear_away(const std::filesystem::path& out) {
 inline constexpr const char* untouched = "untouched";
 }  // namespace train_run_detail
 
+[[nodiscard]] inline bool has_checkpoints(const std::filesystem::path& out) {
+    return !train::checkpoint_folder(out / "checkpoints").empty();
+}
 /// Whether `out` holds checkpoints of a run that has not come to its end.
 [[nodiscard]] inline bool holds_unfinished_run(const std::filesystem::path& out) {
-    return !train::checkpoint_folder(out / "checkpoints").empty() && !std::filesystem::exists(out / "manifest.json");
+    return has_checkpoints(out) && !std::filesystem::exists(out / "manifest.json");
 }
 
 /// The row of the untouched model, measured where `out` does not hold it yet: what train_run would begin with.
@@ -336,7 +342,7 @@ template <replay::ReplayBuffer Buffer = replay::any_buffer>
                            data.samples, o.phases, buffer, settings);
     trainer.set_heldout(detail::heldout_samples(what.questions, o, who, on));
     const auto& ranks = settings.ranks;
-    if (ranks.first() && (!settings.resume || train::checkpoint_folder(o.out / "checkpoints").empty()))
+    if (ranks.first() && (!settings.resume || !has_checkpoints(o.out)))
         std::filesystem::remove(o.out / "manifest.json");  // of an earlier run, which is now overwritten
     matrix_keeper keeper(o.out / "eval", settings.resume || !ranks.first());
     keeper.matrix.columns = eval::columns_of(what.questions, trainer.plans(), data.samples);

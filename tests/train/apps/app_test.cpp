@@ -714,6 +714,23 @@ BOOST_AUTO_TEST_CASE(a_model_from_scratch_learns_a_text) {
     BOOST_TEST(heldout.back() < 1.5);
     BOOST_TEST(text::chat_format_of({}, tokenizer::load_tokenizer(w.folder / "run/model.gguf")).name() == "chatml");
 
+    // An estimate needs the sizes alone; a run that goes on leaves its beginning as it is.
+    const auto estimate = scratch("planned", {"--shape", sizes, "--estimate", "--json"});
+    BOOST_REQUIRE_MESSAGE(estimate.code == 0, estimate.err);
+    BOOST_TEST(!std::filesystem::exists(w.folder / "planned"));
+    const auto planned = formats::parse_json(estimate.out, "stdout");
+    BOOST_TEST(planned["measured"].get<bool>());
+    BOOST_TEST(planned["parameters"] == nn::load_model(w.folder / "run/model", {.threads = 1}).parameter_count());
+    const auto huge = scratch("huge", {"--shape", "granite-7b", "--micro-batch", "99999999999"});
+    BOOST_TEST(huge.code == 1);
+    BOOST_TEST(mentions(huge.err, "this run does not fit"), huge.err);
+    BOOST_TEST(!std::filesystem::exists(w.folder / "huge"));
+    const auto written = std::filesystem::last_write_time(w.folder / "run/start/model.safetensors");
+    BOOST_TEST(scratch("run", {"--shape", sizes, "--resume"}).code == 0);
+    BOOST_TEST((std::filesystem::last_write_time(w.folder / "run/start/model.safetensors") == written));
+    BOOST_TEST(mentions(scratch("run", {"--shape", "dim=32,layers=3,heads=4,hidden=64", "--resume"}).err,
+                        "began with a model of another shape"));
+
     BOOST_TEST(scratch("again", {"--shape", sizes}).code == 0);
     BOOST_TEST(sha256_of_file(w.folder / "again/model.gguf") == sha256_of_file(w.folder / "run/model.gguf"));
     BOOST_TEST(scratch("bad", {}).code == 2);                                      // neither model nor shape
