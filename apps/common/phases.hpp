@@ -32,9 +32,9 @@ inline void add_phase_options(cxxopts::Options& spec) {
         "schedule", "constant, linear, cosine or wsd after the warm-up, of all phases", cxxopts::value<std::string>())(
         "schedule-floor", "lowest rate of a schedule that falls, as a share of --lr", cxxopts::value<double>())(
         "stable-share", "wsd: share of the steps before the rate falls", cxxopts::value<double>())(
-        "label-smoothing", "share of each target spread over the vocabulary: 0.1", cxxopts::value<double>())(
-        "router-loss", "of a mixture of experts, weight of the loss that evens their load: 0.02",
-        cxxopts::value<double>())("neftune", "noise on embeddings, NEFTune's alpha: 5", cxxopts::value<double>());
+        "label-smoothing", "share of each target spread over the vocabulary (off; 0.1 is usual)", cxxopts::value<double>())(
+        "router-loss", "of a mixture of experts, weight of the loss that evens their load (off; 0.02 is usual)",
+        cxxopts::value<double>())("neftune", "noise on embeddings, NEFTune's alpha (off; 5 is usual)", cxxopts::value<double>());
 }
 /// Adds --preferences and --beta.
 inline void add_preference_options(cxxopts::Options& spec) {
@@ -79,6 +79,32 @@ inline void apply_phase_options(const cxxopts::ParseResult& args, std::vector<re
             if (args.count(option) != 0) p.*value = args[option].as<double>();
     }
     replay::check_phases(phases);
+    const auto needs = [&](const char* option, const char* what, auto holds) {
+        if (args.count(option) != 0 && std::none_of(phases.begin(), phases.end(), holds))
+            throw usage_error("--" + std::string(option) + " needs " + what);
+    };
+    using replay::schedule_kind;
+    needs("schedule-floor", "a schedule that falls: --schedule linear, cosine or wsd",
+          [](const auto& p) { return p.schedule != schedule_kind::constant; });
+    needs("stable-share", "--schedule wsd", [](const auto& p) { return p.schedule == schedule_kind::wsd; });
+    if (args.count("no-replay") != 0 && args.count("replay-ratio") != 0)
+        throw usage_error("--no-replay and --replay-ratio exclude each other");
+}
+
+/// Options of replay are refused where no phase replays. @throws usage_error
+inline void check_replay_options(const cxxopts::ParseResult& args, const std::vector<replay::phase>& phases) {
+    const bool replays =
+        std::any_of(phases.begin(), phases.end(), [](const auto& p) { return p.replays != 0 || p.replay_ratio > 0; });
+    for (const char* option : {"replay-ratio", "replay-by", "replay-policy"})
+        if (args.count(option) != 0 && !replays)
+            throw usage_error("--" + std::string(option) + " is for a plan with phases that replay: here none does");
+}
+
+/// Seconds between checkpoints. @throws usage_error
+[[nodiscard]] inline double checkpoint_seconds(const cxxopts::ParseResult& args) {
+    const double minutes = args["checkpoint-minutes"].as<double>();
+    if (!(minutes >= 0)) throw usage_error("--checkpoint-minutes is 0 or more");
+    return 60 * minutes;
 }
 
 /// A phase plan: a name, or a file; with what the command line changes in every phase.
@@ -114,6 +140,8 @@ inline void replay_general_samples(const cxxopts::ParseResult& args, std::vector
         return phases;
     }
     phases = chosen_phases(args);
+    for (auto& p : phases)
+        if (p.compares() && args.count("beta") != 0) p.beta = args["beta"].as<double>();
     if (std::none_of(phases.begin(), phases.end(), [](const auto& p) { return p.compares(); })) phases.push_back(last);
     replay::check_phases(phases);
     return phases;

@@ -98,6 +98,7 @@ for that leaf, keeps all other samples, and trains anew from the model over all 
     o.run.budget = read_budget(args);
     t.format = args["format"].as<std::string>();
     t.phases = chosen_phases(args);
+    check_replay_options(args, t.phases);
     o.buffer = chosen_buffer(args);
     t.compute = chosen_compute(args);
     t.recompute = nn::recompute_from_name(args["recompute"].as<std::string>());
@@ -111,7 +112,7 @@ for that leaf, keeps all other samples, and trains anew from the model over all 
         *value = args[name].as<std::size_t>();
     if (const auto folder = args["prompts"].as<std::string>(); !folder.empty()) g.wordings = sdg::prompts::pack(folder);
     t.trainer.seed = g.seed = args["seed"].as<std::uint64_t>();
-    t.trainer.checkpoint_seconds = 60 * args["checkpoint-minutes"].as<double>();
+    t.trainer.checkpoint_seconds = checkpoint_seconds(args);
     o.run.taxonomy = o.taxonomy;
     o.run.keep_going = o.keep_going = args.count("keep-going") != 0;
     o.fetch = args.count("fetch-documents") != 0;

@@ -125,8 +125,10 @@ Examples:
     parsed.fresh = chosen_start(args);
     if (parsed.fresh) o.model = o.out / "start";
     o.phases = o.preferences.empty() ? chosen_phases(args) : chosen_phases_with_preferences(args, !o.data.empty());
+    if (args.count("beta") != 0 && o.preferences.empty()) throw usage_error("--beta needs --preferences");
     o.self_replay = args["self-replay"].as<std::size_t>();
     if (o.self_replay != 0) replay_general_samples(args, o.phases);
+    check_replay_options(args, o.phases);
     parsed.buffer = chosen_buffer(args);
     o.encode.max_tokens = args["max-tokens"].as<std::size_t>();
     if (parsed.fresh && o.encode.max_tokens == 0) o.encode.max_tokens = 1024;  // a new model's context is no less
@@ -139,7 +141,7 @@ Examples:
     o.trainer.micro_batch_tokens = args["micro-batch"].as<std::size_t>();
     o.trainer.buckets.short_tokens = args["short-tokens"].as<std::size_t>();
     o.trainer.resume = args.count("resume") != 0;
-    o.trainer.checkpoint_seconds = 60 * args["checkpoint-minutes"].as<double>();
+    o.trainer.checkpoint_seconds = checkpoint_seconds(args);
     o.threads = args["threads"].as<std::size_t>();
     o.trainer.shards = args["shards"].as<std::size_t>();
     o.compute = chosen_compute(args);

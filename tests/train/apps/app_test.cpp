@@ -645,6 +645,21 @@ BOOST_AUTO_TEST_CASE(wrong_calls_and_wrong_data_get_one_clear_line) {
     expect(w.train("x", {"--format", "klingon"}), 1, "chatml");
     expect(w.train("x", {"--optimizer", "lion"}), 1, "one of adamw, sgd, adafactor");
     expect(w.train("x", {"--momentum", "0.5"}), 2, "--momentum is not for --optimizer adamw");
+    expect(w.train("x", {"--tolerance", "0.2"}), 2, "--tolerance is of --regression");
+    expect(w.train("x", {"--ema-decay", "0.9", "--result", "average"}), 2, "--ema-decay is of --result ema");
+    expect(w.train("x", {"--average-last", "3"}), 2, "--average-last is of --result average");
+    expect(w.train("x", {"--average-every", "3", "--result", "ema"}), 2, "--average-every is of --result average");
+    for (const auto& [option, value] :
+         {std::pair{"--replay-ratio", "0.2"}, {"--replay-by", "tokens"}, {"--replay-policy", "full"}})
+        expect(w.train("x", {"--phases", "stacked", option, value}), 2, "phases that replay: here none does");
+    expect(w.train("x", {"--no-replay", "--replay-ratio", "0.2"}), 2, "exclude each other");
+    expect(w.train("x", {"--schedule-floor", "0.1"}), 2, "--schedule-floor needs a schedule that falls");
+    expect(w.train("x", {"--schedule", "linear", "--stable-share", "0.5"}), 2, "--stable-share needs --schedule wsd");
+    expect(w.train("x", {"--beta", "0.2"}), 2, "--beta needs --preferences");
+    for (const char* minutes : {"-1", "nan"})
+        expect(w.train("x", {"--checkpoint-minutes=" + std::string(minutes)}), 2, "--checkpoint-minutes is 0 or more");
+    expect({LAB_TRAIN_APP, "--model", w.model, "--data", w.data, "--out", "x", "--heldout-every", "2"}, 2,
+           "--heldout-every needs --heldout or --text");
     expect(w.train("x", {"--no-decay", "heads"}), 1, "no matrix has the role 'heads'");
     expect(w.train("x", {"--result", "best"}), 2, "need --heldout-every");
     const auto best_by = [&](const std::string& by) {
