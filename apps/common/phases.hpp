@@ -32,9 +32,11 @@ inline void add_phase_options(cxxopts::Options& spec) {
         "schedule", "constant, linear, cosine or wsd after the warm-up, of all phases", cxxopts::value<std::string>())(
         "schedule-floor", "lowest rate of a schedule that falls, as a share of --lr", cxxopts::value<double>())(
         "stable-share", "wsd: share of the steps before the rate falls", cxxopts::value<double>())(
-        "label-smoothing", "share of each target spread over the vocabulary (off; 0.1 is usual)", cxxopts::value<double>())(
+        "label-smoothing", "share of each target spread over the vocabulary (off; 0.1 is usual)",
+        cxxopts::value<double>())(
         "router-loss", "of a mixture of experts, weight of the loss that evens their load (off; 0.02 is usual)",
-        cxxopts::value<double>())("neftune", "noise on embeddings, NEFTune's alpha (off; 5 is usual)", cxxopts::value<double>());
+        cxxopts::value<double>())("neftune", "noise on embeddings, NEFTune's alpha (off; 5 is usual)",
+                                  cxxopts::value<double>());
 }
 /// Adds --preferences and --beta.
 inline void add_preference_options(cxxopts::Options& spec) {

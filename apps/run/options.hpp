@@ -61,9 +61,9 @@ for that leaf, keeps all other samples, and trains anew from the model over all 
         "keep-going", "use the valid leaves although others have errors, train although some failed");
     spec.add_options("How")("samples-per-leaf", "samples wanted of each leaf, seeds not counted", count("24"))(
         "seed", "of everything random", cxxopts::value<std::uint64_t>()->default_value("0"))(
-        "max-tokens", max_tokens_help, count("0"))(
-        "short-tokens", "knowledge answers up to this many tokens are short", count("48"))(
-        "micro-batch", "tokens computed at once; bounds memory", count("512"))("compute", compute_help, text("f32"))(
+        "max-tokens", max_tokens_help, count("0"))("short-tokens", "knowledge answers up to this many tokens are short",
+                                                   count("48"))("micro-batch", "tokens computed at once; bounds memory",
+                                                                count("512"))("compute", compute_help, text("f32"))(
         "recompute", recompute_help, text("none"))("phrasings", "asked of each held-out question, 0: all", count("1"))(
         "checkpoint-minutes", "between checkpoints inside a phase", cxxopts::value<double>()->default_value("5"))(
         "threads", "0: one per processor", count("0"))("teacher-model",

@@ -13,13 +13,15 @@ namespace lab::apps {
 inline void add_guard_options(cxxopts::Options& spec) {
     const auto number = [](const char* fallback) { return cxxopts::value<double>()->default_value(fallback); };
     const auto count = [](const char* fallback) { return cxxopts::value<std::size_t>()->default_value(fallback); };
-    spec.add_options("Guards")("guard-norm",
-                               "pass over steps whose gradient's norm is above so many times the median (5 is usual); 0: none",
-                               number("0"))("guard-loss", "the same for the loss (3 is usual); 0: none", number("0"))(
-        "heldout-every", "steps between held-out losses inside phases; 0: at the start and at phases' ends alone", count("0"))(
-        "patience", "held-out losses in a row without a new lowest that end a phase; 0: none do", count("0"))(
-        "regression", "when a phase raises an earlier one's held-out loss: none, report or stop",
-        cxxopts::value<std::string>()->default_value("none"))("tolerance", "of --regression: share by which it may rise", number("0.1"))(
+    spec.add_options("Guards")(
+        "guard-norm", "pass over steps whose gradient's norm is above so many times the median (5 is usual); 0: none",
+        number("0"))("guard-loss", "the same for the loss (3 is usual); 0: none", number("0"))(
+        "heldout-every", "steps between held-out losses inside phases; 0: at the start and at phases' ends alone",
+        count("0"))("patience", "held-out losses in a row without a new lowest that end a phase; 0: none do",
+                    count("0"))("regression",
+                                "when a phase raises an earlier one's held-out loss: none, report or stop",
+                                cxxopts::value<std::string>()->default_value("none"))(
+        "tolerance", "of --regression: share by which it may rise", number("0.1"))(
         "result", "weights that a phase hands on: last, best (lowest held-out loss), ema or average",
         cxxopts::value<std::string>()->default_value("last"))(
         "best-by",
@@ -27,7 +29,7 @@ inline void add_guard_options(cxxopts::Options& spec) {
         "or a command whose last word is a score, with {model} for the model's folder",
         cxxopts::value<std::string>()->default_value("loss"))("ema-decay", "of --result ema", number("0.999"))(
         "average-last", "of --result average: snapshots", count("5"))("average-every", "steps between them",
-                                                                     count("10"));
+                                                                      count("10"));
 }
 
 /// @throws usage_error, config_error

@@ -17,9 +17,9 @@ constexpr std::array<std::string_view, 2> extensions{".json", ".gguf"};
 
 BOOST_AUTO_TEST_CASE(what_killed_writes_left_is_removed_and_nothing_else) {
     const test::temporary_folder folder;
-    const auto kept = {"a.json",        "model.gguf",     "a.json.backup", "a.json.Ab12C", "a.json.Ab12Cd7",
-                       "a.json.Ab1-Cd", "a.txt.Ab12Cd",   "Ab12Cd",        ".Ab12Cd",      "json.Ab12Cd",
-                       "a.json.20240101", "a.json.Ab12Cd.x"};
+    const auto kept = {"a.json",         "model.gguf",    "a.json.backup",   "a.json.Ab12C",
+                       "a.json.Ab12Cd7", "a.json.Ab1-Cd", "a.txt.Ab12Cd",    "Ab12Cd",
+                       ".Ab12Cd",        "json.Ab12Cd",   "a.json.20240101", "a.json.Ab12Cd.x"};
     for (const auto* name : kept) std::ofstream(folder / name) << "x";
     for (const auto* name : {"a.json.Ab12Cd", "model.gguf.abcde0", "1-x.y.json.ABCDEF"})
         std::ofstream(folder / name) << "x";

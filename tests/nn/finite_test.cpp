@@ -24,8 +24,8 @@ BOOST_AUTO_TEST_CASE(a_block_is_refused_where_one_of_its_values_is_not_finite) {
             decode(type, bytes.data(), values.data(), count);
             bool expected = false;
             for (const float x : values) expected |= !std::isfinite(x);
-            const bool found = visit_format(
-                type, [&](auto f) { return nn::finite_detail::is_bad<decltype(f)>(bytes.data(), 1); });
+            const bool found =
+                visit_format(type, [&](auto f) { return nn::finite_detail::is_bad<decltype(f)>(bytes.data(), 1); });
             BOOST_TEST(found == expected, name_of(type));
             refused += found;
         }
@@ -35,20 +35,14 @@ BOOST_AUTO_TEST_CASE(a_block_is_refused_where_one_of_its_values_is_not_finite) {
 
 BOOST_AUTO_TEST_CASE(the_first_of_a_models_weights_is_named_in_every_type) {
     for (const dtype type : {dtype::f16, dtype::bf16, dtype::q8_0, dtype::q4_1, dtype::q6_k}) {
-        auto model = nn::make_synthetic({.dim = 256,
-                                         .layers = 1,
-                                         .heads = 4,
-                                         .kv_heads = 2,
-                                         .head_dim = 64,
-                                         .hidden = 512,
-                                         .vocab = 300},
-                                        type, {.threads = 3, .pack = false});
+        auto model = nn::make_synthetic(
+            {.dim = 256, .layers = 1, .heads = 4, .kv_heads = 2, .head_dim = 64, .hidden = 512, .vocab = 300}, type,
+            {.threads = 3, .pack = false});
         nn::require_finite(model);
         const auto& [info, data] = model.weights()[0];
         const std::size_t at = 299 * data.row_stride() + data.row_stride() - 2;  // q6_k's last scale
-        auto* bytes = const_cast<std::byte*>(data.data) + (type == dtype::q8_0 || type == dtype::q4_1
-                                                               ? 299 * data.row_stride()
-                                                               : at);
+        auto* bytes = const_cast<std::byte*>(data.data) +
+                      (type == dtype::q8_0 || type == dtype::q4_1 ? 299 * data.row_stride() : at);
         bytes[0] = bytes[1] = std::byte{0xff};
         BOOST_CHECK_EXCEPTION(nn::require_finite(model), config_error, [&, name = info.name](const auto& e) {
             return std::string(e.what()).find("tensor '" + name + "', row 299, column ") != std::string::npos;

@@ -138,9 +138,16 @@ BOOST_AUTO_TEST_CASE(a_run_that_fails_is_kept_as_it_was_before) {
         std::string expected;
         std::vector<float> weights;
         // At steps 0 and 36 a phase begins, at 60 both have ended. A score is asked for every five steps.
-        for (const auto& bad :
-             {std::pair{never, never}, {0, never}, {1, never}, {17, never}, {36, never}, {40, never},
-              {never, 0}, {never, 2}, {never, 7}, {never, 9}}) {
+        for (const auto& bad : {std::pair{never, never},
+                                {0, never},
+                                {1, never},
+                                {17, never},
+                                {36, never},
+                                {40, never},
+                                {never, 0},
+                                {never, 2},
+                                {never, 7},
+                                {never, 9}}) {
             const test::temporary_folder folder;
             std::uint64_t scores = 0;
             bool failed = false;

@@ -20,7 +20,8 @@ namespace lab {
 /// Whether a file is called as the temporary one of an atomic_file that writes a file of one of these extensions:
 /// NAME.ext.XXXXXX, six letters and digits. What has lower-case letters alone there ("x.json.backup") is taken to be a
 /// person's; one temporary file in two hundred is called so.
-[[nodiscard]] inline bool is_unfinished(const std::filesystem::path& file, std::span<const std::string_view> extensions) {
+[[nodiscard]] inline bool is_unfinished(const std::filesystem::path& file,
+                                        std::span<const std::string_view> extensions) {
     const std::string end = file.extension().string();
     const auto own = file.stem().extension().string();
     const auto between = [](char c, char first, char last) { return c >= first && c <= last; };

@@ -1,5 +1,5 @@
-// Are all weights numbers? One NaN in a checkpoint makes every loss NaN; better to say where it is. Floats are looked at
-// by their bits, of a block its scales alone: its values are finite if and only if these are.
+// Are all weights numbers? One NaN in a checkpoint makes every loss NaN; better to say where it is. Floats are looked
+// at by their bits, of a block its scales alone: its values are finite if and only if these are.
 #pragma once
 
 #include <algorithm>
@@ -91,10 +91,10 @@ inline void require_finite(const any_model& model, const std::filesystem::path& 
         const auto& low_rank = model.adapters()[i];
         if (!low_rank) continue;
         const auto check = [&](const view<const float>& part, const std::string& which) {
-            finite_detail::require_finite({reinterpret_cast<const std::byte*>(part.data()), dtype::f32, part.extent(0),
-                                           part.extent(1)},
-                                          model.pool(), (adapter / "adapter_model.safetensors").string(),
-                                          which + " of the adapter of tensor '" + model.weights()[i].info.name + "'");
+            finite_detail::require_finite(
+                {reinterpret_cast<const std::byte*>(part.data()), dtype::f32, part.extent(0), part.extent(1)},
+                model.pool(), (adapter / "adapter_model.safetensors").string(),
+                which + " of the adapter of tensor '" + model.weights()[i].info.name + "'");
         };
         check(low_rank.a, "A");
         check(low_rank.b_turned, "B, turned,");

@@ -115,7 +115,8 @@ struct length_buckets {
     [[nodiscard]] constexpr content operator()(sample_kind kind, std::size_t response_tokens) const noexcept {
         switch (kind) {
             case sample_kind::knowledge:
-                return response_tokens <= short_tokens && response_tokens != always_long ? content::knowledge_short : content::knowledge_long;
+                return response_tokens <= short_tokens && response_tokens != always_long ? content::knowledge_short
+                                                                                         : content::knowledge_long;
             case sample_kind::foundational:
                 return content::foundational;
             case sample_kind::general:

@@ -39,8 +39,8 @@ struct document_end {
 };
 
 /// Pieces of at most `max_tokens` tokens, each beginning with the last token of the one before, so that every token
-/// but a document's first is learnt once. They count as knowledge with long answers, of the leaf "text/FILE". `encode(text)` gives
-/// tokens.
+/// but a document's first is learnt once. They count as knowledge with long answers, of the leaf "text/FILE".
+/// `encode(text)` gives tokens.
 /// @throws io_error; config_error where there is nothing to learn
 template <class Encode>
 [[nodiscard]] encoded_dataset encode_texts(const std::vector<std::filesystem::path>& files, const Encode& encode,

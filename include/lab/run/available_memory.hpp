@@ -1,5 +1,5 @@
-// How much memory this process can still have (Linux): of the machine, and of its control groups (cgroup v2), where what
-// the kernel keeps of files that were read counts as used although it gives way.
+// How much memory this process can still have (Linux): of the machine, and of its control groups (cgroup v2), where
+// what the kernel keeps of files that were read counts as used although it gives way.
 // https://docs.kernel.org/admin-guide/cgroup-v2.html
 #pragma once
 
@@ -29,7 +29,8 @@ namespace memory_detail {
 
 }  // namespace memory_detail
 
-/// What the control groups of a process leave it: the least of its own and of those above. No limit: the largest number.
+/// What the control groups of a process leave it: the least of its own and of those above. No limit: the largest
+/// number.
 /// @param mount where cgroup v2 is mounted @param own a file as /proc/self/cgroup, whose line "0::PATH" names the group
 [[nodiscard]] inline std::uint64_t control_group_room(const std::filesystem::path& mount = "/sys/fs/cgroup",
                                                       const std::filesystem::path& own = "/proc/self/cgroup") {

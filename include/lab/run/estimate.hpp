@@ -52,9 +52,7 @@ struct training_estimate {
 namespace estimate_detail {
 
 /// Memory of this process that is no file's.
-[[nodiscard]] inline std::uint64_t resident() { 
-    return memory_detail::kilobytes_line("/proc/self/status", "RssAnon:");
- }
+[[nodiscard]] inline std::uint64_t resident() { return memory_detail::kilobytes_line("/proc/self/status", "RssAnon:"); }
 
 struct chosen_batches {
     std::uint64_t steps = 0, tokens = 0;

@@ -80,7 +80,8 @@ struct train_run_result {
 
 namespace train_run_detail {
 
-/// How the student is loaded to learn: adapters beside its weights as they are stored, or the weights themselves in f32.
+/// How the student is loaded to learn: adapters beside its weights as they are stored, or the weights themselves in
+/// f32.
 [[nodiscard]] inline nn::load_options learning(const train_run_options& o) {
     nn::load_options options{.threads = o.threads, .training = o.compute, .recompute = o.recompute};
     if (o.lora) {
@@ -136,8 +137,8 @@ namespace train_run_detail {
 
 /// Removes what killed writes left in a run's folder, and the model that was being scored.
 inline void clear_away(const std::filesystem::path& out) {
-    constexpr std::array<std::string_view, 8> written{".gguf", ".json", ".jsonl",  ".html",
-                                                      ".safetensors", ".txt", ".jinja", ".model"};
+    constexpr std::array<std::string_view, 8> written{".gguf",        ".json", ".jsonl", ".html",
+                                                      ".safetensors", ".txt",  ".jinja", ".model"};
     for (const char* part : {"", "eval", "model", "adapter"}) remove_unfinished(out / part, written);
     std::filesystem::remove_all(out / "candidate");
 }
@@ -293,8 +294,8 @@ inline constexpr const char* untouched = "untouched";
 
 /// Runs to the end, or until `on.stop`. Of several ranks the first measures and writes; the result's matrix and
 /// manifest are its alone. With `trainer.resume` it goes on where an earlier call was stopped or killed, and ends in
-/// the same bytes. What killed writes left in `out` is removed. @throws io_error, also while another process trains into
-/// `out`; format_error; config_error where the parts do not fit
+/// the same bytes. What killed writes left in `out` is removed. @throws io_error, also while another process trains
+/// into `out`; format_error; config_error where the parts do not fit
 template <replay::ReplayBuffer Buffer = replay::any_buffer>
 [[nodiscard]] train_run_result train_run(const train_run_options& given, std::type_identity_t<Buffer> buffer,
                                          const listener& on = {}) {

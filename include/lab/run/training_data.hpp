@@ -20,18 +20,19 @@
 
 namespace lab::run {
 
-/// Tokens that a sample may have: `wanted`, or where that is 0 the usual 1024, or the model's context where that is less.
+/// Tokens that a sample may have: `wanted`, or where that is 0 the usual 1024, or the model's context where that is
+/// less.
 /// @throws config_error where more are wanted than the model has positions
 [[nodiscard]] inline std::size_t longest_sample(const std::filesystem::path& model, std::size_t wanted) {
     constexpr std::size_t usual = 1024;
     const std::size_t context = nn::load_model(model, {.threads = 1, .pack = false}).info().context_length;  // mapped
-    if (context == 0) return wanted == 0 ? usual : wanted;  // unknown
+    if (context == 0) return wanted == 0 ? usual : wanted;                                                   // unknown
     if (wanted > context)
-        throw config_error(explain(model.string(),
-                                   "has a context of " + std::to_string(context) + " tokens, samples of up to " +
-                                       std::to_string(wanted) + " are asked for",
-                                   "give --max-tokens " + std::to_string(context) +
-                                       " or less, or a model with a longer context"));
+        throw config_error(
+            explain(model.string(),
+                    "has a context of " + std::to_string(context) + " tokens, samples of up to " +
+                        std::to_string(wanted) + " are asked for",
+                    "give --max-tokens " + std::to_string(context) + " or less, or a model with a longer context"));
     return wanted == 0 ? std::min(usual, context) : wanted;
 }
 

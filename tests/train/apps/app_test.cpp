@@ -347,7 +347,8 @@ BOOST_AUTO_TEST_CASE(a_model_with_a_weight_that_is_no_number_costs_nothing) {
 
 BOOST_AUTO_TEST_CASE(a_weight_that_is_no_number_is_named_beside_adapters_and_in_them) {
     const workplace w;
-    const auto refused = [&](const std::vector<std::string>& options, const std::string& file, const std::string& place) {
+    const auto refused = [&](const std::vector<std::string>& options, const std::string& file,
+                             const std::string& place) {
         const auto result = w.run(w.train("x", options));
         BOOST_TEST(result.code == 1);
         BOOST_TEST(mentions(result.err, file), result.err);
@@ -377,11 +378,11 @@ BOOST_AUTO_TEST_CASE(samples_stay_within_the_models_context_and_what_is_left_out
     config["max_position_embeddings"] = 100;
     write_file_atomically(w.model + "/config.json", formats::to_text(config));
     std::ofstream(w.data + "/samples.jsonl", std::ios::app)
-        << formats::to_text({{"id", "long"},
-                             {"messages",
-                              {{{"role", "user"}, {"content", std::string(100, 'x')}},
-                               {{"role", "assistant"}, {"content", "y"}}}},
-                             {"metadata", {{"leaf", "knowledge/islands"}}}})
+        << formats::to_text(
+               {{"id", "long"},
+                {"messages",
+                 {{{"role", "user"}, {"content", std::string(100, 'x')}}, {{"role", "assistant"}, {"content", "y"}}}},
+                {"metadata", {{"leaf", "knowledge/islands"}}}})
         << "\n";
     const auto asked = [&](const std::string& first, const std::string& second) {
         std::ofstream lines(w.questions + "/knowledge/islands/heldout.jsonl");
