@@ -9,35 +9,55 @@
 #include <cstdint>
 #include <exception>
 #include <mutex>
+#include <string>
 #include <thread>
 #include <vector>
 
+#if defined(__linux__)
+#include <pthread.h>
+#include <sched.h>
+#endif
+
+#include "lab/core/error.hpp"
 #include "lab/core/function_ref.hpp"
 
 namespace lab {
 
+struct thread_pool_options {
+    std::size_t threads = 0;  // in total, the caller included; 0: one per hardware thread
+    /// Bind each worker to one of the processors that the process may run on, in turn; the caller, who may have other
+    /// work, goes where it will. For measurements, and machines that run nothing else. Linux only.
+    bool pin = false;
+};
+
 class thread_pool {
 public:
     /// `threads` in total, the caller included; 0 means one per hardware thread.
-    explicit thread_pool(std::size_t threads = 0) {
-        if (threads == 0) threads = std::thread::hardware_concurrency();
+    /// @throws config_error where the system does not give so many
+    explicit thread_pool(std::size_t threads = 0) : thread_pool(thread_pool_options{.threads = threads}) {}
+    explicit thread_pool(const thread_pool_options& options) {
+        const std::size_t threads = options.threads == 0 ? std::thread::hardware_concurrency() : options.threads;
         size_ = threads == 0 ? 1 : threads;
-        workers_.reserve(size_ - 1);
-        for (std::size_t i = 1; i < size_; ++i) workers_.emplace_back([this, i] { work(i); });
+        try {
+            workers_.reserve(size_ - 1);
+            for (std::size_t i = 1; i < size_; ++i) workers_.emplace_back([this, i] { work(i); });
+        } catch (const std::exception& fault) {
+            const std::size_t made = workers_.size() + 1;
+            end_workers();  // a thread that is destroyed while it runs ends the process
+            throw config_error(explain("thread pool",
+                                       "of " + std::to_string(size_) + " threads the system gave " +
+                                           std::to_string(made) + ": " + fault.what(),
+                                       "ask for fewer, or raise the limit of processes, ulimit -u"));
+        }
+        pinned_ = options.pin && pin_workers();
     }
     thread_pool(const thread_pool&) = delete;
     thread_pool& operator=(const thread_pool&) = delete;
-    ~thread_pool() {
-        {
-            const std::lock_guard lock(mutex_);
-            stop_ = true;
-            generation_.fetch_add(1, std::memory_order_release);
-        }
-        wake_.notify_all();
-        for (auto& worker : workers_) worker.join();
-    }
+    ~thread_pool() { end_workers(); }
 
     [[nodiscard]] std::size_t size() const noexcept { return size_; }
+    /// Whether each worker is bound to a processor, as thread_pool_options::pin asks: not where the system refuses.
+    [[nodiscard]] bool pinned() const noexcept { return pinned_; }
 
     /// Runs `body(begin, end, worker)` on contiguous parts of [0, count) that are multiples of `grain` (but the last),
     /// one part for each thread: for bodies that prepare something for their whole part. Returns when all are done;
@@ -137,9 +157,42 @@ private:
         }
     }
 
+    void end_workers() {
+        {
+            const std::lock_guard lock(mutex_);
+            stop_ = true;
+            generation_.fetch_add(1, std::memory_order_release);
+        }
+        wake_.notify_all();
+        for (auto& worker : workers_) worker.join();
+        workers_.clear();
+    }
+
+    /// Worker i to processor i of those allowed, so that the first is left to the caller. False: some could not be.
+    bool pin_workers() {
+#if defined(__linux__)
+        cpu_set_t allowed;
+        if (::sched_getaffinity(0, sizeof allowed, &allowed) != 0) return false;
+        std::vector<int> processors;
+        for (int cpu = 0; cpu < CPU_SETSIZE; ++cpu)
+            if (CPU_ISSET(static_cast<std::size_t>(cpu), &allowed)) processors.push_back(cpu);
+        bool all = !processors.empty();
+        for (std::size_t i = 0; all && i < workers_.size(); ++i) {
+            cpu_set_t one;
+            CPU_ZERO(&one);
+            CPU_SET(static_cast<std::size_t>(processors[(i + 1) % processors.size()]), &one);
+            all = ::pthread_setaffinity_np(workers_[i].native_handle(), sizeof one, &one) == 0;
+        }
+        return all;
+#else
+        return false;
+#endif
+    }
+
     static inline thread_local bool inside_ = false;
 
     std::size_t size_ = 1;
+    bool pinned_ = false;
     std::vector<std::thread> workers_;
     std::mutex entry_, mutex_;
     std::condition_variable wake_;
