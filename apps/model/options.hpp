@@ -80,11 +80,13 @@ inline constexpr std::array model_commands{
     add("against", "the model to compare with", text());
     add("type",
         "of all matrices: f32, f16, bf16, q8_0, q4_0, q4_1, q5_0, q5_1, q4_k, q5_k, q6_k; as stored where not given. "
-        "merge also takes q4_k_m and q5_k_m",
+        "Rows that are no whole blocks go to the type that llama.cpp takes then (q4_k: q5_0, q5_k: q5_1, q6_k: q8_0, "
+        "else f16). merge also takes q4_k_m and q5_k_m",
         text());
     if (c.options.find(" mix ") != c.options.npos)
         spec.add_options()(
-            "type", "q4_k_m, q5_k_m, or q8_0, q6_k, q5_k, q5_1, q5_0, q4_k, q4_1, q4_0 with a head of 6 bits or more",
+            "type",
+            "q4_k_m, q5_k_m; f32, f16, bf16, q8_0, q6_k; or q5_k, q5_1, q5_0, q4_k, q4_1, q4_0 with a head of 6 bits",
             cxxopts::value<std::string>()->default_value("q4_k_m"));
     add("tokenizer", "file or folder whose tokenizer goes with the model; default: IN's own", text());
     add("tensors", "list every tensor");

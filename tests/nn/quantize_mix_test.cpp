@@ -3,7 +3,11 @@
 #include <boost/test/unit_test.hpp>
 
 #include "lab/nn/arch.hpp"
+#include "lab/nn/load.hpp"
+#include "lab/nn/save.hpp"
+#include "lab/nn/synthetic.hpp"
 #include "lab/nn/weights.hpp"
+#include "support/data.hpp"
 
 BOOST_AUTO_TEST_SUITE(quantize_mix)
 
@@ -51,6 +55,25 @@ BOOST_AUTO_TEST_CASE(rows_that_are_no_whole_blocks_fall_back) {
     BOOST_TEST((nn::storable(dtype::q6_k, 512) == dtype::q6_k));
     BOOST_TEST((nn::storable(dtype::q4_0, 33) == dtype::f16));
     BOOST_CHECK_THROW(static_cast<void>(nn::mix_from_name("q3_k_m")), config_error);
+}
+
+BOOST_AUTO_TEST_CASE(a_file_of_one_type_falls_back_as_a_mixture_does) {
+    const test::temporary_folder folder;
+    const nn::runtime_dims d{
+        .dim = 96, .layers = 1, .heads = 2, .kv_heads = 2, .head_dim = 48, .hidden = 256, .vocab = 20};
+    const auto model = nn::make_synthetic(d, dtype::f32, {.threads = 1, .pack = false});
+    for (const auto& [type, fallback] : {std::pair{dtype::q4_k, dtype::q5_0},
+                                         {dtype::q5_k, dtype::q5_1},
+                                         {dtype::q6_k, dtype::q8_0},
+                                         {dtype::q4_0, dtype::q4_0}}) {
+        nn::save_gguf(model, folder / "saved.gguf", {.type = type});
+        const auto saved = nn::load_model(folder / "saved.gguf", {.threads = 1, .pack = false});
+        for (const auto& w : saved.weights())
+            BOOST_TEST((w.data.type == (w.info.rank == 1            ? dtype::f32
+                                        : w.info.columns % 256 == 0 ? type
+                                                                    : fallback)),
+                       w.info.name << " as " << name_of(type) << ": " << name_of(w.data.type));
+    }
 }
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -22,6 +22,7 @@
 #include "lab/nn/any_model.hpp"
 #include "lab/nn/config.hpp"
 #include "lab/nn/convert.hpp"
+#include "lab/nn/quantize_mix.hpp"
 #include "lab/nn/save_options.hpp"
 #include "lab/nn/tokenizer_files.hpp"
 
@@ -116,8 +117,7 @@ inline void write_gguf(const any_model& model, const std::filesystem::path& path
     const auto choose = [&](const tensor_info& info, dtype held) {
         if (options.mix) return mixed_type(*options.mix, info, model.dims());
         if (info.rank == 1 || info.role == "router") return dtype::f32;
-        const dtype wanted = options.type.value_or(held);
-        return info.columns % block_size(wanted) == 0 ? wanted : dtype::f32;
+        return storable(options.type.value_or(held), info.columns);
     };
     for (auto& tensor : outgoing_tensors(model, container::gguf, choose)) writer.add(std::move(tensor));
     writer.write(path);

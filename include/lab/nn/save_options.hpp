@@ -14,7 +14,9 @@ namespace lab::nn {
 
 struct save_options {
     /// Element type of the matrices. Unset: as they are held in memory (safetensors: f32 where that is quantised).
-    /// GGUF keeps vectors in f32, and matrices whose rows are not a multiple of the type's block.
+    /// GGUF keeps vectors in f32; matrices whose rows are no whole blocks of the type go to what llama.cpp falls back
+    /// to
+    /// (`storable`), as they do in a mixture.
     std::optional<dtype> type{};
     /// Instead of `type`, for GGUF: which matrix gets which type.
     std::optional<quantize_mix> mix{};
