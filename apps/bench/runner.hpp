@@ -34,7 +34,7 @@ class runner {
 public:
     runner(nn::any_model model, const call_options& options)
         : model_(std::move(model)),
-          cache_(model_.make_cache({.max_bytes = SIZE_MAX, .type = options.cache})),
+          cache_(model_.make_cache({.max_bytes = nn::kv_cache_options::unbounded, .type = options.cache})),
           limit_(options.batch) {}
 
     [[nodiscard]] nn::kv_cache<float>& cache() { return cache_; }

@@ -74,7 +74,7 @@ int logits(const cxxopts::ParseResult& args) {
             throw usage_error("token " + std::to_string(t) + " is outside the vocabulary of " + std::to_string(vocab));
     if (tokens.empty()) throw usage_error("--tokens is empty");
     formats::npy_writer file(out, tokens.size(), vocab);
-    auto cache = model.make_cache();
+    auto cache = model.make_cache({.max_bytes = nn::kv_cache_options::unbounded});  // the tokens given bound it
     const nn::sequence_id sequence = cache.create();
     progress shown("logits", tokens.size(), "tokens", style_of(args));
     constexpr std::size_t chunk = 256;  // bounds the memory of the logits

@@ -2,6 +2,7 @@
 
 #include <boost/test/unit_test.hpp>
 
+#include "support/costly_cache.hpp"
 #include "tiny.hpp"
 
 BOOST_AUTO_TEST_SUITE(embedder)
@@ -27,6 +28,27 @@ BOOST_AUTO_TEST_CASE(a_vector_depends_on_its_text_alone) {
         BOOST_TEST(row_of(together, i) == row_of(apart, i), boost::test_tools::per_element());
     BOOST_TEST(row_of(together, 2) == std::vector<float>(32, 0.0f), boost::test_tools::per_element());
     BOOST_TEST(row_of(together, 0) != row_of(together, 4));
+}
+
+BOOST_AUTO_TEST_CASE(batches_keep_to_the_cache_and_a_text_gets_what_it_needs) {
+    // Forty short texts take a block each: sixteen fit a batch. A long one, 18 blocks, goes alone.
+    std::vector<std::string_view> many(40, "a");
+    const std::string long_text(18 * kv_block_size, 'b');
+    many.push_back(long_text);
+    const auto model = test::byte_model(1, 2000);
+    infer::embedder_options options{.max_tokens = 2000, .batch_tokens = 5000};
+    infer::embedder plain(model, test::byte_tokenizer(), options),
+        costly(test::with_costly_cache(test::byte_model(1, 2000)), test::byte_tokenizer(), options);
+    options.cache_bytes = 16 * model.make_cache().block_bytes();
+    infer::embedder bounded(model, test::byte_tokenizer(), options);
+    const auto expected = plain(many), large = costly(many);
+    std::vector<std::size_t> ends;
+    const auto vectors = bounded(many, [&](std::size_t done) { return ends.push_back(done), true; });
+    BOOST_TEST(ends == (std::vector<std::size_t>{16, 32, 40, 41}), boost::test_tools::per_element());
+    for (const std::size_t i : {0u, 39u, 40u}) {
+        BOOST_TEST(row_of(vectors, i) == row_of(expected, i), boost::test_tools::per_element());
+        BOOST_TEST(row_of(large, i) == row_of(expected, i), boost::test_tools::per_element());
+    }
 }
 
 BOOST_AUTO_TEST_CASE(is_the_mean_of_the_states_that_the_head_reads) {

@@ -61,7 +61,8 @@ struct prediction {
     if (original.dims().vocab != other.dims().vocab)
         throw config_error("the models' vocabularies differ: " + std::to_string(original.dims().vocab) + " and " +
                            std::to_string(other.dims().vocab) + " tokens");
-    auto cache = original.make_cache(), other_cache = other.make_cache();
+    const nn::kv_cache_options a_window_at_a_time{.max_bytes = nn::kv_cache_options::unbounded};
+    auto cache = original.make_cache(a_window_at_a_time), other_cache = other.make_cache(a_window_at_a_time);
     std::vector<detail::prediction> all;
     const auto compare = [&](std::span<const token> window, std::size_t first) {
         std::vector<std::uint32_t> rows(window.size() - 1 - first);

@@ -15,7 +15,9 @@ namespace lab::eval {
 
 class model_window_scorer {
 public:
-    explicit model_window_scorer(nn::any_model model) : model_(std::move(model)), cache_(model_.make_cache()) {}
+    /// The cache holds a window at a time, which bounds it.
+    explicit model_window_scorer(nn::any_model model)
+        : model_(std::move(model)), cache_(model_.make_cache({.max_bytes = nn::kv_cache_options::unbounded})) {}
 
     [[nodiscard]] std::vector<double> token_losses(std::span<const token> window, std::size_t first) {
         nn::batch_builder batch;

@@ -21,8 +21,9 @@
 namespace lab::infer {
 
 struct embedder_options {
-    std::size_t max_tokens = 512;     // of a text; the rest is left out
-    std::size_t batch_tokens = 1024;  // run at once, more only where one text has more
+    std::size_t max_tokens = 512;                    // of a text; the rest is left out
+    std::size_t batch_tokens = 1024;                 // run at once, more only where one text has more
+    std::size_t cache_bytes = std::size_t{1} << 30;  // of keys and values, likewise
 };
 
 class embedder {
@@ -34,6 +35,7 @@ public:
             throw config_error(explain("embedder", "max_tokens and batch_tokens must be at least 1"));
         if (const std::size_t context = model_.info().context_length; context != 0)
             options_.max_tokens = std::min(options_.max_tokens, context);
+        block_bytes_ = model_.make_cache({.max_bytes = nn::kv_cache_options::unbounded}).block_bytes();
     }
 
     [[nodiscard]] std::size_t dim() const { return model_.dims().dim; }
@@ -44,18 +46,21 @@ public:
                                            const std::function<bool(std::size_t)>& tick = {}) {
         tensor<float> vectors({texts.size(), dim()});
         std::vector<std::vector<token>> batch;
-        std::size_t first = 0, held = 0;  // the batch's first text, its tokens
+        std::size_t first = 0, held = 0, blocks = 0;  // the batch's first text, its tokens, the cache's blocks for them
         const auto flush = [&](std::size_t done) {
             run(batch, vectors.get().slice(first, first + batch.size()));
             batch.clear();
-            first = done, held = 0;
+            first = done, held = blocks = 0;
             if (tick && !tick(done)) throw error("interrupted");
         };
         for (std::size_t t = 0; t < texts.size(); ++t) {
             auto ids = tokens_.encode(texts[t], {.add_bos = tokens_.adds_bos()});
             ids.resize(std::min(ids.size(), options_.max_tokens));
-            if (!batch.empty() && held + ids.size() > options_.batch_tokens) flush(t);
-            held += ids.size();
+            const std::size_t own = (ids.size() + kv_block_size - 1) / kv_block_size;
+            if (!batch.empty() &&
+                (held + ids.size() > options_.batch_tokens || blocks + own > options_.cache_bytes / block_bytes_))
+                flush(t);
+            held += ids.size(), blocks += own;
             batch.push_back(std::move(ids));
         }
         if (!batch.empty()) flush(texts.size());
@@ -65,7 +70,7 @@ public:
 private:
     void run(std::span<const std::vector<token>> texts, view<float> vectors) {
         nn::batch_builder batch;
-        auto cache = model_.make_cache();
+        auto cache = model_.make_cache({.max_bytes = nn::kv_cache_options::unbounded});  // the batch bounds it
         std::vector<nn::sequence_id> sequences;
         std::vector<std::uint32_t> rows;
         for (const auto& ids : texts) {
@@ -89,6 +94,7 @@ private:
     nn::any_model model_;
     tokenizer::tokenizer tokens_;
     embedder_options options_;
+    std::size_t block_bytes_ = 1;
 };
 
 }  // namespace lab::infer

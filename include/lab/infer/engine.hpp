@@ -86,7 +86,9 @@ public:
             throw config_error(explain("engine",
                                        "a prompt of " + std::to_string(length) +
                                            " tokens does not fit the context of " + std::to_string(context_length()),
-                                       "shorten it"));
+                                       context_length() == model_.info().context_length
+                                           ? "shorten it"
+                                           : "shorten it, or give the key-value cache more bytes"));
         for (const auto* list : {&job.prompt, &job.forced})
             for (const token id : *list)
                 if (id < 0 || static_cast<std::size_t>(id) >= model_.dims().vocab)

@@ -23,6 +23,8 @@ namespace lab::nn {
 using sequence_id = std::uint32_t;
 
 struct kv_cache_options {
+    static constexpr std::size_t unbounded = static_cast<std::size_t>(-1);  // for who bounds what is kept himself
+
     std::size_t max_bytes = std::size_t{1} << 30;  // bound of all blocks together; memory is taken as it is needed
     dtype type = dtype::f32;                       // of the elements: f32, f16, bf16 or q8_0
 };
