@@ -1,5 +1,6 @@
 // Property: a generation's bytes depend on the model and itself alone. Random jobs with shared beginnings run in random
 // company, chunks, caches and threads, over every kind of product and cache.
+#include <algorithm>
 #include <boost/test/unit_test.hpp>
 #include <map>
 
@@ -15,11 +16,11 @@ namespace {
 using namespace lab;
 
 /// Few layers, but rows of 256, which every format can hold.
-nn::any_model small_model(dtype type, std::size_t threads) {
+nn::any_model small_model(dtype type, std::size_t threads, bool pack = true, compute precision = compute::native) {
     nn::runtime_dims d;
     d.dim = 256, d.layers = 2, d.heads = 6, d.kv_heads = 2, d.head_dim = 24, d.hidden = 256, d.vocab = 258;
     d.tied = true;
-    return nn::make_synthetic(d, type, {.threads = threads});
+    return nn::make_synthetic(d, type, {.threads = threads, .compute = precision, .pack = pack});
 }
 
 std::vector<infer::generation> random_jobs(counter_rng& rng) {
@@ -85,6 +86,34 @@ BOOST_AUTO_TEST_CASE(random_company_chunks_caches_and_threads_do_not_matter) {
             }
         }
     }
+}
+
+BOOST_AUTO_TEST_CASE(packed_weights_give_the_bytes_of_those_in_place) {
+    const auto tokens = test::byte_tokenizer();
+    for (const dtype type : all_dtypes)
+        for (const compute precision : {compute::native, compute::f32, compute::bf16}) {
+            counter_rng rng(static_cast<std::uint64_t>(type));
+            auto jobs = random_jobs(rng);
+            jobs.resize(std::min<std::size_t>(jobs.size(), 6));
+            const auto packed = small_model(type, 2, true, precision), plain = small_model(type, 2, false, precision);
+            BOOST_TEST(plain.info().packed_bytes == 0u);
+            BOOST_TEST(plain.info().pack_seconds == 0.0);
+            BOOST_TEST((packed.info().packed_bytes == 0) == (packed.info().pack_seconds == 0.0));
+            if (precision == compute::native && block_size(type) != 1) {
+                std::size_t matrices = 0;
+                for (const auto& w : packed.weights())
+                    if (w.info.rank == 2) matrices += w.data.rows * w.data.row_stride();
+                BOOST_TEST(packed.info().packed_bytes >= matrices, name_of(type));
+                BOOST_TEST(packed.info().packed_bytes < matrices + matrices / 4, name_of(type));
+            }
+            infer::engine a(packed, tokens), b(plain, tokens);
+            const auto x = a.run(jobs), y = b.run(jobs);
+            for (std::size_t i = 0; i < x.size(); ++i) {
+                BOOST_TEST(x[i].tokens == y[i].tokens, name_of(type) << " in " << name_of(precision));
+                BOOST_TEST(x[i].log_probabilities == y[i].log_probabilities, name_of(type)
+                                                                                 << " in " << name_of(precision));
+            }
+        }
 }
 
 BOOST_AUTO_TEST_CASE(guesses_from_the_text_change_nothing_but_the_steps) {

@@ -33,6 +33,9 @@ struct model_info {
     std::size_t context_length = 0;  // positions it was trained for; 0: unknown
     token bos = no_token, eos = no_token;
     std::filesystem::path source;  // file or folder it was loaded from; empty if made in memory
+    // Of the matrices that stand once more in the order of the kernels (load_options::pack).
+    std::size_t packed_bytes = 0;
+    double pack_seconds = 0;
 };
 
 /// A tensor in memory: its description and its bytes. A vector is one row of f32.

@@ -3,6 +3,7 @@
 // checked.
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
@@ -35,6 +36,8 @@ struct weight_storage {
     formats::checkpoint files;                       // mapped
     std::vector<aligned_buffer<std::byte>> buffers;  // single tensors that were converted or re-aligned
     large_buffer panels;                             // matrices once more, packed for the kernels
+    std::size_t panel_bytes = 0;
+    double pack_seconds = 0;  // that packing took
 };
 
 namespace detail {
@@ -104,8 +107,10 @@ inline void pack(std::span<const held_matrix> matrices, lab::compute compute, we
     const auto room = [&](const matrix_view& m) {
         return default_backend::takes_panels(m, compute) ? (kernels::packed_bytes(m) + 63) / 64 * 64 : 0;
     };
+    const auto start = std::chrono::steady_clock::now();
     std::size_t total = 0;
     for (const auto& m : matrices) total += room(*m.held);
+    if (total == 0) return;
     owned.panels = large_buffer(total);
     std::byte* next = owned.panels.data();
     for (const auto& [held, stored] : matrices) {
@@ -116,6 +121,13 @@ inline void pack(std::span<const held_matrix> matrices, lab::compute compute, we
         next += bytes;
         owned.files.forget({stored.data, stored.rows * stored.row_stride()});
     }
+    owned.panel_bytes = total;
+    owned.pack_seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+/// Tells in `info` what packing took.
+inline void report_packing(const weight_storage& owned, model_info& info) {
+    info.packed_bytes = owned.panel_bytes;
+    info.pack_seconds = owned.pack_seconds;
 }
 
 /// The rows' order in memory, which is that of the file.
@@ -173,6 +185,7 @@ template <class Architecture>
     owned->files = from.file;
     auto w = hold_weights<Architecture>(
         info.dims, found, options, [&](const tensor_info&) { return options.expand; }, *owned, *pool);
+    detail::report_packing(*owned, info);
     default_backend backend(*pool, {.compute = options.compute, .profile = options.profile});
     return any_model(std::make_shared<model_implementation<Architecture, default_backend>>(
         std::move(info), std::move(w), std::move(backend), std::move(pool), std::move(owned)));

@@ -22,7 +22,9 @@ struct load_options {
     std::shared_ptr<thread_pool> pool{};          // to share one pool between models
     lab::compute compute = lab::compute::native;  // operands of matrix products
     op_profile* profile = nullptr;                // where to add up the time of operations; must outlive the model
-    bool pack = true;  // copy the matrices into the order of the kernels: faster, loads slower
+    /// Copy the matrices into the order of the kernels: faster, loads slower, to the same bytes. What that took stands
+    /// in model_info.
+    bool pack = true;
     /// Rows to add to the vocabulary, in the embedding and the head, each the mean of the file's rows: for the special
     /// tokens of a chat format that the checkpoint lacks. Save them with save_options::special_tokens.
     std::size_t extra_tokens = 0;

@@ -73,6 +73,7 @@ template <class Architecture>
             return linear_module(tensor).empty() ? std::optional<dtype>{} : options.expand;
         },
         *owned, *pool);
+    report_packing(*owned, info);
     lora_options chosen = options.lora.value_or(lora_options{});
     std::optional<adapter_file> file;
     if (!options.adapter.empty()) chosen = (file = read_adapter(options.adapter, options.lora))->options;
