@@ -54,6 +54,7 @@ cxxopts::Options command_line() {
         "draft", "a smaller model with the same tokenizer, to guess what --model will say: faster, the same answers",
         text())("cache-type", "of the cached keys and values: f16, q8_0, bf16, f32",
                 cxxopts::value<std::string>()->default_value("f16"))(
+        "cache-mib", apps::cache_help, cxxopts::value<std::size_t>()->default_value("1024"))(
         "compute", "native: products in what the weights are stored in; f32: exact",
         cxxopts::value<std::string>()->default_value("native"))(
         "threads", "0: one per processor", cxxopts::value<std::size_t>()->default_value("0"))("h,help", "this text");
@@ -98,7 +99,7 @@ text::output_constraint wanted_form(const cxxopts::ParseResult& args) {
 
 /// The engine that the options describe. The draft works on the model's threads.
 infer::engine make_engine(const cxxopts::ParseResult& args, lab::tokenizer::tokenizer tokens) {
-    const nn::load_options load{.pool = std::make_shared<thread_pool>(args["threads"].as<std::size_t>()),
+    const nn::load_options load{.pool = std::make_shared<thread_pool>(apps::chosen_threads(args)),
                                 .compute = compute_from_name(args["compute"].as<std::string>())};
     nn::any_model draft;
     if (args.count("draft") != 0) {
@@ -109,7 +110,8 @@ infer::engine make_engine(const cxxopts::ParseResult& args, lab::tokenizer::toke
         draft = nn::load_model(path, load);
     }
     return infer::engine(nn::load_model(args["model"].as<std::string>(), load), std::move(tokens),
-                         {.cache_type = dtype_from_name(args["cache-type"].as<std::string>()),
+                         {.cache_bytes = apps::chosen_cache_bytes(args),
+                          .cache_type = dtype_from_name(args["cache-type"].as<std::string>()),
                           .lookup_tokens = args["lookup"].as<std::size_t>()},
                          std::move(draft));
 }

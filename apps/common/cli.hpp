@@ -3,6 +3,8 @@
 #pragma once
 
 #include <unistd.h>
+#include <cstddef>
+#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <cxxopts.hpp>
@@ -22,6 +24,33 @@ struct usage_error : lab::error {
 };
 
 inline constexpr int exit_failure = 1, exit_usage = 2, exit_incomplete = 3;  // 3: written, with parts missing
+
+/// More threads than any machine has processors are a slip. @throws usage_error
+inline std::size_t checked_threads(std::size_t asked) {
+    constexpr std::size_t most = 4096;
+    if (asked > most)
+        throw usage_error("--threads " + std::to_string(asked) + ": at most " + std::to_string(most) +
+                          ", 0 is one per processor");
+    return asked;
+}
+/// What --threads says; 0: one per processor. @throws usage_error for too many
+[[nodiscard]] inline std::size_t chosen_threads(const cxxopts::ParseResult& args) {
+    return args.count("threads") == 0 ? 0 : checked_threads(args["threads"].as<std::size_t>());
+}
+
+/// --cache-mib, of apps that run an engine.
+inline constexpr const char* cache_help =
+    "MiB that cached keys and values may take at most: bounds the longest context, and how many are answered at once";
+inline constexpr std::size_t default_cache_mib = 1024;
+[[nodiscard]] inline std::size_t bytes_of_mib(std::size_t mib) {
+    if (mib == 0 || mib > (SIZE_MAX >> 20))
+        throw usage_error("--cache-mib " + std::to_string(mib) + ": at least 1, and no more than memory has");
+    return mib << 20;
+}
+/// In bytes. @throws usage_error for none, or more than has an address
+[[nodiscard]] inline std::size_t chosen_cache_bytes(const cxxopts::ParseResult& args) {
+    return bytes_of_mib(args.count("cache-mib") == 0 ? default_cache_mib : args["cache-mib"].as<std::size_t>());
+}
 
 /// Runs `body()` (which returns the exit code) and turns what it throws into "name: message".
 template <class F>

@@ -32,8 +32,8 @@ namespace lab::apps {
     return args.count("quiet") + args.count("json") != 0 ? progress::style::quiet : progress::style::automatic;
 }
 [[nodiscard]] inline nn::any_model load(const std::filesystem::path& path, const cxxopts::ParseResult& args) {
-    return nn::load_model(path, {.threads = args["threads"].as<std::size_t>(),
-                                 .compute = compute_from_name(args["compute"].as<std::string>())});
+    return nn::load_model(
+        path, {.threads = chosen_threads(args), .compute = compute_from_name(args["compute"].as<std::string>())});
 }
 
 }  // namespace lab::apps

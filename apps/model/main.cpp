@@ -29,7 +29,8 @@
 namespace {
 
 using namespace lab;
-using apps::load, apps::progress, apps::read_input, apps::required, apps::style_of, apps::usage_error;
+using apps::chosen_threads, apps::load, apps::progress, apps::read_input, apps::required, apps::style_of,
+    apps::usage_error;
 
 /// "[1, 2, 3]" or "1,2,3".
 std::vector<token> parse_tokens(std::string text) {
@@ -112,7 +113,7 @@ int convert(const cxxopts::ParseResult& args) {
     nn::save_options options;
     if (args.count("type") != 0) options.type = dtype_from_name(args["type"].as<std::string>());
     if (args.count("tokenizer") != 0) options.tokenizer = args["tokenizer"].as<std::string>();
-    save(nn::load_model(in, {.threads = args["threads"].as<std::size_t>(), .pack = false}), out, options);
+    save(nn::load_model(in, {.threads = chosen_threads(args), .pack = false}), out, options);
     if (args.count("quiet") == 0) std::cerr << "wrote " << out.string() << '\n';
     return 0;
 }
@@ -133,8 +134,8 @@ int merge(const cxxopts::ParseResult& args) {
     if (options.mix && !is_gguf(out))
         throw usage_error("--type " + args["type"].as<std::string>() + " needs OUT to be a name in .gguf");
     if (args.count("tokenizer") != 0) options.tokenizer = args["tokenizer"].as<std::string>();
-    const auto model = nn::load_trainable(
-        files[0], {.threads = args["threads"].as<std::size_t>(), .pack = false, .adapter = files[1]});
+    const auto model =
+        nn::load_trainable(files[0], {.threads = chosen_threads(args), .pack = false, .adapter = files[1]});
     save(model, out, options);
     if (args.count("quiet") == 0)
         std::cerr << "merged " << model.adapter_parameter_count() << " parameters of rank " << model.lora()->rank
@@ -149,7 +150,7 @@ int quantize(const cxxopts::ParseResult& args) {
     if (!is_gguf(out)) throw usage_error("OUT must be a name in .gguf");
     nn::save_options options{.mix = nn::mix_from_name(args["type"].as<std::string>())};
     if (args.count("tokenizer") != 0) options.tokenizer = args["tokenizer"].as<std::string>();
-    const auto model = nn::load_model(files[0], {.threads = args["threads"].as<std::size_t>(), .pack = false});
+    const auto model = nn::load_model(files[0], {.threads = chosen_threads(args), .pack = false});
     nn::save_gguf(model, out, options);
     const auto bytes = std::filesystem::file_size(out);
     if (args.count("quiet") == 0)
@@ -171,6 +172,7 @@ int run(int argc, char** argv) {
         auto spec = apps::options_of(apps::model_commands[i]);
         const auto args = spec.parse(argc - 1, argv + 1);
         if (args.count("help") != 0) return std::cout << spec.help(), 0;
+        static_cast<void>(chosen_threads(args));  // too many are told before anything is read
         const bool takes_files =
             name == "info" || name == "convert" || name == "quantize" || name == "merge" || name == "train-tokenizer";
         if (!takes_files && !args.unmatched().empty())

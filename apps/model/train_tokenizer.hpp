@@ -32,7 +32,7 @@ inline int train_tokenizer(const cxxopts::ParseResult& args) {
                                     .min_frequency = args["min-frequency"].as<std::size_t>(),
                                     .special_tokens = args["special"].as<std::vector<std::string>>(),
                                     .splits = splits_named(args["pre"].as<std::string>())};
-    thread_pool pool(args["threads"].as<std::size_t>());
+    thread_pool pool(chosen_threads(args));
     tokenizer::piece_counts counts;
     std::vector<mapped_file> maps(files.begin(), files.end());
     std::size_t read = 0, all = 0;

@@ -7,6 +7,7 @@
 
 #include "lab/formats/json.hpp"
 #include "lab/nn/load_trainable.hpp"
+#include "lab/nn/synthetic.hpp"
 #include "lab/tokenizer/load.hpp"
 #include "model/small_model.hpp"
 #include "support/process.hpp"
@@ -32,6 +33,20 @@ struct workplace {
         nn::save_gguf(model, gguf, {.tokenizer = test::byte_tokenizer_folder()});
         nn::save_safetensors(model, model_folder, {.tokenizer = test::byte_tokenizer_folder()});
         std::ofstream(text) << "Ferries leave the quay at nine, and a bell is rung.";
+    }
+    /// One whose keys and values of 64 positions take 2 MiB.
+    std::string wide_model() const {
+        const auto file = (folder / "wide.gguf").string();
+        const nn::runtime_dims d{.dim = 32,
+                                 .layers = 16,
+                                 .heads = 8,
+                                 .kv_heads = 8,
+                                 .head_dim = 64,
+                                 .hidden = 32,
+                                 .vocab = test::byte_vocabulary};
+        nn::save_gguf(nn::make_synthetic(d, dtype::q4_0, {.threads = 1, .pack = false}), file,
+                      {.tokenizer = test::byte_tokenizer_folder()});
+        return file;
     }
     finished model(std::vector<std::string> arguments) const { return run(LAB_MODEL_APP, std::move(arguments)); }
     finished run(const char* app, std::vector<std::string> arguments) const {
@@ -212,6 +227,8 @@ BOOST_AUTO_TEST_CASE(wrong_calls_and_wrong_files_get_one_clear_line) {
     w.expect(w.model({"tokenize", "--text", "x"}), 2, "--model is missing");
     w.expect(w.model({"tokenize", "--model", w.gguf}), 2, "--text or --file");
     w.expect(w.model({"tokenize", "--model", w.gguf, "--wrong"}), 2, "wrong");
+    for (const char* command : {"perplexity", "kl", "logits", "quantize", "convert", "merge", "train-tokenizer"})
+        w.expect(w.model({command, "--threads", "1000000"}), 2, "--threads 1000000");
     w.expect(w.model({"logits", "--model", w.gguf, "--tokens", "1,999", "--out", out}), 2, "token 999");
     w.expect(w.model({"logits", "--model", w.gguf, "--tokens", "", "--out", out}), 2, "empty");
     w.expect(w.model({"convert", w.gguf, out + ".safetensors"}), 2, "folder");
@@ -261,6 +278,13 @@ BOOST_AUTO_TEST_CASE(chat_answers_once) {
     w.expect(ask({"--model", w.gguf, "--prompt", "hi", "extra"}), 2, "unexpected argument");
     w.expect(ask({"--model", w.gguf, "--prompt", "hi", "--format", "klingon"}), 1, "chatml");
     w.expect(ask({"--model", w.text, "--prompt", "hi"}), 1, "is of no known kind");
+    BOOST_TEST(ask({"--model", w.gguf, "--prompt", "hi", "--seed", "5", "--cache-mib", "1"}).out == answer.out);
+    const auto wide = w.wide_model();
+    w.expect(ask({"--model", wide, "--prompt", "hi", "--cache-mib", "1"}), 1, "one block needs 2097152 bytes");
+    w.expect(ask({"--model", wide, "--prompt", std::string(80, 'x'), "--cache-mib", "2"}), 1, "more bytes");
+    BOOST_TEST(ask({"--model", wide, "--prompt", std::string(80, 'x'), "--cache-mib", "8"}).code == 0);
+    w.expect(ask({"--model", w.gguf, "--prompt", "hi", "--cache-mib", "0"}), 2, "--cache-mib 0");
+    w.expect(ask({"--model", w.gguf, "--prompt", "hi", "--threads", "1000000"}), 2, "--threads");
 }
 
 BOOST_AUTO_TEST_CASE(generate_checks_a_taxonomy) {
