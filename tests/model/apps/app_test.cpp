@@ -187,6 +187,47 @@ BOOST_AUTO_TEST_CASE(convert_there_and_back) {
     BOOST_TEST(formats::parse_json(w.output({"info", half, "--json"}), "info")["types"].contains("bf16"));
 }
 
+BOOST_AUTO_TEST_CASE(quantize_and_how_far_that_is_from_the_original) {
+    const workplace w;
+    const auto out = [&](const char* name) { return (w.folder / name).string(); };
+    const auto types = [&](const std::string& file) {
+        return formats::parse_json(w.output({"info", file, "--json"}), "info")["types"];
+    };
+    const auto done = w.model({"quantize", w.gguf, out("q8.gguf"), "--type", "q8_0"});
+    BOOST_REQUIRE_MESSAGE(done.code == 0, done.err);
+    BOOST_TEST(mentions(done.err, "bits a weight"));
+    BOOST_TEST(types(out("q8.gguf")).contains("q8_0"));
+    BOOST_TEST(w.output({"quantize", w.gguf, out("q4.gguf"), "--type", "q4_0", "--quiet"}).empty());
+    BOOST_TEST(types(out("q4.gguf")).contains("q4_0"));
+    w.output({"quantize", w.gguf, out("mixed.gguf")});  // q4_k_m, of rows that are no whole blocks of it
+    BOOST_TEST(types(out("mixed.gguf")).contains("q5_0"));
+    w.output({"convert", w.gguf, out("converted.gguf"), "--type", "q4_k"});
+    BOOST_TEST(types(out("converted.gguf")).contains("q5_0"));
+
+    const auto apart = [&](const std::string& model, const std::string& original) {
+        return formats::parse_json(w.output({"kl", "--model", model, "--against", original, "--file", w.text, "--ctx",
+                                             "32", "--threads", "1", "--compute", "f32", "--json"}),
+                                   "kl");
+    };
+    const auto same = apart(w.gguf, w.gguf), q8 = apart(out("q8.gguf"), w.gguf), q4 = apart(out("q4.gguf"), w.gguf);
+    BOOST_TEST(same["kl"] == 0.0);
+    BOOST_TEST(same["tokens"] == 15);
+    BOOST_TEST(same["windows"] == 1);
+    BOOST_TEST(q8["kl"].get<double>() > 0.0);
+    BOOST_TEST(q4["kl"].get<double>() > 4 * q8["kl"].get<double>());  // 16 times as coarse
+    BOOST_TEST(q4["original_perplexity"] == same["perplexity"]);
+    BOOST_TEST(apart(w.gguf, out("q4.gguf"))["original_perplexity"] == q4["perplexity"]);
+    BOOST_TEST(
+        mentions(w.output({"kl", "--model", out("q8.gguf"), "--against", w.gguf, "--file", w.text, "--ctx", "32"}),
+                 "15 predictions in 1 windows of 32"));
+
+    w.expect(w.model({"quantize", w.gguf}), 2, "IN and OUT");
+    w.expect(w.model({"quantize", w.gguf, out("folder")}), 2, ".gguf");
+    w.expect(w.model({"quantize", w.gguf, out("x.gguf"), "--type", "q3_k"}), 1, "one of");
+    w.expect(w.model({"kl", "--model", w.gguf, "--file", w.text}), 2, "--against is missing");
+    BOOST_TEST(mentions(w.output({"quantize", "--help"}), "bf16"));
+}
+
 BOOST_AUTO_TEST_CASE(merge_puts_an_adapter_into_its_base) {
     const workplace w;
     auto adapted = nn::load_trainable(w.gguf, {.threads = 1, .pack = false, .lora = nn::lora_options{.rank = 3}});
