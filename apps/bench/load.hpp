@@ -22,6 +22,7 @@ namespace lab::apps {
 struct load_test {
     std::size_t requests = 64, sequences = 16, prompt = 433, generate = 96;
     call_options call{};
+    std::size_t cache_bytes = 0;  // of the engine; 0: what the test needs
 };
 
 /// Keeps the tokens that would end a text from being drawn, so that every request is as long as asked.
@@ -35,8 +36,10 @@ struct no_end {
 /// Seconds from the first request to the last answer. @throws stopped; config_error where the context is too short.
 inline double run_test(infer::engine& engine, const load_test& t) {
     if (t.prompt + 1 + t.generate > engine.context_length())
-        throw config_error("load: prompt and answer are longer than the context of " +
-                           std::to_string(engine.context_length()) + " tokens");
+        throw config_error(explain(
+            "load",
+            "prompt and answer are longer than the context of " + std::to_string(engine.context_length()) + " tokens",
+            t.cache_bytes != 0 ? "shorten them, or raise --cache-mib" : "shorten them"));
     const auto& tokens = engine.tokens();
     no_end none;
     for (token id = 0; static_cast<std::size_t>(id) < tokens.size(); ++id)
@@ -58,10 +61,21 @@ inline double run_test(infer::engine& engine, const load_test& t) {
     return seconds;
 }
 
+/// Room for all that are answered at once and for the prompt that they share, so that none gives way to another; the
+/// engine's own bound where that is enough.
+[[nodiscard]] inline std::size_t cache_bytes(const nn::any_model& model, const load_test& t) {
+    if (t.cache_bytes != 0) return t.cache_bytes;
+    const nn::kv_cache_options type_alone{.max_bytes = nn::kv_cache_options::unbounded, .type = t.call.cache};
+    const std::size_t blocks = (t.prompt + 1 + t.generate + kv_block_size - 1) / kv_block_size;
+    return std::max(infer::engine_options{}.cache_bytes,
+                    checked_mul(checked_mul(t.sequences + 1, blocks), model.make_cache(type_alone).block_bytes()));
+}
+
 inline void load_row(const subject& s, const load_test& t, const status_line& status, result_writer& out) {
     infer::engine engine(s.model, tokenizer::load_tokenizer(s.model.info().source),
                          {.max_sequences = t.sequences,
                           .max_batch_tokens = std::max(t.call.batch, t.sequences),
+                          .cache_bytes = cache_bytes(s.model, t),
                           .cache_type = t.call.cache});
     status.show(s.work.type + ": " + std::to_string(t.requests) + " requests, " + std::to_string(t.sequences) +
                 " at once");
@@ -76,6 +90,7 @@ inline void load_row(const subject& s, const load_test& t, const status_line& st
                    {"pl", t.sequences},
                    {"pp", t.prompt},
                    {"tg", t.generate},
+                   {"cache_bytes", cache_bytes(s.model, t)},
                    {"t", seconds},
                    {"speed_tg", rate}});
     const std::vector<cell> cells{{"model", s.title(), 24, true},

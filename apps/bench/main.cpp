@@ -3,7 +3,9 @@
 #include <cstddef>
 #include <iostream>
 #include <map>
+#include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "bench/load.hpp"
@@ -21,34 +23,13 @@ namespace {
 using namespace lab;
 using namespace lab::apps;
 
-void measure_speed(const subject& s, const bench_options& o, const status_line& status, result_writer& out) {
-    for (const auto& call : o.calls())
-        for (const auto depth : o.depths) {
-            for (const auto prompt : o.prompts)
-                if (prompt != 0) speed_row(s, {prompt, 0, depth, o.repetitions, call}, status, out);
-            for (const auto generate : o.generations)
-                if (generate != 0) speed_row(s, {0, generate, depth, o.repetitions, call}, status, out);
-        }
-}
-
-void measure_batched(const subject& s, const bench_options& o, const status_line& status, result_writer& out) {
-    for (const auto& call : o.calls())
-        for (const auto prompt : o.prompts)
-            for (const auto generate : o.generations)
-                for (const auto sequences : o.parallel) {
-                    const batched_test test{prompt, generate, sequences, o.shared_prompt, call};
-                    if (sequences == 0 || (o.context != 0 && test.cached() > o.context)) continue;
-                    batched_row(s, test, o.context, status, out);
-                }
-}
-
-void measure_load(const subject& s, const bench_options& o, const status_line& status, result_writer& out) {
-    for (const auto& call : o.calls())
-        for (const auto prompt : o.prompts)
-            for (const auto generate : o.generations)
-                for (const auto sequences : o.parallel)
-                    for (const auto requests : o.requests)
-                        load_row(s, {requests, sequences, prompt, generate, call}, status, out);
+void measure(const subject& s, const bench_options& o, const status_line& status, result_writer& out) {
+    if (o.mode == bench_mode::speed)
+        for (const auto& test : o.speed_tests()) speed_row(s, test, status, out);
+    else if (o.mode == bench_mode::batched)
+        for (const auto& test : o.batched_tests()) batched_row(s, test, o.context, status, out);
+    else
+        for (const auto& test : o.load_tests()) load_row(s, test, status, out);
 }
 
 int run(int argc, char** argv) {
@@ -57,19 +38,20 @@ int run(int argc, char** argv) {
     const bench_options& o = *options;
     const auto choices = o.models();
     if (!o.save.empty()) {
-        nn::save_gguf(load(choices.front(), o.threads.front(), compute::native, nullptr, false), o.save);
+        nn::save_gguf(load(choices.front(), {.threads = o.threads.front(), .pack = false}), o.save);
         return 0;
     }
     listen_for_stop();
     result_writer out(o.output);
     const status_line status;
     std::map<std::size_t, machine_limits> limits;  // by threads
+    std::vector<std::string> notes;
     try {
         for (const auto& choice : choices)
             for (const auto threads : o.threads)
                 for (const auto& compute : o.compute) {
                     status.show("loading " + choice.name);
-                    subject s = make_subject(choice, threads, compute, o.profile);
+                    subject s = make_subject(choice, compute, {{threads, o.pin}, o.pack, o.profile});
                     auto& pool = s.model.pool();
                     if (o.limits) {
                         status.show("measuring the machine's limits");
@@ -77,10 +59,11 @@ int run(int argc, char** argv) {
                         add_limits(s, limits[pool.size()]);
                     }
                     status.show("");
-                    (o.mode == bench_mode::speed     ? measure_speed
-                     : o.mode == bench_mode::batched ? measure_batched
-                                                     : measure_load)(s, o, status, out);
+                    measure(s, o, status, out);
+                    if (auto text = s.packing_text(); !text.empty()) notes.push_back(std::move(text));
+                    if (o.pin && !pool.pinned()) notes.emplace_back("the system did not bind threads to processors");
                 }
+        for (const auto& text : notes) out.note(text);
         for (const auto& [threads, found] : limits) out.note(limits_text(found, threads));
     } catch (const stopped&) {
         return stopped_exit_code();  // the rows so far stand

@@ -31,6 +31,14 @@ struct subject {
     machine_limits limits;
     ordered_json fields;
 
+    /// What copying the matrices into the order of the kernels took; empty where none was.
+    [[nodiscard]] std::string packing_text() const {
+        const auto& info = model.info();
+        return info.packed_bytes == 0 ? std::string()
+                                      : "packing the weights of " + title() + ": " +
+                                            text_of("%.2f MiB", static_cast<double>(info.packed_bytes) / 0x1p20) +
+                                            text_of(" in %.0f ms", 1e3 * info.pack_seconds);
+    }
     [[nodiscard]] std::string title() const { return work.type + (compute == "native" ? "" : " in " + compute); }
 };
 
@@ -48,12 +56,20 @@ struct subject {
     return "unknown";
 }
 
-[[nodiscard]] inline subject make_subject(const model_choice& choice, std::size_t threads, const std::string& compute,
-                                          bool profiled) {
+/// How models are loaded, apart from their products' operands.
+struct loading {
+    thread_pool_options threads{};
+    bool pack = true, profile = false;
+};
+
+[[nodiscard]] inline subject make_subject(const model_choice& choice, const std::string& compute, const loading& how) {
     const auto precision = compute_from_name(compute);
     subject s;
-    if (profiled) s.profile = std::make_shared<op_profile>();
-    s.model = load(choice, threads, precision, s.profile.get());
+    if (how.profile) s.profile = std::make_shared<op_profile>();
+    s.model = load(choice, {.pool = std::make_shared<thread_pool>(how.threads),
+                            .compute = precision,
+                            .profile = s.profile.get(),
+                            .pack = how.pack});
     s.work = work_of(s.model, precision);
     s.compute = compute;
     s.fields = {{"build_version", version},
@@ -65,7 +81,10 @@ struct subject {
                 {"model_size", s.work.bytes},
                 {"model_n_params", s.work.parameters},
                 {"n_threads", s.model.pool().size()},
-                {"compute", compute}};
+                {"pinned", s.model.pool().pinned()},
+                {"compute", compute},
+                {"pack_ms", 1e3 * s.model.info().pack_seconds},
+                {"pack_bytes", s.model.info().packed_bytes}};
     return s;
 }
 inline void add_limits(subject& s, const machine_limits& m) {
@@ -188,6 +207,10 @@ struct batched_test {
     bool shared = false;  // one prompt, computed once
     call_options call{};
 
+    /// Whether there is something to measure, in at most `context` cached tokens; 0: any number.
+    [[nodiscard]] bool counts(std::size_t context) const {
+        return sequences != 0 && prompt + generate != 0 && (context == 0 || cached() <= context);
+    }
     [[nodiscard]] std::size_t prompt_tokens() const { return shared ? prompt : prompt * sequences; }
     [[nodiscard]] std::size_t cached() const { return prompt_tokens() + generate * sequences; }
 };

@@ -22,9 +22,7 @@ struct model_choice {
 };
 
 /// How the figures' models come to be: the one place that knows.
-[[nodiscard]] inline nn::any_model load(const model_choice& choice, std::size_t threads, compute precision,
-                                        op_profile* profile, bool pack = true) {
-    const nn::load_options options{.threads = threads, .compute = precision, .profile = profile, .pack = pack};
+[[nodiscard]] inline nn::any_model load(const model_choice& choice, const nn::load_options& options) {
     return choice.dims ? nn::make_synthetic(*choice.dims, choice.type, options) : nn::load_model(choice.name, options);
 }
 

@@ -1,15 +1,19 @@
 // lab-bench's command line, in llama-bench's and llama-batched-bench's words where they have one.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cxxopts.hpp>
+#include <initializer_list>
 #include <iostream>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "bench/load.hpp"
+#include "bench/measure.hpp"
 #include "bench/models.hpp"
 #include "bench/runner.hpp"
 #include "common/argv.hpp"
@@ -52,14 +56,47 @@ struct bench_options {
     bench_mode mode = bench_mode::speed;
     std::vector<std::size_t> prompts, generations, depths, batches, threads, parallel, requests;
     std::vector<std::string> compute, cache_types;
-    std::size_t repetitions = 0, context = 0;
-    bool shared_prompt = false, limits = true, profile = false;
+    std::size_t repetitions = 0, context = 0, cache_mib = 0;
+    bool shared_prompt = false, limits = true, profile = false, pin = false, pack = true;
 
     /// Every combination of -b and --cache-type.
     [[nodiscard]] std::vector<call_options> calls() const {
         std::vector<call_options> out;
         for (const auto batch : batches)
             for (const auto& type : cache_types) out.push_back({batch, dtype_from_name(type)});
+        return out;
+    }
+    [[nodiscard]] std::vector<speed_test> speed_tests() const {
+        std::vector<speed_test> out;
+        for (const auto& call : calls())
+            for (const auto depth : depths) {
+                for (const auto prompt : prompts)
+                    if (prompt != 0) out.push_back({prompt, 0, depth, repetitions, call});
+                for (const auto generate : generations)
+                    if (generate != 0) out.push_back({0, generate, depth, repetitions, call});
+            }
+        return out;
+    }
+    [[nodiscard]] std::vector<batched_test> batched_tests() const {
+        std::vector<batched_test> out;
+        for (const auto& call : calls())
+            for (const auto prompt : prompts)
+                for (const auto generate : generations)
+                    for (const auto sequences : parallel)
+                        if (const batched_test test{prompt, generate, sequences, shared_prompt, call};
+                            test.counts(context))
+                            out.push_back(test);
+        return out;
+    }
+    [[nodiscard]] std::vector<load_test> load_tests() const {
+        std::vector<load_test> out;
+        for (const auto& call : calls())
+            for (const auto prompt : prompts)
+                for (const auto generate : generations)
+                    for (const auto sequences : parallel)
+                        for (const auto count : requests)
+                            out.push_back({count, sequences, prompt, generate, call,
+                                           cache_mib == 0 ? 0 : bytes_of_mib(cache_mib)});
         return out;
     }
     [[nodiscard]] std::vector<model_choice> models() const {
@@ -76,6 +113,39 @@ struct bench_options {
     }
 };
 
+/// What can be seen before a model is loaded. @throws usage_error
+inline void require_rows(const bench_options& o) {
+    const auto above_zero = [](const char* option, const std::vector<std::size_t>& values) {
+        if (std::find(values.begin(), values.end(), 0u) != values.end())
+            throw usage_error(std::string(option) + " must be at least 1");
+    };
+    const auto one_of = [](const char* option, const std::vector<std::string>& values,
+                           std::initializer_list<std::string_view> known) {
+        std::string all;
+        for (const auto name : known) all.append(all.empty() ? "" : ", ").append(name);
+        for (const auto& value : values)
+            if (std::find(known.begin(), known.end(), value) == known.end())
+                throw usage_error(std::string(option) + " " + value + ": one of " + all);
+    };
+    for (const auto threads : o.threads) checked_threads(threads);
+    above_zero("-b", o.batches);
+    one_of("-ctk", o.cache_types, {"f16", "q8_0", "bf16", "f32"});
+    one_of("--compute", o.compute, {"native", "f32", "bf16"});
+    if (o.mode == bench_mode::speed) {
+        if (o.repetitions == 0) throw usage_error("-r must be at least 1");
+        if (o.speed_tests().empty()) throw usage_error("nothing to measure: -p or -n must be above 0");
+    } else if (o.mode == bench_mode::batched) {
+        if (o.batched_tests().empty())
+            throw usage_error(
+                "nothing to measure: -npl, and -npp or -ntg, must be above 0, and -c, where given, hold their tokens");
+    } else {
+        above_zero("-npl", o.parallel);
+        above_zero("-ntg", o.generations);
+        above_zero("-n", o.requests);
+        if (o.cache_mib != 0) static_cast<void>(bytes_of_mib(o.cache_mib));
+    }
+}
+
 /// @return nothing where --help or --version was all that was wanted.
 [[nodiscard]] inline std::optional<bench_options> parse_bench(int argc, char** argv) {
     bench_options o;
@@ -90,7 +160,7 @@ struct bench_options {
     spec.add_options()("m,model", "GGUF files or safetensors folders", cxxopts::value(o.files))(
         "shape",
         "smollm2-135m, llama-15m, gpt2-124m, tinyllama-1.1b, granite-7b, or "
-        "dim=,layers=,heads=,kv_heads=,head_dim=,hidden=,vocab=",
+        "dim=,layers=,heads=,kv_heads=,head_dim=,hidden=,vocab=,tied=",
         cxxopts::value(o.shapes))("type", "weight format of a shape", cxxopts::value(o.types)->default_value("q4_0"))(
         "save", "write the random weights of the shape to this GGUF file and measure nothing", cxxopts::value(o.save))(
         "t,threads", "0: one per processor", counts(o.threads, "0"))("b,batch-size", "tokens of one model call",
@@ -107,7 +177,9 @@ struct bench_options {
     }
     if (load) {
         spec.add_options()("n,requests", "in all; they share the prompt but for its last token",
-                           counts(o.requests, "64"));
+                           counts(o.requests, "64"))(
+            "cache-mib", "MiB that cached keys and values may take at most; 0: what the test needs, 1024 at least",
+            cxxopts::value(o.cache_mib)->default_value("0"));
     } else if (!speed) {
         spec.add_options()("pps", "one prompt shared by all sequences", cxxopts::value(o.shared_prompt))(
             "c,ctx-size", "skip rows with more tokens in the cache than this; 0: none",
@@ -120,8 +192,11 @@ struct bench_options {
             cxxopts::value(o.repetitions)->default_value("5"));
     }
     spec.add_options()("profile", "also where the time went, by operation; measuring that takes a few percent",
-                       cxxopts::value(o.profile))("json", "the same as -o json")(
-        "no-limits", "do not measure what the machine can do")("version", "the version")("h,help", "this text");
+                       cxxopts::value(o.profile))(
+        "no-pack", "read the weights as they are stored, not copied into the order of the kernels: the same results")(
+        "pin", "bind each thread but the first to a processor of its own", cxxopts::value(o.pin))(
+        "json", "the same as -o json")("no-limits", "do not measure what the machine can do")("version", "the version")(
+        "h,help", "this text");
     static constexpr std::array<std::string_view, 5> one_dash{"npp", "ntg", "npl", "pps", "ctk"};
     const int skipped = speed ? 0 : 1;
     const std::vector<const char*> given(argv + skipped, argv + argc);
@@ -131,11 +206,14 @@ struct bench_options {
     if (args.count("help") != 0) return std::cout << bench_overview << spec.help(), std::nullopt;
     if (args.count("version") != 0) return std::cout << "lab-bench " << version << '\n', std::nullopt;
     if (!args.unmatched().empty()) throw usage_error("unexpected argument '" + args.unmatched().front() + "'");
+    if (args.count("json") != 0 && args.count("output") != 0 && o.output != "json")
+        throw usage_error("--json is -o json: give one, not -o " + o.output + " beside it");
     if (args.count("json") != 0) o.output = "json";
+    if (args.count("type") != 0 && o.shapes.empty())
+        throw usage_error("--type goes with --shape; the weights of a file are measured as they are stored");
     o.limits = !load && args.count("no-limits") == 0;
-    for (const auto b : o.batches)
-        if (b == 0) throw usage_error("-b must be at least 1");
-    if (speed && o.repetitions == 0) throw usage_error("-r must be at least 1");
+    o.pack = args.count("no-pack") == 0;
+    require_rows(o);
     return o;
 }
 

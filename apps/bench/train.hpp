@@ -62,7 +62,9 @@ struct train_bench_options {
     std::size_t sequence = 512;
     cxxopts::Options spec("lab-bench train", "");
     spec.add_options()("m,model", "GGUF file or safetensors folder", cxxopts::value(file))(
-        "shape", "smollm2-135m, llama-15m, gpt2-124m, tinyllama-1.1b, granite-7b, or dim=,layers=,...",
+        "shape",
+        "smollm2-135m, llama-15m, gpt2-124m, tinyllama-1.1b, granite-7b, or "
+        "dim=,layers=,heads=,kv_heads=,head_dim=,hidden=,vocab=,tied=",
         cxxopts::value(shape))("type", "of the products' operands: f32, bf16",
                                cxxopts::value(o.types)->default_value("f32"))(
         "batch", "samples of a step", cxxopts::value(o.batch)->default_value("2"))(
@@ -101,6 +103,7 @@ struct train_bench_options {
         if (!dash || std::from_chars(first.ptr + 1, end, o.longest).ptr != end || o.shortest > o.longest)
             throw usage_error("--lengths " + lengths + ": SHORTEST-LONGEST, as in 20-500");
     }
+    checked_threads(o.threads);
     if (o.batch == 0 || o.shortest < 2 || o.repetitions == 0)
         throw usage_error("--batch and -r must be at least 1, samples two tokens long");
     if (!(o.masked >= 0 && o.masked < 1)) throw usage_error("--masked lies in [0, 1)");

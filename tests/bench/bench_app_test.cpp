@@ -1,6 +1,6 @@
 // lab-bench runs as a process: the names and keys that scripts made for llama-bench read, the arithmetic between the
 // figures, and how it refuses and stops. Speeds are not tested.
-#include "lab/nn/save.hpp"
+#include "bench/load.hpp"
 
 #include <boost/test/unit_test.hpp>
 #include <cmath>
@@ -10,6 +10,8 @@
 #include <vector>
 
 #include "lab/formats/json.hpp"
+#include "lab/nn/save.hpp"
+#include "lab/nn/synthetic.hpp"
 #include "model/small_model.hpp"
 #include "support/data.hpp"
 #include "support/process.hpp"
@@ -179,6 +181,56 @@ BOOST_AUTO_TEST_CASE(a_load_goes_through_the_engine) {
     BOOST_TEST(attended > 0u);
     BOOST_TEST(products > 3 * attended);
     b.expect({"load", "--shape", tiny}, 2, "tokenizer");
+
+    // The cache is as large as the test needs, or as asked.
+    BOOST_TEST(rows[0]["cache_bytes"] == std::size_t{1} << 30);
+    const auto call = [&](std::vector<std::string> more) {
+        more.insert(more.begin(), {"load", "-m", model, "-n", "1", "-t", "1", "-o", "jsonl"});
+        return more;
+    };
+    BOOST_TEST(b.lines(call({"-npl", "1", "-npp", "9", "-ntg", "1", "--cache-mib", "1"}))[0]["cache_bytes"] == 1 << 20);
+    b.expect(call({"-npl", "1", "--cache-mib", "99999999999999999"}), 2, "--cache-mib");
+}
+
+BOOST_AUTO_TEST_CASE(a_load_s_cache_has_room_for_the_load) {
+    // 4 MiB for 64 positions of one sequence.
+    const auto model = nn::make_synthetic(
+        {.dim = 32, .layers = 16, .heads = 8, .kv_heads = 8, .head_dim = 128, .hidden = 32, .vocab = 99}, dtype::q4_0,
+        {.threads = 1, .pack = false});
+    const auto bytes = [&](std::size_t sequences, std::size_t prompt, std::size_t generate, std::size_t given = 0) {
+        return apps::cache_bytes(model, {.sequences = sequences,
+                                         .prompt = prompt,
+                                         .generate = generate,
+                                         .call = {512, dtype::f16},
+                                         .cache_bytes = given});
+    };
+    BOOST_TEST(bytes(256, 100, 28) == 257u * 3 * (4 << 20));  // 129 tokens each, and the shared prompt
+    BOOST_TEST(bytes(16, 100, 27) == std::size_t{1} << 30);   // at least
+    BOOST_TEST(bytes(256, 100, 28, 5) == 5u);
+}
+
+BOOST_AUTO_TEST_CASE(packing_is_reported_and_optional) {
+    const bench b;
+    const std::vector<std::string> call{"--shape", tiny, "-p", "0", "-n", "1", "-r", "1", "-t", "2", "--no-limits"};
+    const auto row = [&](std::vector<std::string> more) {
+        more.insert(more.begin(), call.begin(), call.end());
+        more.insert(more.end(), {"-o", "jsonl"});
+        return b.lines(std::move(more)).at(0);
+    };
+    const auto packed = row({}), plain = row({"--no-pack"}), pinned = row({"--pin"});
+    BOOST_TEST(packed["pack_ms"].get<double>() > 0.0);
+    BOOST_TEST(packed["pack_bytes"].get<std::size_t>() > packed["model_size"].get<std::size_t>() / 2);
+    BOOST_TEST(packed["pinned"] == false);
+    BOOST_TEST(plain["pack_ms"] == 0.0);
+    BOOST_TEST(plain["pack_bytes"] == 0);
+    BOOST_TEST(pinned["pack_bytes"] == packed["pack_bytes"]);
+#if defined(__linux__)
+    BOOST_TEST(pinned["pinned"] == true);
+#endif
+    BOOST_TEST(b.output(call).find("packing the weights of llama 100K q4_0: 0.") != std::string::npos);
+    auto plain_call = call;
+    plain_call.emplace_back("--no-pack");
+    BOOST_TEST(b.output(plain_call).find("packing") == std::string::npos);
 }
 
 BOOST_AUTO_TEST_CASE(a_shape_can_be_saved_and_measured_again) {
@@ -202,6 +254,22 @@ BOOST_AUTO_TEST_CASE(wrong_calls_get_one_clear_line) {
     b.expect({"--shape", tiny, "-npl", "3"}, 2, "npl");
     b.expect({"--shape", tiny, "-b", "0"}, 2, "-b");
     b.expect({"--shape", tiny, "extra"}, 2, "extra");
+    // Nothing to measure, and what can be seen before a model is loaded.
+    b.expect({"--shape", tiny, "-p", "0", "-n", "0", "--json"}, 2, "-p or -n");
+    b.expect({"batched", "--shape", tiny, "-npl", "0", "-o", "json"}, 2, "-npl");
+    b.expect({"batched", "--shape", tiny, "-npp", "0", "-ntg", "0"}, 2, "-npp");
+    b.expect({"batched", "--shape", tiny, "-npp", "8", "-c", "4"}, 2, "-c");
+    const auto absent = (b.folder / "absent.gguf").string();
+    b.expect({"-m", absent, "-ctk", "q4_0"}, 2, "-ctk q4_0");
+    b.expect({"-m", absent, "--compute", "int4"}, 2, "--compute int4");
+    b.expect({"-m", absent, "--type", "q8_0"}, 2, "--type");
+    b.expect({"-m", absent, "--json", "-o", "csv"}, 2, "-o csv");
+    b.expect({"-m", absent, "-t", "1,100000"}, 2, "--threads 100000");
+    b.expect({"train", "--shape", tiny, "-t", "100000"}, 2, "--threads 100000");
+    b.expect({"load", "-m", absent, "-npl", "0"}, 2, "-npl must");
+    b.expect({"load", "-m", absent, "-ntg", "0"}, 2, "-ntg must");
+    b.expect({"load", "-m", absent, "-n", "0"}, 2, "-n must");
+    BOOST_TEST(b.output({"--help"}).find("tied=") != std::string::npos);
     b.expect({"--shape", "dim=64,layers=1,heads=3,hidden=64,vocab=9", "--json"}, 1, "odd");
     b.expect({"-m", (b.folder / "absent.gguf").string()}, 1, "absent.gguf");
 }

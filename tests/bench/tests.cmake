@@ -1,7 +1,10 @@
 # lab-bench as a process, on models of a few kilobytes.
-if(TARGET lab-bench)
+find_package(cxxopts QUIET)
+if(TARGET lab-bench AND cxxopts_FOUND)
   lab_test_executable(test_bench bench/bench_app_test.cpp)
-  target_compile_definitions(test_bench PRIVATE LAB_BENCH_APP="$<TARGET_FILE:lab-bench>")
+  target_compile_definitions(test_bench PRIVATE LAB_BENCH_APP="$<TARGET_FILE:lab-bench>" CXXOPTS_NO_REGEX=true)
+  target_include_directories(test_bench PRIVATE ${PROJECT_SOURCE_DIR}/apps)
+  target_link_libraries(test_bench PRIVATE cxxopts::cxxopts)
   add_dependencies(test_bench lab-bench)
   add_test(NAME bench COMMAND test_bench)
   set_tests_properties(bench PROPERTIES TIMEOUT 60)
