@@ -22,16 +22,17 @@ using namespace lab;
 namespace {
 
 #if defined(__linux__)
-/// Processors that the calling thread may run on.
+/// Processors that the calling thread may run on; none where the system does not say.
 std::vector<int> allowed() {
     cpu_set_t set;
-    BOOST_REQUIRE_EQUAL(::sched_getaffinity(0, sizeof set, &set), 0);
     std::vector<int> out;
+    if (::sched_getaffinity(0, sizeof set, &set) != 0) return out;
     for (int cpu = 0; cpu < CPU_SETSIZE; ++cpu)
         if (CPU_ISSET(static_cast<std::size_t>(cpu), &set)) out.push_back(cpu);
     return out;
 }
 
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)  // sanitizers need all the addresses there are
 /// In a process of its own that is left 200 MiB of addresses: 8 MiB a thread is too much for a thousand.
 int refused_after_some_threads() {
     std::size_t pages = 0;
@@ -57,6 +58,7 @@ int refused_after_some_threads() {
     }
     return 8;
 }
+#endif
 #endif
 
 }  // namespace
@@ -110,7 +112,7 @@ BOOST_AUTO_TEST_CASE(a_loop_within_a_loop_runs_serially_and_exceptions_come_out)
 }
 
 #if defined(__linux__)
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)  // sanitizers need all the addresses there are
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
 BOOST_AUTO_TEST_CASE(too_many_threads_are_an_error_and_not_the_end) {
     std::fflush(nullptr);
     const pid_t child = ::fork();
@@ -124,6 +126,7 @@ BOOST_AUTO_TEST_CASE(too_many_threads_are_an_error_and_not_the_end) {
 
 BOOST_AUTO_TEST_CASE(pinned_workers_keep_to_a_processor_each) {
     const auto before = allowed();
+    BOOST_REQUIRE(!before.empty());
     thread_pool pool(thread_pool_options{.threads = 3, .pin = true});
     BOOST_TEST(pool.size() == 3u);
     BOOST_REQUIRE(pool.pinned());
