@@ -4,8 +4,8 @@
 namespace lab::run {
 
 teacher_source local_teacher_source(const std::filesystem::path& path, const std::string& format, std::size_t threads,
-                                    const std::function<bool()>& keep_going) {
-    return detail::model_source(path, format, threads, keep_going);
+                                    const std::function<bool()>& keep_going, std::size_t cache_bytes) {
+    return detail::model_source(path, format, threads, keep_going, cache_bytes);
 }
 teacher_source remote_teacher_source(const sdg::http_teacher_options& options) {
     return detail::server_source(options);

@@ -71,7 +71,7 @@ struct blocks_options {
         "model-teacher", "MODEL=TEACHER: another one for blocks with this model_id; may be repeated",
         cxxopts::value<std::vector<std::string>>()->default_value(""))(
         "format", "chat format of a local model; default: what its own template says", text())(
-        "threads", "of a local model; 0: one per processor", count("0"))(
+        "threads", "of a local model; 0: one per processor", count("0"))("cache-mib", cache_help, count("1024"))(
         "model", "name of the server's model; default: its first", text());
     add_server_options(spec);
     spec.add_options("Output")("fresh", "forget what an earlier run learnt from the teacher")(
@@ -107,7 +107,8 @@ struct blocks_options {
     auto& t = o.teacher;
     for (const auto& [name, value] : {std::pair{"teacher", &t.teacher}, {"model", &t.model}, {"format", &t.format}})
         *value = args[name].as<std::string>();
-    t.threads = args["threads"].as<std::size_t>();
+    t.threads = chosen_threads(args);
+    t.cache_bytes = chosen_cache_bytes(args);
     read_server_options(args, t.servers);
     t.budget = read_budget(args);
     t.pipeline.seed = o.run.seed;

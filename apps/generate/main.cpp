@@ -44,7 +44,8 @@ int check(const generate_options& o) {
 run::teacher_source teacher_at(const generate_options& o, const std::string& place, const std::string& format,
                                const std::string& model) {
     if (!run::is_remote_teacher(place))
-        return run::local_teacher_source(place, format, o.threads, [] { return !apps::stop_asked(); });
+        return run::local_teacher_source(
+            place, format, o.threads, [] { return !apps::stop_asked(); }, o.cache_bytes);
     auto h = o.servers;
     run::set_servers(h, std::vector{place});
     h.model = model;

@@ -26,7 +26,7 @@ struct generate_options {
     std::filesystem::path pipeline_file;  // InstructLab's kind; the four below are its
     std::string prompt_form, model_family;
     std::size_t scale = 30, max_num_tokens = 4096;
-    std::size_t threads = 0;
+    std::size_t threads = 0, cache_bytes = run::teacher_cache_bytes;
     bool check = false, fix = false, fetch = false, keep_going = false, fresh = false, json = false, dry_run = false;
 
     [[nodiscard]] bool remote() const { return run::is_remote_teacher(teacher); }
@@ -140,7 +140,7 @@ inline int write_prompts(int argc, char** argv) {
         "format",
         "chat format of a local model, default what its own template says; of a server with --api completions",
         text())("api", "chat, or completions for a server that knows no chat format", text("chat"))(
-        "threads", "of a local model; 0: one per processor", count("0"))(
+        "threads", "of a local model; 0: one per processor", count("0"))("cache-mib", cache_help, count("1024"))(
         "model", "name of the server's model; default: its first", text());
     add_server_options(spec);
     spec.add_options("Budget")("dry-run", "tell calls, tokens and time without asking the teacher");
@@ -192,11 +192,12 @@ inline int write_prompts(int argc, char** argv) {
                                       {"judge-samples", &p.judge_samples},
                                       {"chunk-tokens", &p.chunks.max_tokens},
                                       {"chunk-overlap", &p.chunks.overlap_tokens},
-                                      {"threads", &o.threads},
                                       {"examples", &p.knowledge.examples}})
         *value = args[name].as<std::size_t>();
     for (const auto& [name, value] : {std::pair{"near-duplicate", &p.near_duplicate}, {"least-auc", &p.least_auc}})
         *value = args[name].as<double>();
+    o.threads = chosen_threads(args);
+    o.cache_bytes = chosen_cache_bytes(args);
     o.pipeline_file = args["pipeline"].as<std::string>();
     o.prompt_form = args["prompt-form"].as<std::string>();
     o.model_family = args["model-family"].as<std::string>();

@@ -70,7 +70,7 @@ More than 32768 samples are chosen from in parts of that size at most, which --p
     o.model = args["model"].as<std::string>();
     if (args.count("count") != 0) o.count = args["count"].as<std::size_t>();
     o.near_duplicate = args["near-duplicate"].as<double>();
-    o.threads = args["threads"].as<std::size_t>();
+    o.threads = chosen_threads(args);
     o.per_leaf = args.count("per-leaf") != 0;
     o.json = args.count("json") != 0;
     const auto by = args["by"].as<std::string>();

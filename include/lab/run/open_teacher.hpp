@@ -26,9 +26,10 @@ struct local_model {
     tokenizer::tokenizer tokens;
     infer::engine engine;
     infer::local_teacher teacher;
-    local_model(const std::filesystem::path& from, const std::string& named, std::size_t n, std::string name)
+    local_model(const std::filesystem::path& from, const std::string& named, std::size_t n, std::size_t cache_bytes,
+                std::string name)
         : tokens(tokenizer::load_tokenizer(from)),
-          engine(nn::load_model(from, {.threads = n}), tokens),
+          engine(nn::load_model(from, {.threads = n}), tokens, {.cache_bytes = cache_bytes}),
           teacher(engine, text::chat_format_of(named, tokens), std::move(name)) {}
     [[nodiscard]] std::vector<text::completion> complete(std::span<const text::request> r) {
         return teacher.complete(r);
@@ -42,11 +43,12 @@ struct local_model {
 
 /// The teacher_source of a model in this process.
 [[nodiscard]] inline teacher_source model_source(const std::filesystem::path& path, const std::string& format,
-                                                 std::size_t threads, const std::function<bool()>& keep_going) {
+                                                 std::size_t threads, const std::function<bool()>& keep_going,
+                                                 std::size_t cache_bytes) {
     const auto key = "local:" + path.filename().string() + " sha256=" + model_digest(path).substr(0, 16) +
                      (format.empty() ? "" : " format=" + format);
     return {key, [=] {
-                auto whole = std::make_unique<local_model>(path, format, threads, key);
+                auto whole = std::make_unique<local_model>(path, format, threads, cache_bytes, key);
                 if (keep_going) whole->teacher.set_keep_going(keep_going);
                 auto count = [tokens = whole->tokens](std::string_view text) { return tokens.encode(text).size(); };
                 sdg::context_limit context{whole->engine.context_length(),
@@ -70,8 +72,9 @@ struct local_model {
 
 #ifndef LAB_COMPILED
 inline teacher_source local_teacher_source(const std::filesystem::path& path, const std::string& format,
-                                           std::size_t threads, const std::function<bool()>& keep_going) {
-    return detail::model_source(path, format, threads, keep_going);
+                                           std::size_t threads, const std::function<bool()>& keep_going,
+                                           std::size_t cache_bytes) {
+    return detail::model_source(path, format, threads, keep_going, cache_bytes);
 }
 inline teacher_source remote_teacher_source(const sdg::http_teacher_options& options) {
     return detail::server_source(options);

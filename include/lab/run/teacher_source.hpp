@@ -48,10 +48,13 @@ struct teacher_source {
     return sha256_hex(digests);
 }
 
+inline constexpr std::size_t teacher_cache_bytes = std::size_t{1} << 30;
+
 /// A model in this process. @param keep_going asked between steps; false ends the work with lab::error
+/// @param cache_bytes bound of the keys and values that its engine keeps; changes no sample
 [[nodiscard]] teacher_source local_teacher_source(const std::filesystem::path& path, const std::string& format = {},
-                                                  std::size_t threads = 0,
-                                                  const std::function<bool()>& keep_going = {});
+                                                  std::size_t threads = 0, const std::function<bool()>& keep_going = {},
+                                                  std::size_t cache_bytes = teacher_cache_bytes);
 
 /// A server that speaks OpenAI's API, or several that serve the same model: the key names the first, so that servers
 /// may be added and taken away.

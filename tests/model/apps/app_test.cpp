@@ -350,6 +350,11 @@ BOOST_AUTO_TEST_CASE(generate_checks_a_taxonomy) {
     BOOST_TEST(found["valid"] == false);
     BOOST_TEST(found["problems"].size() >= 1u);
     w.expect(check({"--check"}), 2, "--taxonomy is needed");
+    w.expect(check({"--check", "--taxonomy", good, "--threads", "1000000"}), 2, "--threads 1000000");
+    w.expect(check({"--check", "--taxonomy", good, "--cache-mib", "0"}), 2, "--cache-mib 0");
+    w.expect(check({"--taxonomy", good, "--teacher", w.wide_model(), "--out", (w.folder / "out").string(), "--format",
+                    "chatml", "--cache-mib", "1"}),
+             1, "one block needs 2097152 bytes");
     w.expect(check({"--taxonomy", good}), 2, "--teacher and --out are needed");
     BOOST_TEST(check({"--check", "--taxonomy", (w.folder / "absent").string()}).code != 0);
 }
