@@ -31,7 +31,7 @@ struct options {
     std::vector<std::string> models;
     std::filesystem::path file, questions, out, before, run;
     std::string format, system;
-    std::size_t context = 512, threads = 0, show = 0, phrasings = 0, max_tokens = 32;
+    std::size_t context = 512, threads = 0, show = 0, phrasings = 0, max_tokens = 32, cache_bytes = 0;
     bool json = false;
 };
 
@@ -46,13 +46,14 @@ std::optional<options> parse(int argc, char** argv, std::string& command) {
         "run", "output folder of lab-train", path())("out", "write each answer to this file", path())(
         "before", "answers of another model, to compare with", path())(
         "format", "chat format; default: the model's own", cxxopts::value(o.format))(
-        "system", "system message; default: the format's", cxxopts::value(o.system))(
-        "ctx", "tokens of a window", cxxopts::value(o.context))("phrasings", "of each question, 0: all",
-                                                                cxxopts::value(o.phrasings))(
-        "max-tokens", "of a free answer", cxxopts::value(o.max_tokens))("show", "answers to print",
-                                                                        cxxopts::value(o.show))(
-        "threads", "0: one per processor", cxxopts::value(o.threads))("json", "one JSON object on standard output")(
-        "help", "this text");
+        "system", "system message; default: the format's", cxxopts::value(o.system))("ctx", "tokens of a window",
+                                                                                     cxxopts::value(o.context))(
+        "phrasings", "of each question, 0: all", cxxopts::value(o.phrasings))("max-tokens", "of a free answer",
+                                                                              cxxopts::value(o.max_tokens))(
+        "show", "answers to print", cxxopts::value(o.show))("threads", "0: one per processor",
+                                                            cxxopts::value<std::size_t>()->default_value("0"))(
+        "cache-mib", apps::cache_help, cxxopts::value<std::size_t>()->default_value("1024"))(
+        "json", "one JSON object on standard output")("help", "this text");
     spec.parse_positional({"command", "models"});
     const auto args = spec.parse(argc, argv);
     if (args.count("help") != 0 || args.count("command") == 0) {
@@ -69,6 +70,8 @@ std::optional<options> parse(int argc, char** argv, std::string& command) {
                                        {"before", &o.before},
                                        {"run", &o.run}})
         *target = args[name].as<std::string>();
+    o.threads = apps::chosen_threads(args);
+    o.cache_bytes = apps::chosen_cache_bytes(args);
     o.json = args.count("json") != 0;
     return o;
 }
@@ -88,6 +91,7 @@ run::measuring what_to_measure(const options& o) {
     return {
         .qa = {.max_phrasings = o.phrasings, .max_tokens = o.max_tokens, .system = o.system},
         .context = o.context,
+        .cache_bytes = o.cache_bytes,
         .progress = apps::measure_progress(o.json ? apps::progress::style::quiet : apps::progress::style::automatic)};
 }
 

@@ -35,9 +35,10 @@ using measure_observer = std::function<void(const measure_event&)>;  // what it 
 
 struct measuring {
     std::vector<eval::question> questions{};
-    eval::qa_options qa{};      // its `progress` is not used
-    std::vector<token> text{};  // plain text for perplexity; empty: none
-    std::size_t context = 256;  // of its windows
+    eval::qa_options qa{};                                          // its `progress` is not used
+    std::vector<token> text{};                                      // plain text for perplexity; empty: none
+    std::size_t context = 256;                                      // of its windows
+    std::size_t cache_bytes = infer::engine_options{}.cache_bytes;  // of the engine that answers
     measure_observer progress{};
 };
 
@@ -63,7 +64,8 @@ struct measuring {
                                                                 const tokenizer::tokenizer& tokens,
                                                                 const text::any_chat_format& format,
                                                                 const measuring& what, std::string_view row) {
-    infer::engine engine(model, tokens);  // of its own: kept prefixes of other weights must not be used
+    // Of its own: kept prefixes of other weights must not be used.
+    infer::engine engine(model, tokens, {.cache_bytes = what.cache_bytes});
     infer::local_teacher teacher(engine, format, model.info().source.string());
     auto options = what.qa;
     options.progress = [&](std::size_t done, std::size_t total) {
