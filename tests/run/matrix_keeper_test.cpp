@@ -12,8 +12,8 @@ using namespace lab;
 BOOST_AUTO_TEST_CASE(what_a_killed_write_left_is_no_row) {
     const test::temporary_folder folder;
     run::matrix_keeper keeper(folder / "eval", false);
-    (void)keeper.row("untouched", [] { return eval::matrix_row{.name = "untouched"}; });
-    (void)keeper.row("facts", [] { return eval::matrix_row{.name = "facts"}; });
+    (void)keeper.row("untouched", [] { return eval::matrix_row{.name = "untouched", .items = {}}; });
+    (void)keeper.row("facts", [] { return eval::matrix_row{.name = "facts", .items = {}}; });
     write_file_atomically(folder / "forgetting.json", formats::to_text(eval::to_json(keeper.matrix)));
     for (const char* name : {"0-a.json.Ab12Cd", "1-facts.json.Ab12Cd", "2-skills.json.Ab12Cd"})
         std::ofstream(folder / "eval" / name) << "{\"na";
