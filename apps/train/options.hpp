@@ -142,7 +142,7 @@ Examples:
     o.trainer.buckets.short_tokens = args["short-tokens"].as<std::size_t>();
     o.trainer.resume = args.count("resume") != 0;
     o.trainer.checkpoint_seconds = checkpoint_seconds(args);
-    o.threads = args["threads"].as<std::size_t>();
+    o.threads = chosen_threads(args);
     o.trainer.shards = args["shards"].as<std::size_t>();
     o.compute = chosen_compute(args);
     o.trainer.stochastic_rounding = args.count("stochastic-rounding") != 0;

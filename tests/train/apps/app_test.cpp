@@ -647,6 +647,7 @@ BOOST_AUTO_TEST_CASE(wrong_calls_and_wrong_data_get_one_clear_line) {
     expect({LAB_EVAL_APP, "guess"}, 2, "unknown command");
     expect({LAB_EVAL_APP, "qa", "--threads", "1000000"}, 2, "--threads 1000000");
     expect({LAB_EVAL_APP, "qa", "--cache-mib", "0"}, 2, "--cache-mib 0");
+    expect(w.train("x", {"--threads", "1000000"}), 2, "--threads 1000000");
     expect(w.train("x", {"--phases", "none-such"}), 2, "lab-paper");
     expect(w.train("x", {"--replay-ratio", "3"}), 1, "replay ratio");
     expect(w.train("x", {"--format", "klingon"}), 1, "chatml");
