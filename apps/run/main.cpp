@@ -16,7 +16,8 @@ using namespace lab;
 
 run::teacher_source teacher_of(const apps::run_options& o) {
     if (!o.remote())
-        return run::local_teacher_source(o.teacher, {}, o.run.training.threads, [] { return !apps::stop_asked(); });
+        return run::local_teacher_source(
+            o.teacher, {}, o.run.training.threads, [] { return !apps::stop_asked(); }, o.cache_bytes);
     auto h = o.servers;
     apps::attend(h, o.json);
     return run::remote_teacher_source(h);

@@ -23,7 +23,7 @@ struct run_options {
     sdg::http_teacher_options servers;
     run::lab_run_options run;
     replay::any_buffer buffer = replay::stratified{};
-    std::size_t show = 3;
+    std::size_t show = 3, cache_bytes = run::teacher_cache_bytes;
     bool fetch = false, keep_going = false, json = false;
 
     [[nodiscard]] bool remote() const { return run::is_remote_teacher(teacher); }
@@ -66,8 +66,8 @@ for that leaf, keeps all other samples, and trains anew from the model over all 
                                                                 count("512"))("compute", compute_help, text("f32"))(
         "recompute", recompute_help, text("none"))("phrasings", "asked of each held-out question, 0: all", count("1"))(
         "checkpoint-minutes", "between checkpoints inside a phase", cxxopts::value<double>()->default_value("5"))(
-        "threads", "0: one per processor", count("0"))("teacher-model",
-                                                       "name of the server's model; default: its first", text());
+        "threads", "0: one per processor", count("0"))("cache-mib", cache_help, count("1024"))(
+        "teacher-model", "name of the server's model; default: its first", text());
     add_phase_options(spec);
     add_lora_options(spec);
     add_server_options(spec);
@@ -107,9 +107,10 @@ for that leaf, keeps all other samples, and trains anew from the model over all 
                                       {"short-tokens", &t.trainer.buckets.short_tokens},
                                       {"micro-batch", &t.trainer.micro_batch_tokens},
                                       {"phrasings", &t.phrasings},
-                                      {"threads", &t.threads},
                                       {"show", &o.show}})
         *value = args[name].as<std::size_t>();
+    t.threads = chosen_threads(args);
+    o.cache_bytes = chosen_cache_bytes(args);
     if (const auto folder = args["prompts"].as<std::string>(); !folder.empty()) g.wordings = sdg::prompts::pack(folder);
     t.trainer.seed = g.seed = args["seed"].as<std::uint64_t>();
     t.trainer.checkpoint_seconds = checkpoint_seconds(args);

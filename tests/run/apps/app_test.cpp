@@ -120,6 +120,8 @@ BOOST_AUTO_TEST_CASE(wrong_calls) {
     BOOST_TEST(w.run({LAB_RUN_APP}).code == 2);
     BOOST_TEST(w.run(w.command("x", {"--phases", "none-such"})).code == 2);
     BOOST_TEST(w.run(w.command("x", {"--fetch-documents"})).code == 2);
+    BOOST_TEST(w.run(w.command("x", {"--threads", "1000000"})).code == 2);
+    BOOST_TEST(w.run(w.command("x", {"--cache-mib", "0"})).code == 2);
     BOOST_TEST(w.run(w.command("x", {"--base-type", "q8_0"})).code == 2);
     const auto absent = w.run(w.command("x", {"--teacher", "/no/such/file"}));
     BOOST_TEST(absent.code == 1);
