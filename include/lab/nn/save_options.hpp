@@ -14,8 +14,7 @@ namespace lab::nn {
 
 struct save_options {
     /// Element type of the matrices. Unset: as they are held in memory (safetensors: f32 where that is quantised).
-    /// GGUF keeps vectors in f32; matrices whose rows are no whole blocks of the type go to what llama.cpp falls back
-    /// to
+    /// GGUF keeps vectors in f32; matrices whose rows are no whole blocks of the type go to llama.cpp's fallback
     /// (`storable`), as they do in a mixture.
     std::optional<dtype> type{};
     /// Instead of `type`, for GGUF: which matrix gets which type.
