@@ -65,17 +65,17 @@ inline double run_test(infer::engine& engine, const load_test& t) {
 /// engine's own bound where that is enough.
 [[nodiscard]] inline std::size_t cache_bytes(const nn::any_model& model, const load_test& t) {
     if (t.cache_bytes != 0) return t.cache_bytes;
-    const nn::kv_cache_options type_alone{.max_bytes = nn::kv_cache_options::unbounded, .type = t.call.cache};
     const std::size_t blocks = (t.prompt + 1 + t.generate + kv_block_size - 1) / kv_block_size;
     return std::max(infer::engine_options{}.cache_bytes,
-                    checked_mul(checked_mul(t.sequences + 1, blocks), model.make_cache(type_alone).block_bytes()));
+                    checked_mul(checked_mul(t.sequences + 1, blocks), model.cache_block_bytes(t.call.cache)));
 }
 
 inline void load_row(const subject& s, const load_test& t, const status_line& status, result_writer& out) {
+    const std::size_t room = cache_bytes(s.model, t);
     infer::engine engine(s.model, tokenizer::load_tokenizer(s.model.info().source),
                          {.max_sequences = t.sequences,
                           .max_batch_tokens = std::max(t.call.batch, t.sequences),
-                          .cache_bytes = cache_bytes(s.model, t),
+                          .cache_bytes = room,
                           .cache_type = t.call.cache});
     status.show(s.work.type + ": " + std::to_string(t.requests) + " requests, " + std::to_string(t.sequences) +
                 " at once");
@@ -90,7 +90,7 @@ inline void load_row(const subject& s, const load_test& t, const status_line& st
                    {"pl", t.sequences},
                    {"pp", t.prompt},
                    {"tg", t.generate},
-                   {"cache_bytes", cache_bytes(s.model, t)},
+                   {"cache_bytes", room},
                    {"t", seconds},
                    {"speed_tg", rate}});
     const std::vector<cell> cells{{"model", s.title(), 24, true},

@@ -189,7 +189,7 @@ BOOST_AUTO_TEST_CASE(what_cannot_be_run_is_refused) {
 
 BOOST_AUTO_TEST_CASE(a_small_cache_makes_sequences_wait) {
     const auto t = test::byte_tokenizer();
-    const std::size_t block = test::byte_model().make_cache({.type = dtype::f16}).block_bytes();
+    const std::size_t block = test::byte_model().cache_block_bytes(dtype::f16);
     const auto jobs = [&] {
         std::vector<infer::generation> list;
         for (std::uint64_t i = 0; i < 3; ++i)

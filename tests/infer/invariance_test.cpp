@@ -50,7 +50,7 @@ infer::engine_options random_options(counter_rng& rng, const nn::any_model& mode
     o.max_batch_tokens = o.max_sequences + below(200);
     o.max_logit_rows = 1 + below(80);
     o.kept_sequences = below(40);
-    o.cache_bytes = (5 + below(100)) * model.make_cache({.type = cache}).block_bytes();
+    o.cache_bytes = (5 + below(100)) * model.cache_block_bytes(cache);
     o.cache_type = cache;
     o.lookup_tokens = below(9);
     return o;

@@ -94,7 +94,7 @@ BOOST_AUTO_TEST_CASE(a_score_cut_into_steps_and_evicted_counts_each_token_once) 
     scored.forced = test::byte_tokenizer().encode(std::string(60, 'b'));
     const auto expected = alone(scored);
     BOOST_TEST(expected.log_probabilities.size() == 60u);
-    const std::size_t block = test::byte_model().make_cache({.type = dtype::f16}).block_bytes();
+    const std::size_t block = test::byte_model().cache_block_bytes(dtype::f16);
     // Four blocks: the older job grows to three and takes the two of the score when it needs its third.
     infer::engine engine(test::byte_model(), test::byte_tokenizer(),
                          {.max_logit_rows = 2, .kept_sequences = 0, .cache_bytes = 4 * block});

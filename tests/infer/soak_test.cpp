@@ -58,7 +58,7 @@ BOOST_AUTO_TEST_CASE(soak) {
         o.max_logit_rows = 1 + setup.below(40);
         o.kept_sequences = setup.below(10);
         o.cache_type = setup.below(2) == 0 ? dtype::f16 : dtype::q8_0;
-        o.cache_bytes = (8 + setup.below(40)) * test::byte_model().make_cache({.type = o.cache_type}).block_bytes();
+        o.cache_bytes = (8 + setup.below(40)) * test::byte_model().cache_block_bytes(o.cache_type);
         o.lookup_tokens = setup.below(4);
         infer::engine engine(test::byte_model(1 + setup.below(3)), tokens, o,
                              setup.below(2) == 0 ? nn::any_model{} : test::byte_model());

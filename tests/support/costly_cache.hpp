@@ -21,7 +21,7 @@ public:
     [[nodiscard]] thread_pool& pool() const override { return inner_.pool(); }
     [[nodiscard]] std::span<const nn::named_weight> weights() const override { return inner_.weights(); }
     [[nodiscard]] nn::kv_cache<float> make_cache(nn::kv_cache_options options) const override {
-        const std::size_t block = inner_.make_cache({.type = options.type}).block_bytes();
+        const std::size_t block = inner_.cache_block_bytes(options.type);
         options.max_bytes = options.max_bytes / block_cost * block;
         return inner_.make_cache(options);
     }

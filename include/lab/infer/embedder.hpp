@@ -35,7 +35,7 @@ public:
             throw config_error(explain("embedder", "max_tokens and batch_tokens must be at least 1"));
         if (const std::size_t context = model_.info().context_length; context != 0)
             options_.max_tokens = std::min(options_.max_tokens, context);
-        block_bytes_ = model_.make_cache({.max_bytes = nn::kv_cache_options::unbounded}).block_bytes();
+        block_bytes_ = model_.cache_block_bytes(nn::kv_cache_options{}.type);
     }
 
     [[nodiscard]] std::size_t dim() const { return model_.dims().dim; }

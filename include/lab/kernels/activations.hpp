@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <cstring>
 #include <limits>
+#include <span>
 
 #include "lab/core/tensor.hpp"
 #include "lab/core/thread_pool.hpp"
@@ -24,28 +25,30 @@ inline constexpr std::size_t cell_terms = 32;
 /// What the operands of a product over panels are.
 enum class operand { int8, bf16, f32 };
 
-/// Rows of a tile: as many as a kernel holds in registers. A last tile is padded up to the next of `heights`.
+namespace detail {
+inline constexpr std::size_t heights_to_12[] = {1, 4, 8, 12}, heights_to_6[] = {1, 2, 4, 6}, heights_to_4[] = {1, 4},
+                             heights_to_2[] = {1, 2};
+}
+
+/// Heights of a tile, rising: the last is as many rows as a kernel has registers for, the others are for what is left
+/// at the end, which is padded up to the next.
 template <class Arch>
-struct tile_heights {
-    static constexpr std::size_t full = 2, all[] = {1, full};
-};
-template <>
-struct tile_heights<arch::avx2> {
-    static constexpr std::size_t full = 4, all[] = {1, full};
-};
+[[nodiscard]] constexpr std::span<const std::size_t> tile_heights(operand kind) {
+    if (has_avx512<Arch>) return detail::heights_to_12;
+    if (!has_avx2<Arch>) return detail::heights_to_2;
+    if (kind == operand::int8) return detail::heights_to_6;
+    return detail::heights_to_4;  // of six rows' float sums GCC keeps some in memory
+}
 template <class Arch>
-requires has_avx512<Arch>
-struct tile_heights<Arch> {
-    static constexpr std::size_t full = 12, all[] = {1, 4, 8, full};
-};
-template <class Arch>
-inline constexpr std::size_t full_height = tile_heights<Arch>::full;
+[[nodiscard]] constexpr std::size_t full_height(operand kind) {
+    return tile_heights<Arch>(kind).back();
+}
 
 template <class Arch>
-[[nodiscard]] std::size_t height_for(std::size_t rows) {
-    for (const std::size_t height : tile_heights<Arch>::all)
+[[nodiscard]] std::size_t height_for(operand kind, std::size_t rows) {
+    for (const std::size_t height : tile_heights<Arch>(kind))
         if (rows <= height) return height;
-    return full_height<Arch>;
+    return full_height<Arch>(kind);
 }
 
 /// The parts of a quantised cell of a tile of `height` rows, in words: q [8][height], then [height] each of d, d sum q,
@@ -189,19 +192,19 @@ public:
         : kind_(kind), rows_(rows), row_words_(row_words(kind, k)), words_(words) {}
 
     [[nodiscard]] static std::size_t words_needed(operand kind, std::size_t rows, std::size_t k) {
-        const std::size_t full = rows / full_height<Arch>, rest = rows % full_height<Arch>;
-        return (full * full_height<Arch> + (rest == 0 ? 0 : height_for<Arch>(rest))) * row_words(kind, k);
+        const std::size_t height = full_height<Arch>(kind), rest = rows % height;
+        return (rows - rest + (rest == 0 ? 0 : height_for<Arch>(kind, rest))) * row_words(kind, k);
     }
-    [[nodiscard]] std::size_t tiles() const { return (rows_ + full_height<Arch> - 1) / full_height<Arch>; }
+    [[nodiscard]] std::size_t tiles() const { return (rows_ + full() - 1) / full(); }
     /// Tiles that together fit in a core's second-level cache beside a panel.
     [[nodiscard]] std::size_t tiles_at_once() const {
-        return std::max<std::size_t>(1, (std::size_t{96} << 10) / (full_height<Arch> * row_words_ + 1));
+        return std::max<std::size_t>(1, (std::size_t{96} << 10) / (full() * row_words_ + 1));
     }
-    [[nodiscard]] std::size_t first_row(std::size_t tile) const { return tile * full_height<Arch>; }
-    [[nodiscard]] std::size_t count(std::size_t tile) const {
-        return std::min(full_height<Arch>, rows_ - first_row(tile));
-    }
-    [[nodiscard]] std::size_t height(std::size_t tile) const { return height_for<Arch>(count(tile)); }
+    [[nodiscard]] std::size_t first_row(std::size_t tile) const { return tile * full(); }
+    [[nodiscard]] std::size_t count(std::size_t tile) const { return std::min(full(), rows_ - first_row(tile)); }
+    [[nodiscard]] std::size_t height(std::size_t tile) const { return height_for<Arch>(kind_, count(tile)); }
+    /// The height of all tiles but perhaps the last.
+    [[nodiscard]] std::size_t full() const { return full_height<Arch>(kind_); }
     [[nodiscard]] std::uint32_t* tile(std::size_t tile) const { return words_ + first_row(tile) * row_words_; }
 
     void fill(view<const float> x, thread_pool& pool) const {

@@ -95,10 +95,11 @@ public:
         LAB_UNROLL for (std::size_t i = 0; i < parts; ++i) {
             const vector products = multiply((vector)w.v[i], op::every(x));
             pairs_[i] = step % together == 0 ? products : op::add(pairs_[i], products);
-            asm("" : "+x"(pairs_[i]));  // now: GCC would put the products of all steps aside, to add them up later
+            if constexpr (together > 1) asm("" : "+x"(pairs_[i]));  // now: GCC would put the products aside for later
             if ((step + 1) % together != 0) continue;
             const auto words = (typename u32x16<Arch>::part)op::widen(pairs_[i]);
             sums_.v[i] = step < together ? words : sums_.v[i] + words;
+            if constexpr (together == 1) asm("" : "+x"(sums_.v[i]));  // likewise
         }
     }
     /// After a multiple of `together` steps.

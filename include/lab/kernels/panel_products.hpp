@@ -161,13 +161,13 @@ constexpr std::size_t panels_at_once(std::size_t height) {
 /// The kernel for a tile height, and for its panels at once or (`single`) one.
 template <class Arch, class F, operand Kind>
 [[nodiscard]] panel_kernel panel_kernel_for(std::size_t height, bool single) {
-    constexpr auto& heights = tile_heights<Arch>::all;
+    static constexpr auto heights = tile_heights<Arch>(Kind);
     static constexpr auto kernels = []<std::size_t... I>(std::index_sequence<I...>) {
-        return std::array<std::array<panel_kernel, 2>, sizeof...(I)>{
+        return std::array<std::array<panel_kernel, 2>, heights.size()>{
             {{kernel_of<Arch, F, Kind, heights[I], panels_at_once<Arch>(heights[I])>(),
               kernel_of<Arch, F, Kind, heights[I], 1>()}...}};
     }
-    (std::make_index_sequence<std::size(heights)>{});
+    (std::make_index_sequence<heights.size()>{});
     std::size_t i = 0;
     while (heights[i] != height) ++i;
     return kernels[i][single];
@@ -194,7 +194,7 @@ void panel_part(const tiled_activations<Arch>& x, const matrix_view& w, std::siz
                     w.columns, x.tile(t), panels + (p - p0) * bytes, bytes,
                     {y + x.first_row(t) * w.rows + column, w.rows, x.count(t), w.rows - column});
             };
-            const bool short_tile = x.height(t1 - 1) != full_height<Arch>;
+            const bool short_tile = x.height(t1 - 1) != x.full();
             for (std::size_t p = p0; p < p1; ++p)
                 for (std::size_t t = t0; t < t1 - short_tile; ++t) multiply(t, p, 1);
             if (!short_tile) continue;
@@ -237,7 +237,7 @@ void panel_products(view<const float> x, std::span<const product<matrix_view, fl
         kind, m, k, scratch<purpose::packed_a, std::uint32_t>(tiled_activations<Arch>::words_needed(kind, m, k)));
     tiles.fill(x, pool);
     // Parts as small as the kernels like them: 36 panels in fours would leave one of two threads idle for a tenth.
-    pool.share_out(total, m >= full_height<Arch> ? 1 : detail::panels_at_once<Arch>(tiles.height(0)),
+    pool.share_out(total, m >= tiles.full() ? 1 : detail::panels_at_once<Arch>(tiles.height(0)),
                    [&](std::size_t begin, std::size_t end, std::size_t) {
                        std::size_t first = 0;
                        for (const auto& each : list) {

@@ -109,6 +109,10 @@ public:
     }
 
     [[nodiscard]] kv_cache<float> make_cache(kv_cache_options options = {}) const { return get().make_cache(options); }
+    /// Bytes of one block (kv_block_size tokens) of a cache whose keys and values are of `type`.
+    [[nodiscard]] std::size_t cache_block_bytes(dtype type) const {
+        return make_cache({.max_bytes = kv_cache_options::unbounded, .type = type}).block_bytes();
+    }
     /// As model::forward: logits [rows, vocab] of the wanted rows, valid until the next call. Not thread-safe.
     view<const float> forward(const ragged_batch& batch, kv_cache<float>& cache, std::span<const sequence_id> sequences,
                               std::span<const std::uint32_t> rows) {
