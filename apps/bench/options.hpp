@@ -158,10 +158,8 @@ inline void require_rows(const bench_options& o) {
         return cxxopts::value(to)->default_value(fallback);
     };
     spec.add_options()("m,model", "GGUF files or safetensors folders", cxxopts::value(o.files))(
-        "shape",
-        "smollm2-135m, llama-15m, gpt2-124m, tinyllama-1.1b, granite-7b, or "
-        "dim=,layers=,heads=,kv_heads=,head_dim=,hidden=,vocab=,tied=",
-        cxxopts::value(o.shapes))("type", "weight format of a shape", cxxopts::value(o.types)->default_value("q4_0"))(
+        "shape", shape_choices, cxxopts::value(o.shapes))("type", "weight format of a shape",
+                                                          cxxopts::value(o.types)->default_value("q4_0"))(
         "save", "write the random weights of the shape to this GGUF file and measure nothing", cxxopts::value(o.save))(
         "t,threads", "0: one per processor", counts(o.threads, "0"))("b,batch-size", "tokens of one model call",
                                                                      counts(o.batches, "512"))(

@@ -62,11 +62,8 @@ struct train_bench_options {
     std::size_t sequence = 512;
     cxxopts::Options spec("lab-bench train", "");
     spec.add_options()("m,model", "GGUF file or safetensors folder", cxxopts::value(file))(
-        "shape",
-        "smollm2-135m, llama-15m, gpt2-124m, tinyllama-1.1b, granite-7b, or "
-        "dim=,layers=,heads=,kv_heads=,head_dim=,hidden=,vocab=,tied=",
-        cxxopts::value(shape))("type", "of the products' operands: f32, bf16",
-                               cxxopts::value(o.types)->default_value("f32"))(
+        "shape", shape_choices, cxxopts::value(shape))("type", "of the products' operands: f32, bf16",
+                                                       cxxopts::value(o.types)->default_value("f32"))(
         "batch", "samples of a step", cxxopts::value(o.batch)->default_value("2"))(
         "seq", "tokens of a sample", cxxopts::value(sequence)->default_value("512"))(
         "lora", "rank of adapters that are trained instead of the weights; 0: none",

@@ -16,6 +16,10 @@
 
 namespace lab::apps {
 
+inline constexpr const char* shape_choices =
+    "smollm2-135m, llama-15m, gpt2-124m, tinyllama-1.1b, granite-7b, mistral-7b, mixtral-8x7b, or "
+    "dim=,layers=,heads=,kv_heads=,head_dim=,hidden=,vocab=,tied=,window=,experts=,used=";
+
 [[nodiscard]] inline std::optional<nn::runtime_dims> known_shape(std::string_view name) {
     if (name == "smollm2-135m")
         return nn::runtime_dims{.dim = 576,
@@ -51,15 +55,26 @@ namespace lab::apps {
     if (name == "granite-7b")
         return nn::runtime_dims{
             .dim = 4096, .layers = 32, .heads = 32, .kv_heads = 32, .head_dim = 128, .hidden = 11008, .vocab = 32008};
+    if (name == "mistral-7b" || name == "mixtral-8x7b") {
+        nn::runtime_dims d{
+            .dim = 4096, .layers = 32, .heads = 32, .kv_heads = 8, .head_dim = 128, .hidden = 14336, .vocab = 32000};
+        if (name == "mistral-7b")
+            d.window = 4096;
+        else
+            d.experts = 8, d.experts_per_token = 2, d.rope_theta = 1e6;
+        return d;
+    }
     return std::nullopt;
 }
 
 /// One shape: a known name, or "dim=64,layers=2,heads=4,hidden=160,vocab=300" with kv_heads (= heads), head_dim
-/// (= dim / heads) and tied (= 0) where they differ.
+/// (= dim / heads), tied (= 0), window (= 0: all positions), experts (= 0: dense) and used (= 2, of the experts) where
+/// they differ.
 [[nodiscard]] inline nn::runtime_dims parse_shape(const std::string& text) {
     if (const auto known = known_shape(text)) return *known;
-    std::map<std::string, std::size_t> values{{"dim", 0},   {"layers", 0},   {"heads", 0},    {"hidden", 0},
-                                              {"vocab", 0}, {"kv_heads", 0}, {"head_dim", 0}, {"tied", 0}};
+    std::map<std::string, std::size_t> values{{"dim", 0},    {"layers", 0},   {"heads", 0},    {"hidden", 0},
+                                              {"vocab", 0},  {"kv_heads", 0}, {"head_dim", 0}, {"tied", 0},
+                                              {"window", 0}, {"experts", 0},  {"used", 0}};
     for (std::string_view rest = text; !rest.empty();) {
         const std::string_view part = rest.substr(0, rest.find(','));
         rest.remove_prefix(std::min(part.size() + 1, rest.size()));
@@ -68,13 +83,11 @@ namespace lab::apps {
         const auto found = values.find(std::string(key));
         if (found == values.end() || number.empty() ||
             std::from_chars(number.data(), number.data() + number.size(), found->second).ptr != &part.back() + 1)
-            throw usage_error(
-                "--shape " + text + ": '" + std::string(part) +
-                "' is neither smollm2-135m, llama-15m, gpt2-124m, tinyllama-1.1b or granite-7b, nor one of "
-                "dim=, layers=, heads=, kv_heads=, head_dim=, hidden=, vocab=, tied= and a number");
+            throw usage_error("--shape " + text + ": '" + std::string(part) + "' is not one of " + shape_choices +
+                              " and numbers");
     }
     const auto or_else = [](std::size_t value, std::size_t fallback) { return value == 0 ? fallback : value; };
-    const std::size_t heads = values["heads"];
+    const std::size_t heads = values["heads"], experts = values["experts"];
     return {.dim = values["dim"],
             .layers = values["layers"],
             .heads = heads,
@@ -82,6 +95,9 @@ namespace lab::apps {
             .head_dim = or_else(values["head_dim"], heads == 0 ? 0 : values["dim"] / heads),
             .hidden = values["hidden"],
             .vocab = values["vocab"],
+            .experts = experts,
+            .experts_per_token = experts == 0 ? values["used"] : or_else(values["used"], 2),
+            .window = values["window"],
             .tied = values["tied"] != 0};
 }
 

@@ -242,6 +242,13 @@ BOOST_AUTO_TEST_CASE(a_shape_can_be_saved_and_measured_again) {
     BOOST_TEST(rows[0]["model_type"] == "llama 100K q8_0");
     b.expect({"load", "-m", file}, 1, "has no tokenizer");
     b.expect({"-m", file, "--save", file}, 2, "--save");
+    for (const auto& [more, name] :
+         {std::pair{",window=8", "mistral 100K q8_0"}, {",experts=2", "mixtral 137K q8_0"}}) {
+        BOOST_TEST(b.output({"--shape", tiny + more, "--type", "q8_0", "--save", file}).empty());
+        const auto again = b.lines({"-m", file, "-p", "20", "-n", "2", "-r", "1", "-t", "1", "-o", "jsonl"});
+        BOOST_REQUIRE(again.size() == 2u);
+        BOOST_TEST(again[0]["model_type"] == name);
+    }
 }
 
 BOOST_AUTO_TEST_CASE(wrong_calls_get_one_clear_line) {
@@ -250,6 +257,7 @@ BOOST_AUTO_TEST_CASE(wrong_calls_get_one_clear_line) {
     b.expect({}, 2, "a model is missing");
     b.expect({"--shape", "llama-9b"}, 2, "llama-9b");
     b.expect({"--shape", "dim=64,layers=x"}, 2, "layers=x");
+    b.expect({"--shape", tiny + ",experts=2,used=3"}, 1, "experts per token");
     b.expect({"--shape", tiny, "-o", "xml"}, 2, "xml");
     b.expect({"--shape", tiny, "-npl", "3"}, 2, "npl");
     b.expect({"--shape", tiny, "-b", "0"}, 2, "-b");

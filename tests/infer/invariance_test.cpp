@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <boost/test/unit_test.hpp>
 #include <map>
+#include <span>
 
 #include "infer/tiny.hpp"
 #include "lab/core/rng.hpp"
@@ -16,11 +17,11 @@ namespace {
 using namespace lab;
 
 /// Few layers, but rows of 256, which every format can hold.
+constexpr nn::runtime_dims small_dims{
+    .dim = 256, .layers = 2, .heads = 6, .kv_heads = 2, .head_dim = 24, .hidden = 256, .vocab = 258, .tied = true};
+
 nn::any_model small_model(dtype type, std::size_t threads, bool pack = true, compute precision = compute::native) {
-    nn::runtime_dims d;
-    d.dim = 256, d.layers = 2, d.heads = 6, d.kv_heads = 2, d.head_dim = 24, d.hidden = 256, d.vocab = 258;
-    d.tied = true;
-    return nn::make_synthetic(d, type, {.threads = threads, .compute = precision, .pack = pack});
+    return nn::make_synthetic(small_dims, type, {.threads = threads, .compute = precision, .pack = pack});
 }
 
 std::vector<infer::generation> random_jobs(counter_rng& rng) {
@@ -56,35 +57,53 @@ infer::engine_options random_options(counter_rng& rng, const nn::any_model& mode
     return o;
 }
 
+/// Random jobs are what each of them is alone, whatever the company, chunks, prefixes, room and threads.
+void require_no_difference(const nn::runtime_dims& dims, dtype type, std::span<const dtype> caches, counter_rng& rng) {
+    const auto tokens = test::byte_tokenizer();
+    std::map<std::size_t, nn::any_model> models;  // by threads
+    for (const std::size_t threads : {1u, 2u, 4u})
+        models.emplace(threads, nn::make_synthetic(dims, type, {.threads = threads}));
+    for (const dtype cache : caches) {
+        auto jobs = random_jobs(rng);
+        std::vector<infer::generated> alone;
+        for (const auto& job : jobs) {
+            infer::engine engine(models.at(1), tokens, {.cache_type = cache});
+            alone.push_back(engine.run_one(job));
+        }
+        for (const auto& [threads, model] : models) {
+            infer::engine engine(model, tokens, random_options(rng, model, cache));
+            for (int round = 0; round < 2; ++round) {  // the second finds the first one's prefixes
+                auto again = jobs;
+                const auto together = engine.run(again);
+                for (std::size_t i = 0; i < jobs.size(); ++i)
+                    BOOST_REQUIRE_MESSAGE(together[i].tokens == alone[i].tokens &&
+                                              together[i].log_probability == alone[i].log_probability &&
+                                              together[i].finish == alone[i].finish,
+                                          model.info().family << " in " << name_of(type) << ", cache " << name_of(cache)
+                                                              << ", threads " << threads << ", round " << round
+                                                              << ", job " << i);
+            }
+        }
+    }
+}
+
+constexpr dtype cache_types[] = {dtype::f16, dtype::q8_0, dtype::f32, dtype::bf16};
+
 }  // namespace
 
 BOOST_AUTO_TEST_CASE(random_company_chunks_caches_and_threads_do_not_matter) {
-    const auto tokens = test::byte_tokenizer();
     counter_rng rng(7);
-    for (const dtype type : all_dtypes) {
-        std::map<std::size_t, nn::any_model> models;  // by threads
-        for (const std::size_t threads : {1u, 2u, 4u}) models.emplace(threads, small_model(type, threads));
-        for (const dtype cache : {dtype::f16, dtype::f32, dtype::bf16, dtype::q8_0}) {
-            auto jobs = random_jobs(rng);
-            std::vector<infer::generated> alone;
-            for (const auto& job : jobs) {
-                infer::engine engine(models.at(1), tokens, {.cache_type = cache});
-                alone.push_back(engine.run_one(job));
-            }
-            for (const auto& [threads, model] : models) {
-                infer::engine engine(model, tokens, random_options(rng, model, cache));
-                for (int round = 0; round < 2; ++round) {  // the second finds the first one's prefixes
-                    auto again = jobs;
-                    const auto together = engine.run(again);
-                    for (std::size_t i = 0; i < jobs.size(); ++i)
-                        BOOST_REQUIRE_MESSAGE(together[i].tokens == alone[i].tokens &&
-                                                  together[i].log_probability == alone[i].log_probability &&
-                                                  together[i].finish == alone[i].finish,
-                                              name_of(type) << ", cache " << name_of(cache) << ", threads " << threads
-                                                            << ", round " << round << ", job " << i);
-                }
-            }
-        }
+    for (const dtype type : all_dtypes) require_no_difference(small_dims, type, cache_types, rng);
+}
+
+BOOST_AUTO_TEST_CASE(nor_do_they_where_attention_slides_or_experts_are_chosen) {
+    counter_rng rng(8);
+    for (const std::size_t experts : {0u, 4u}) {
+        auto dims = small_dims;
+        dims.window = 40;
+        dims.experts = experts, dims.experts_per_token = experts / 2;
+        for (const dtype type : {dtype::q4_k, dtype::f32})
+            require_no_difference(dims, type, std::span(cache_types).first(2), rng);
     }
 }
 

@@ -4,6 +4,7 @@
 #include <boost/test/unit_test.hpp>
 #include <cmath>
 #include <cstring>
+#include <set>
 #include <vector>
 
 #include "lab/nn/batch_builder.hpp"
@@ -106,13 +107,31 @@ BOOST_AUTO_TEST_CASE(it_can_be_expanded_and_tied) {
     BOOST_TEST(std::equal(stored.begin(), stored.end(), model.parameters().begin()));
 }
 
+BOOST_AUTO_TEST_CASE(a_window_makes_a_mistral_and_experts_make_a_mixtral) {
+    auto d = small;
+    BOOST_TEST(make(dtype::q4_0, 1, 0, d).info().family == "llama");
+    d.window = 64;
+    BOOST_TEST(make(dtype::q4_0, 1, 0, d).info().family == "mistral");
+    d.experts = 4, d.experts_per_token = 2;
+    const auto model = make(dtype::q4_0, 1, 0, d);
+    BOOST_TEST(model.info().family == "mixtral");
+    BOOST_TEST((model.dims() == d));
+    std::set<std::vector<float>> experts;
+    for (const auto& w : model.weights()) {
+        BOOST_TEST((w.data.type == (w.info.rank == 1 || w.info.role == "router" ? dtype::f32 : dtype::q4_0)),
+                   w.info.name);
+        if (w.info.expert != nn::tensor_info::no_index) BOOST_TEST(experts.insert(values(w)).second, w.info.name);
+    }
+    BOOST_TEST(experts.size() == d.layers * d.experts * 3);
+    BOOST_TEST(nn::make_trainable_synthetic(d, dtype::f32, {.threads = 1}).parameter_count() ==
+               model.parameter_count());
+}
+
 BOOST_AUTO_TEST_CASE(contradicting_sizes_are_refused) {
     auto d = small;
     d.kv_heads = 3;
     BOOST_CHECK_THROW(make(dtype::f32, 1, 0, d), config_error);
-    d = small, d.experts = 4, d.experts_per_token = 2;
-    BOOST_CHECK_THROW(make(dtype::f32, 1, 0, d), config_error);
-    d = small, d.window = 64;
+    d = small, d.experts = 4;
     BOOST_CHECK_THROW(make(dtype::f32, 1, 0, d), config_error);
 }
 

@@ -14,10 +14,10 @@
 
 namespace lab::nn {
 
-/// A dense Llama of these sizes whose matrices are of `type`; where its rows are no whole number of blocks, of the
-/// type that llama.cpp falls back to. Any type, also those without an encoder. The same seed gives the same weights.
-/// The trainable one learns, as load_trainable's do.
-/// @throws config_error when the sizes contradict each other or ask for experts or a window.
+/// A Llama of these sizes, a Mistral where they have a window, a Mixtral where they have experts. Its matrices are of
+/// `type`; where its rows are no whole number of blocks, of the type that llama.cpp falls back to. Any type, also those
+/// without an encoder. The same seed gives the same weights. The trainable one learns, as load_trainable's do.
+/// @throws config_error when the sizes contradict each other.
 #ifdef LAB_COMPILED
 [[nodiscard]] any_model make_synthetic(const runtime_dims& dims, dtype type, const load_options& options = {},
                                        std::uint64_t seed = 0);

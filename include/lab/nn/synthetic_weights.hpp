@@ -10,8 +10,10 @@
 #include <cstring>
 #include <memory>
 #include <new>
+#include <set>
 #include <span>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -95,9 +97,15 @@ void fill(F format, std::span<std::byte> out, std::uint64_t seed, std::uint64_t 
     });
 }
 
+/// The family that has what these sizes ask for.
+[[nodiscard]] inline std::string_view family_of(const runtime_dims& d) {
+    return d.experts != 0 ? arch::mixtral::family : d.window != 0 ? arch::mistral::family : arch::llama::family;
+}
+
 }  // namespace synthetic_detail
 
-/// A checkpoint in memory, named and laid out as a GGUF file of a dense Llama. Norm gains are 1.
+/// A checkpoint in memory, named and laid out as a GGUF file of the family, experts in stacks. Norm gains are 1,
+/// routers are f32 as in llama.cpp's files.
 /// @throws config_error when the sizes contradict each other.
 [[nodiscard]] inline formats::checkpoint synthetic_checkpoint(const runtime_dims& d, dtype type, std::uint64_t seed,
                                                               thread_pool& pool) {
@@ -106,9 +114,13 @@ void fill(F format, std::span<std::byte> out, std::uint64_t seed, std::uint64_t 
     std::vector<formats::stored_tensor> tensors;
     std::vector<std::size_t> offsets;
     std::size_t total = 0;
-    for (const tensor_info& info : describe_tensors<arch::llama>(d)) {
+    std::set<std::string> stacks;
+    for (const tensor_info& info :
+         d.experts != 0 ? describe_tensors<arch::mixtral>(d) : describe_tensors<arch::llama>(d)) {
         const tensor_source& source = info.sources(container::gguf).front();
-        const dtype held = info.rank == 1 ? dtype::f32 : storable(type, info.columns);
+        if (info.expert != tensor_info::no_index && !stacks.insert(source.name).second) continue;
+        const bool whole = info.rank == 1 || info.role == "router";
+        const dtype held = whole ? dtype::f32 : storable(type, info.columns);
         tensors.push_back({source.name, held, source.shape, {}});
         offsets.push_back(total);
         total += (formats::tensor_bytes(held, source.shape) + alignment - 1) / alignment * alignment;
@@ -131,11 +143,9 @@ void fill(F format, std::span<std::byte> out, std::uint64_t seed, std::uint64_t 
 /// What `make_synthetic` and `make_trainable_synthetic` load. @throws config_error as they do
 [[nodiscard]] inline opened_checkpoint open_synthetic(const runtime_dims& dims, dtype type, std::uint64_t seed,
                                                       thread_pool& pool) {
-    if (dims.experts != 0 || dims.window != 0)
-        throw config_error(explain("synthetic model", "experts and attention windows are not made", "a dense Llama"));
     opened_checkpoint made;
     made.file = synthetic_checkpoint(dims, type, seed, pool);
-    made.info.family = std::string(arch::llama::family);
+    made.info.family = std::string(synthetic_detail::family_of(dims));
     made.info.dims = dims;
     return made;
 }
@@ -144,13 +154,15 @@ void fill(F format, std::span<std::byte> out, std::uint64_t seed, std::uint64_t 
 [[nodiscard]] inline any_model load_synthetic(const runtime_dims& dims, dtype type, load_options options,
                                               std::uint64_t seed) {
     options.pool = detail::pool_of(options);
-    return load_as<arch::llama>(open_synthetic(dims, type, seed, *options.pool), options);
+    auto made = open_synthetic(dims, type, seed, *options.pool);
+    return visit_family(made.info, [&]<class A>(A) { return load_as<A>(std::move(made), options); });
 }
 /// What `make_trainable_synthetic` does.
 [[nodiscard]] inline any_model load_trainable_synthetic(const runtime_dims& dims, dtype type, load_options options,
                                                         std::uint64_t seed) {
     options.pool = detail::pool_of(options);
-    return load_trainable_as<arch::llama>(open_synthetic(dims, type, seed, *options.pool), options);
+    auto made = open_synthetic(dims, type, seed, *options.pool);
+    return visit_family(made.info, [&]<class A>(A) { return load_trainable_as<A>(std::move(made), options); });
 }
 
 }  // namespace lab::nn
