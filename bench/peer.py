@@ -56,6 +56,25 @@ def llama_cpp():
     return Path(subprocess.run(ask, check=True, capture_output=True, text=True).stdout.strip()) / "bin"
 
 
+def default_models(peer, types):
+    """The default model (scripts/get-model) in each of these of llama.cpp's types, made once under build/peers."""
+    source = subprocess.run([ROOT / "scripts/get-model"], check=True, capture_output=True, text=True).stdout.strip()
+    folder = PEERS / "models"
+    folder.mkdir(exist_ok=True)
+    name = Path(source).name.split(".")[0]
+    full = folder / f"{name}.F32.gguf"
+    if not full.exists():
+        subprocess.run([LAB / "lab-model", "convert", source, full, "--type", "f32", "--quiet"], check=True)
+    files = [folder / f"{name}.{t}.gguf" for t in types]
+    for t, file in zip(types, files):
+        if not file.exists():
+            say(f"making {file.name}")
+            part = file.with_suffix(".part")  # it may be stopped half-way
+            Finished([peer / "llama-quantize", full, part, t])
+            part.rename(file)
+    return files
+
+
 @contextlib.contextmanager
 def llama_server(peer, file, threads, at_once, context):
     """A llama-server with `at_once` sequences of `context` tokens each, one cache for all; gives its port."""
