@@ -93,13 +93,18 @@ inline void load_row(const subject& s, const load_test& t, const status_line& st
                    {"cache_bytes", room},
                    {"t", seconds},
                    {"speed_tg", rate}});
-    const std::vector<cell> cells{{"model", s.title(), 24, true},
-                                  {"requests", std::to_string(t.requests)},
-                                  {"at once", std::to_string(t.sequences)},
-                                  {"prompt", std::to_string(t.prompt)},
-                                  {"generated", std::to_string(t.generate)},
-                                  {"s", text_of("%.3f", seconds), 8},
-                                  {"t/s", text_of("%.2f", rate), 8}};
+    std::vector<cell> cells{{"model", s.title(), 24, true},
+                            {"requests", std::to_string(t.requests)},
+                            {"at once", std::to_string(t.sequences)},
+                            {"prompt", std::to_string(t.prompt)},
+                            {"generated", std::to_string(t.generate)},
+                            {"s", text_of("%.3f", seconds), 8},
+                            {"t/s", text_of("%.2f", rate), 8}};
+    if (s.limits.read > 0) {  // of the generated tokens: the prompt is computed once, in their time
+        const limit l = generating_limit(s, rate, static_cast<double>(t.sequences));
+        add_share(fields, "", l);
+        cells.push_back({"of the limit", share_text(l), 24});
+    }
     const auto where = s.profile ? s.profile->take() : op_times{};
     if (s.profile) fields["profile"] = profile_fields(where);
     out.row(fields, cells);

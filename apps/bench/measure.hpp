@@ -201,6 +201,13 @@ inline void speed_row(const subject& s, const speed_test& t, const status_line& 
     if (s.profile) out.note(profile_text(where, spent));
 }
 
+/// The nearer bound of a generation: a step reads the weights once for all its sequences and multiplies them with each.
+[[nodiscard]] inline limit generating_limit(const subject& s, double tokens_per_second, double sequences) {
+    const limit reading = reading_limit(s.limits, s.work.step_bytes * tokens_per_second / sequences);
+    const limit computing = computing_limit(s.limits, s.work.with, 2 * (s.work.body + s.work.head) * tokens_per_second);
+    return reading.share >= computing.share ? reading : computing;
+}
+
 /// A row of llama-batched-bench.
 struct batched_test {
     std::size_t prompt = 0, generate = 0, sequences = 1;
@@ -275,10 +282,7 @@ inline void batched_row(const subject& s, const batched_test& t, std::size_t con
         const limit pp = computing_limit(
             s.limits, s.work.with,
             t_pp > 0 ? 2 * (s.work.body * static_cast<double>(t.prompt_tokens()) + s.work.head * heads) / t_pp : 0);
-        // A step reads the weights once for all sequences, and multiplies them with each.
-        const limit reading = reading_limit(s.limits, s.work.step_bytes * rate(t.generate, t_tg));
-        const limit computing = computing_limit(s.limits, s.work.with, 2 * (s.work.body + s.work.head) * s_tg);
-        const limit tg = reading.share >= computing.share ? reading : computing;
+        const limit tg = generating_limit(s, s_tg, static_cast<double>(t.sequences));
         add_share(fields, "pp_", pp);
         add_share(fields, "tg_", tg);
         cells.push_back({"PP of the limit", share_text(pp), 24});

@@ -209,7 +209,7 @@ inline void require_rows(const bench_options& o) {
     if (args.count("json") != 0) o.output = "json";
     if (args.count("type") != 0 && o.shapes.empty())
         throw usage_error("--type goes with --shape; the weights of a file are measured as they are stored");
-    o.limits = !load && args.count("no-limits") == 0;
+    o.limits = args.count("no-limits") == 0;
     o.pack = args.count("no-pack") == 0;
     require_rows(o);
     return o;

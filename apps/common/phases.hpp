@@ -23,7 +23,8 @@ inline void add_phase_options(cxxopts::Options& spec) {
         "replay-by", "what that is a share of: samples or tokens", cxxopts::value<std::string>())(
         "no-replay", "the same as --replay-ratio 0")(
         "replay-policy",
-        "which of them: stratified (evenly over leaves, in rotation), reservoir (at random), full (all)",
+        "which of them, where a phase's file names no policy of its own: stratified (evenly over leaves, in rotation), "
+        "reservoir (at random), full (all)",
         cxxopts::value<std::string>()->default_value("stratified"))("lr", "learning rate, of all phases",
                                                                     cxxopts::value<double>())(
         "epochs", "epochs, of all phases", cxxopts::value<std::size_t>())("batch", "samples per step, of all phases",

@@ -180,12 +180,13 @@ BOOST_AUTO_TEST_CASE(a_load_goes_through_the_engine) {
     }
     BOOST_TEST(attended > 0u);
     BOOST_TEST(products > 3 * attended);
+    BOOST_TEST(rows[0]["limit_share"].get<double>() > 0.0);
     b.expect({"load", "--shape", tiny}, 2, "tokenizer");
 
     // The cache is as large as the test needs, or as asked.
     BOOST_TEST(rows[0]["cache_bytes"] == std::size_t{1} << 30);
     const auto call = [&](std::vector<std::string> more) {
-        more.insert(more.begin(), {"load", "-m", model, "-n", "1", "-t", "1", "-o", "jsonl"});
+        more.insert(more.begin(), {"load", "-m", model, "-n", "1", "-t", "1", "-o", "jsonl", "--no-limits"});
         return more;
     };
     BOOST_TEST(b.lines(call({"-npl", "1", "-npp", "9", "-ntg", "1", "--cache-mib", "1"}))[0]["cache_bytes"] == 1 << 20);

@@ -133,12 +133,13 @@ BOOST_AUTO_TEST_CASE(integer_product_is_near_the_exact_one) {
     }
 }
 
-BOOST_AUTO_TEST_CASE(halves_in_panels_are_the_float_product_bit_for_bit) {
+BOOST_AUTO_TEST_CASE(floats_in_panels_are_the_float_product_bit_for_bit) {
     thread_pool pool(2);
     const native_cpu cpu(pool);
-    for (const dtype type : {dtype::f16, dtype::bf16})
+    for (const dtype type : {dtype::f16, dtype::bf16, dtype::f32})
         for (const std::size_t k : {2u, 30u, 256u, 258u, 700u})
-            for (const std::size_t m : rows_of_x) {
+            for (const std::size_t m : {0u, 1u, 2u, 5u, 8u, 13u, 31u, 64u, 70u}) {
+                if (!kernels::has_panels(type, k)) continue;
                 const std::size_t n = 37;
                 const auto bytes = random_weights(type, n, k, k);
                 const auto w = decoded(type, bytes, n, k);
@@ -180,7 +181,7 @@ BOOST_AUTO_TEST_CASE(a_packed_embedding_gives_the_rows_it_was_packed_from) {
         constexpr std::size_t n = 37, k = 512;
         const auto bytes = random_weights(type, n, k, 5);
         matrix_view plain{bytes.data(), type, n, k}, in_panels = plain;
-        const auto panels = type == dtype::f32 ? std::vector<std::byte>() : packed(in_panels, pool);
+        const auto panels = packed(in_panels, pool);
         std::vector<token> tokens;
         for (token t = n - 1; t >= 0; t -= 3) tokens.push_back(t);
         tensor<float> y({tokens.size(), k}), again({tokens.size(), k});

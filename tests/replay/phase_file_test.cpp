@@ -50,7 +50,7 @@ BOOST_AUTO_TEST_CASE(numbers_beyond_a_plain_plan_survive_and_are_written_only_wh
     const auto plan = replay::parse_phases(
         R"({"phases":[{"name":"one","data":["knowledge"]},{"name":"two","data":["all"],"schedule":"wsd",)"
         R"("schedule_floor":0.1,"stable_share":0.7,"label_smoothing":0.1,"router_loss":0.02,"neftune_alpha":5,)"
-        R"("replay":{"phases":["one"],"ratio":0.2,"by":"tokens"}},{"name":"last","data":["preferences"],"beta":0.3}]})",
+        R"("replay":{"phases":["one"],"ratio":0.2,"by":"tokens","policy":"full"}},{"name":"last","data":["preferences"],"beta":0.3}]})",
         "plan.json");
     BOOST_TEST(plan[1].schedule_floor == 0.1);
     BOOST_TEST(plan[1].stable_share == 0.7);
@@ -58,6 +58,7 @@ BOOST_AUTO_TEST_CASE(numbers_beyond_a_plain_plan_survive_and_are_written_only_wh
     BOOST_TEST(plan[1].router_loss == 0.02);
     BOOST_TEST(plan[1].neftune_alpha == 5.0);
     BOOST_CHECK(plan[1].replay_by == replay::replay_measure::tokens);
+    BOOST_TEST(plan[1].replay_policy.view() == "full");
     BOOST_TEST(plan[2].compares());
     BOOST_TEST(plan[2].beta == 0.3);
     const auto written = replay::to_json(plan)["phases"];

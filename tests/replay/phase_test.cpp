@@ -62,6 +62,30 @@ BOOST_AUTO_TEST_CASE(the_papers_plan_puts_foundational_skills_with_long_knowledg
     BOOST_TEST(plans[1].own.size() == 7u);
     BOOST_TEST(plans[2].own.size() == 5u);
     BOOST_TEST(plans[2].earlier.size() == 13u);
+    for (const auto& p : plans) {
+        BOOST_TEST(p.options.batch_size == 3840u);
+        BOOST_TEST(p.options.warmup_steps == 385u);
+        BOOST_TEST(p.options.learning_rate == 2e-5);
+    }
+}
+
+BOOST_AUTO_TEST_CASE(a_phase_may_have_a_policy_of_its_own) {
+    const auto samples = mixed_samples();
+    auto phases = replay::lab_phases();
+    phases[2].replay_policy = "full";
+    BOOST_CHECK_NO_THROW(replay::check_phases(phases));
+    const auto plans = replay::bind_phases(samples, phases);
+    const replay::stratified buffer{.seed = 3};
+    BOOST_TEST(replay::epoch_samples(plans[2], buffer, 3, 2, 0).size() == 8u + 10u);  // not 0.34 of them
+    phases[2].replay_policy = "reservoir";
+    BOOST_TEST(replay::epoch_samples(replay::bind_phases(samples, phases)[2], buffer, 3, 2, 0) ==
+                   replay::epoch_samples(replay::bind_phases(samples, replay::lab_phases())[2],
+                                         replay::reservoir{.seed = 3}, 3, 2, 0),
+               boost::test_tools::per_element());
+    phases[2].replay_policy = "best";
+    BOOST_CHECK_EXCEPTION(replay::check_phases(phases), config_error, [](const config_error& e) {
+        return std::string_view(e.what()).find("'best'") != std::string_view::npos;
+    });
 }
 
 BOOST_AUTO_TEST_CASE(the_threshold_is_a_number_of_tokens_inclusive) {

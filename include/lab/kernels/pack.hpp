@@ -9,6 +9,7 @@
 
 #include "lab/core/backend.hpp"
 #include "lab/kernels/columns.hpp"
+#include "lab/kernels/panels.hpp"
 #include "lab/kernels/scratch.hpp"
 #include "lab/kernels/simd.hpp"
 #include "lab/kernels/transpose.hpp"
@@ -75,10 +76,20 @@ void pack_a_natural(const float* x, std::size_t stride, std::size_t count, std::
     }
 }
 
-/// One panel of w^T: B[k][j] = w[n0 + j][k0 + k]; the content of missing columns is unspecified.
+/// One panel of w^T: B[k][j] = w[n0 + j][k0 + k], n0 a multiple of 16; the content of missing columns is unspecified.
 template <class Arch, class F>
 void pack_b_transposed(const matrix_view& w, std::size_t n0, std::size_t k0, std::size_t depth, float* out) {
     constexpr std::size_t columns = tile<Arch>::columns;
+    if constexpr (F::id == dtype::f32)
+        if (w.panels != nullptr) {  // turned already, and the rows perhaps no longer in memory
+            for (std::size_t j = 0; j < columns && n0 + j < w.rows; j += panel_columns) {
+                const auto* panel =
+                    reinterpret_cast<const float*>(w.panels) + ((n0 + j) * w.columns + k0 * panel_columns);
+                for (std::size_t k = 0; k < depth; ++k)
+                    f32x16<Arch>::load(panel + k * panel_columns).store(out + j + k * columns);
+            }
+            return;
+        }
     const std::size_t stride = w.columns / F::block * F::bytes;
     for (std::size_t j = 0; j < columns && n0 + j < w.rows; j += 16) {
         const std::size_t count = std::min<std::size_t>(16, w.rows - n0 - j);

@@ -93,7 +93,7 @@ void multiply_int8(std::size_t k, const std::uint32_t* x, const std::byte* panel
     put_tile<Arch, R, V>(totals, to);
 }
 
-/// R rows of floats by V panels of bf16 or f16: chains of depth_block terms.
+/// R rows of floats by V panels of bf16, f16 or f32: chains of depth_block terms.
 template <class Arch, class F, std::size_t R, std::size_t V>
 void multiply_f32(std::size_t k, const std::uint32_t* x, const std::byte* panels, std::size_t step,
                   const tile_target& to) {
@@ -104,13 +104,15 @@ void multiply_f32(std::size_t k, const std::uint32_t* x, const std::byte* panels
         f chains[R][V] = {};
         const std::size_t last = std::min(first + depth_block, k);
         for (std::size_t i = first; i < last; i += terms) LAB_UNROLL for (std::size_t v = 0; v < V; ++v) {
-                const std::byte* unit = panels + v * step + i * 32;
+                const std::byte* unit = panels + v * step + i * 16 * F::bytes;
                 f w[terms];
                 if constexpr (terms == 2) {
                     const auto pair = load_stored_words<Arch>(unit);
                     w[0] = as_float(pair << 16), w[1] = as_float(pair & 0xffff0000u);
-                } else {
+                } else if constexpr (F::id == dtype::f16) {
                     w[0] = load_stored_halves<Arch>(unit);
+                } else {
+                    w[0] = as_float(load_stored_words<Arch>(unit));
                 }
                 LAB_UNROLL for (std::size_t t = 0; t < terms; ++t) LAB_UNROLL for (std::size_t r = 0; r < R; ++r)
                     chains[r][v] = fma(f::broadcast(std::bit_cast<float>(x[(i + t) * R + r])), w[t], chains[r][v]);
@@ -210,15 +212,17 @@ void panel_part(const tiled_activations<Arch>& x, const matrix_view& w, std::siz
 
 }  // namespace detail
 
-/// What a weight is multiplied with, as panels; nothing where it goes through gemm.hpp.
+/// What a weight is multiplied with, as panels, in a product of `rows`; nothing where it goes through gemm.hpp: to the
+/// same floats, which are faster there where the rows are many enough to pay for a copy that the first cache holds.
 template <class Arch>
-[[nodiscard]] std::optional<operand> panel_operand(const matrix_view& w, compute precision) {
+[[nodiscard]] std::optional<operand> panel_operand(const matrix_view& w, compute precision, std::size_t rows = 1) {
     if (precision == compute::bf16 || !has_panels(w.type, w.columns)) return std::nullopt;
-    const bool halves = w.type == dtype::f16 || w.type == dtype::bf16;
-    if (precision == compute::native && !halves) return operand::int8;
+    const bool floats = block_size(w.type) == 1;
+    if (precision == compute::native && !floats) return operand::int8;
     if (precision == compute::native && w.type == dtype::bf16 && std::is_same_v<Arch, arch::avx512_bf16>)
         return operand::bf16;
-    if (halves && w.panels != nullptr) return operand::f32;
+    const bool blocked = w.type == dtype::f32 && rows >= 64;
+    if (floats && w.panels != nullptr && !blocked) return operand::f32;
     return std::nullopt;
 }
 
@@ -228,7 +232,7 @@ void panel_products(view<const float> x, std::span<const product<matrix_view, fl
                     compute precision, thread_pool& pool) {
     const std::size_t m = x.extent(0), k = x.extent(1);
     const auto panels_of = [&](const matrix_view& w) {
-        return panel_operand<Arch>(w, precision) == kind ? (w.rows + panel_columns - 1) / panel_columns : 0;
+        return panel_operand<Arch>(w, precision, m) == kind ? (w.rows + panel_columns - 1) / panel_columns : 0;
     };
     std::size_t total = 0;
     for (const auto& each : list) total += panels_of(each.w);
@@ -253,9 +257,9 @@ void panel_products(view<const float> x, std::span<const product<matrix_view, fl
                                    if constexpr (F::id == dtype::bf16 && std::is_same_v<Arch, arch::avx512_bf16>)
                                        kind == operand::bf16 ? part.template operator()<operand::bf16>()
                                                              : part.template operator()<operand::f32>();
-                                   else if constexpr (F::id == dtype::bf16 || F::id == dtype::f16)
+                                   else if constexpr (F::block == 1)
                                        part.template operator()<operand::f32>();
-                                   else if constexpr (PanelFormat<F>)
+                                   else
                                        part.template operator()<operand::int8>();
                                });
                            first += count;
@@ -270,7 +274,7 @@ void products(view<const float> x, std::span<const product<matrix_view, float>> 
     for (const operand kind : {operand::int8, operand::bf16, operand::f32})
         panel_products<Arch>(x, list, kind, precision, pool);
     for (const auto& each : list)
-        if (!panel_operand<Arch>(each.w, precision)) matmul<Arch>(x, each.w, each.y, precision, pool);
+        if (!panel_operand<Arch>(each.w, precision, x.extent(0))) matmul<Arch>(x, each.w, each.y, precision, pool);
 }
 
 }  // namespace LAB_ISA

@@ -114,7 +114,7 @@ template <class Arch>
 ///   reader(unit).bytes(cell, g)     q of terms 4g to 4g + 3 of 16 columns
 ///   reader(unit).scale(cell, half)  `halves` scales to a cell
 ///   reader(unit).minimum(cell)      added once per term, where `has_minimum`
-/// Formats with float products have none of these (bf16, f16: see panel_products.hpp).
+/// Formats with float products have none of these (bf16, f16, f32: see panel_products.hpp).
 template <class Arch, class F>
 struct panel;
 
@@ -311,16 +311,21 @@ struct panel<Arch, format::f16> {
     }
 };
 
-/// A format that can lie in panels: all but f32, which is read as it is.
-template <class F>
-concept PanelFormat = !std::is_same_v<F, format::f32>;
+/// Four terms, one after another, each of 16 columns.
+template <class Arch>
+struct panel<Arch, format::f32> {
+    static constexpr std::size_t terms = 4, bytes = 256;
+    static void pack(const std::byte* rows, std::size_t stride, std::byte* out) {
+        u32x16<Arch> words[4];
+        load_columns<Arch>(rows, stride, words);
+        unroll<4>([&](auto t) __attribute__((always_inline)) { detail::store_words<Arch>(words[t], out + 64 * t); });
+    }
+};
 
 /// True when a matrix of this type and row length can be packed.
 [[nodiscard]] inline bool has_panels(dtype type, std::size_t columns) {
-    return columns != 0 && visit_format(type, [&](auto f) {
-               if constexpr (PanelFormat<decltype(f)>) return columns % panel<arch::scalar, decltype(f)>::terms == 0;
-               return false;
-           });
+    return columns != 0 &&
+           visit_format(type, [&](auto f) { return columns % panel<arch::scalar, decltype(f)>::terms == 0; });
 }
 /// Bytes of one panel of rows of `columns` elements, and of all panels of a matrix.
 template <class F>
@@ -328,10 +333,8 @@ template <class F>
     return columns / panel<arch::scalar, F>::terms * panel<arch::scalar, F>::bytes;
 }
 [[nodiscard]] inline std::size_t packed_bytes(const matrix_view& w) {
-    return visit_format(w.type, [&](auto f) -> std::size_t {
-        if constexpr (PanelFormat<decltype(f)>)
-            return (w.rows + panel_columns - 1) / panel_columns * panel_bytes<decltype(f)>(w.columns);
-        return 0;
+    return visit_format(w.type, [&](auto f) {
+        return (w.rows + panel_columns - 1) / panel_columns * panel_bytes<decltype(f)>(w.columns);
     });
 }
 
@@ -359,12 +362,10 @@ template <class Arch>
 void pack_matrix(const matrix_view& w, std::byte* out, thread_pool& pool) {
     visit_format(w.type, [&](auto f) {
         using F = decltype(f);
-        if constexpr (PanelFormat<F>) {
-            const std::size_t count = (w.rows + panel_columns - 1) / panel_columns, bytes = panel_bytes<F>(w.columns);
-            pool.parallel_for(count, 4, [&](std::size_t begin, std::size_t end, std::size_t) {
-                for (std::size_t p = begin; p < end; ++p) pack_panel<Arch, F>(w, p, out + p * bytes);
-            });
-        }
+        const std::size_t count = (w.rows + panel_columns - 1) / panel_columns, bytes = panel_bytes<F>(w.columns);
+        pool.parallel_for(count, 4, [&](std::size_t begin, std::size_t end, std::size_t) {
+            for (std::size_t p = begin; p < end; ++p) pack_panel<Arch, F>(w, p, out + p * bytes);
+        });
     });
 }
 
@@ -374,7 +375,9 @@ namespace detail {
 template <class Arch, class F>
 void decode_lane(const std::byte* unit, std::size_t lane, float* out) {
     using P = panel<Arch, F>;
-    if constexpr (F::block == 1) {
+    if constexpr (F::id == dtype::f32) {
+        for (std::size_t t = 0; t < P::terms; ++t) F::decode(unit + (t * panel_columns + lane) * F::bytes, out + t);
+    } else if constexpr (F::block == 1) {
         for (std::size_t t = 0; t < P::terms; ++t) F::decode(unit + (lane * P::terms + t) * F::bytes, out + t);
     } else {
         const P at{unit};
@@ -403,12 +406,10 @@ template <class Arch>
 void decode_packed_row(const matrix_view& w, std::size_t row, float* out) {
     visit_format(w.type, [&](auto f) {
         using F = decltype(f);
-        if constexpr (PanelFormat<F>) {
-            using P = panel<Arch, F>;
-            const std::byte* unit = w.panels + row / panel_columns * panel_bytes<F>(w.columns);
-            for (std::size_t k = 0; k < w.columns; k += P::terms, unit += P::bytes)
-                detail::decode_lane<Arch, F>(unit, row % panel_columns, out + k);
-        }
+        using P = panel<Arch, F>;
+        const std::byte* unit = w.panels + row / panel_columns * panel_bytes<F>(w.columns);
+        for (std::size_t k = 0; k < w.columns; k += P::terms, unit += P::bytes)
+            detail::decode_lane<Arch, F>(unit, row % panel_columns, out + k);
     });
 }
 

@@ -200,13 +200,16 @@ private:
     std::function<std::vector<std::size_t>(std::span<const replay_item>, std::size_t, std::uint64_t)> draw_;
 };
 
-/// The buffer called `name`: "stratified", "reservoir" or "full". @throws config_error for any other
+inline constexpr std::string_view policy_names = "stratified, reservoir or full";
+[[nodiscard]] constexpr bool is_policy(std::string_view name) {
+    return name == stratified::name || name == reservoir::name || name == full::name;
+}
+/// The buffer called `name`, one of `policy_names`. @throws config_error for any other
 [[nodiscard]] inline any_buffer buffer_by_name(std::string_view name, std::uint64_t seed) {
     if (name == stratified::name) return stratified{.seed = seed};
     if (name == reservoir::name) return reservoir{.seed = seed};
     if (name == full::name) return full{};
-    throw config_error(
-        explain("replay policy '" + std::string(name) + "'", "unknown", "stratified, reservoir or full"));
+    throw config_error(explain("replay policy '" + std::string(name) + "'", "unknown", policy_names));
 }
 
 }  // namespace lab::replay

@@ -87,6 +87,7 @@ struct phase {
     std::uint32_t replays = 0;    // bit i: replays what phase i (from 0, earlier than this) trained on
     double replay_ratio = 0.0;    // share of those samples, and of the general ones, mixed into each epoch
     replay_measure replay_by = replay_measure::samples;
+    phase_name replay_policy{};  // which of them (`buffer_by_name`); empty: what the run's buffer draws
     double learning_rate = 2e-5;
     std::size_t warmup_steps = 10;
     std::size_t epochs = 4;
@@ -141,14 +142,17 @@ struct length_buckets {
                   .replay_ratio = 0.34}};
 }
 
-/// The plan of the paper's table 2: foundational skills join long knowledge.
+/// The plan of the paper's table 2 with its numbers for Labradorite-13B, meant for samples by the hundred thousand:
+/// foundational skills join long knowledge.
 [[nodiscard]] constexpr std::array<phase, 3> lab_paper_phases() {
-    return {phase{.name = "KT/1", .data = content::knowledge_short},
-            phase{.name = "KT/2",
-                  .data = content::knowledge_long | content::foundational,
-                  .replays = 0b1,
-                  .replay_ratio = 0.34},
-            phase{.name = "ST", .data = content::compositional, .replays = 0b11, .replay_ratio = 0.34}};
+    phase one{.name = "KT/1", .data = content::knowledge_short};
+    one.warmup_steps = 385, one.epochs = 5, one.batch_size = 3840;
+    phase two = one;
+    two.name = "KT/2", two.data = content::knowledge_long | content::foundational;
+    two.replays = 0b1, two.replay_ratio = 0.34, two.epochs = 7;
+    phase three = two;
+    three.name = "ST", three.data = content::compositional, three.replays = 0b11;
+    return {one, two, three};
 }
 
 /// All data at once, which later work by the same group found no worse at 3B-7B (arXiv 2412.13337).
@@ -199,6 +203,8 @@ inline void check_phases(std::span<const phase> phases) {
         if ((p.replays >> i) != 0) refuse("replays itself or a later phase", "name earlier phases only");
         if (!(p.replay_ratio >= 0.0 && p.replay_ratio <= 1.0))
             refuse("has a replay ratio outside 0 to 1", "it is the share of the earlier samples");
+        if (!p.replay_policy.view().empty() && !is_policy(p.replay_policy))
+            refuse("has an unknown replay policy '" + std::string(p.replay_policy.view()) + "'", policy_names);
         if (!(p.learning_rate > 0.0 && p.learning_rate < 1e3))
             refuse("has a learning rate that is not above 0", "try 2e-5");
         if (p.batch_size == 0) refuse("has batch size 0", "use 1 or more samples per step");

@@ -1,5 +1,5 @@
-// A training plan as a JSON file: {"phases": [{"name", "data": [...], "replay": {"phases": [...], "ratio", "by"},
-// "learning_rate", "warmup_steps", "epochs", "batch_size", "schedule", "schedule_floor", "stable_share",
+// A training plan as a JSON file: {"phases": [{"name", "data": [...], "replay": {"phases": [...], "ratio", "by",
+// "policy"}, "learning_rate", "warmup_steps", "epochs", "batch_size", "schedule", "schedule_floor", "stable_share",
 // "label_smoothing", "router_loss", "neftune_alpha", "beta"}]}. Names of contents and schedules are those of
 // replay/phase.hpp; what is left out keeps its default. Unknown fields are refused.
 #pragma once
@@ -61,11 +61,12 @@ inline void only_fields(const formats::json& object, const std::string& where,
     for (const auto& name : formats::field<std::vector<std::string>>(object, "data", where))
         p.data = p.data | lookup(content_names, name, where + ": field 'data'");
     if (const auto replay = formats::optional_field<formats::json>(object, "replay", where)) {
-        only_fields(*replay, where + ": field 'replay'", {"phases", "ratio", "by"});
+        only_fields(*replay, where + ": field 'replay'", {"phases", "ratio", "by", "policy"});
         p.replay_ratio = formats::field<double>(*replay, "ratio", where + ": field 'replay'");
         p.replay_by = lookup(replay_measure_names,
                              formats::field_or<std::string>(*replay, "by", "samples", where + ": field 'replay'"),
                              where + ": field 'replay': field 'by'");
+        p.replay_policy = phase_name(formats::field_or<std::string>(*replay, "policy", "", where + ": field 'replay'"));
         for (const auto& name :
              formats::field<std::vector<std::string>>(*replay, "phases", where + ": field 'replay'")) {
             const auto found =
@@ -133,6 +134,7 @@ template <class PlaceOf>
                         {"batch_size", p.batch_size},
                         {"schedule", schedule}});
         if (p.replay_by == replay_measure::tokens) list.back()["replay"]["by"] = "tokens";
+        if (!p.replay_policy.view().empty()) list.back()["replay"]["policy"] = p.replay_policy.view();
         for (const auto& [name, value] : phase_detail::numbers_beyond_plain)
             if (p.*value != phase{}.*value) list.back()[std::string(name)] = p.*value;
     }

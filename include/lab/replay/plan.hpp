@@ -55,14 +55,18 @@ template <class Samples>
     return plans;
 }
 
-/// The samples of one epoch in training order: the phase's own and the buffer's draw, shuffled together.
+/// The samples of one epoch in training order: the phase's own and the draw of the buffer, or of the phase's own
+/// policy, shuffled together.
 template <ReplayBuffer Buffer>
 [[nodiscard]] std::vector<std::size_t> epoch_samples(const phase_plan& plan, const Buffer& buffer, std::uint64_t seed,
                                                      std::uint64_t phase_index, std::uint64_t epoch) {
     std::vector<std::size_t> pool = plan.own;
-    for (const std::size_t i :
-         draw_share(buffer, plan.earlier, plan.options.replay_ratio, plan.options.replay_by, epoch))
-        pool.push_back(plan.earlier[i].sample);
+    const phase& p = plan.options;
+    const auto drawn =
+        p.replay_policy.view().empty()
+            ? draw_share(buffer, plan.earlier, p.replay_ratio, p.replay_by, epoch)
+            : draw_share(buffer_by_name(p.replay_policy, seed), plan.earlier, p.replay_ratio, p.replay_by, epoch);
+    for (const std::size_t i : drawn) pool.push_back(plan.earlier[i].sample);
     std::vector<std::size_t> ordered;
     ordered.reserve(pool.size());
     for (const std::size_t i : epoch_order(pool.size(), seed, phase_index, epoch)) ordered.push_back(pool[i]);

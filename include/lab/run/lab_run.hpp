@@ -83,9 +83,7 @@ private:
     /// Everything the untouched model's answers depend on.
     [[nodiscard]] static std::string base_key(const train_run_options& t) {
         json key{{"model", model_digest(t.model)}, {"format", t.format}, {"phrasings", t.phrasings}};
-        if (!t.heldout.empty())
-            for (const auto& q : eval::read_questions(t.heldout))
-                key["questions"].push_back({q.id, q.leaf, q.context, q.phrasings, q.answer, q.aliases, q.distractors});
+        if (!t.heldout.empty()) key["questions"] = to_json(eval::read_questions(t.heldout));
         if (!t.text.empty()) key["text"] = sha256_of_file(t.text);
         return sha256_hex(formats::to_text(key));
     }

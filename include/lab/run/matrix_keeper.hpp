@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "lab/core/error.hpp"
 #include "lab/core/file.hpp"
 #include "lab/eval/forgetting.hpp"
 #include "lab/formats/json.hpp"
@@ -18,11 +19,13 @@ namespace lab::run {
 /// Measures each state of the model once; rows are kept in `folder`.
 class matrix_keeper {
 public:
-    /// Without `resume` the rows of an earlier run are removed.
-    matrix_keeper(std::filesystem::path folder, bool resume) : folder_(std::move(folder)) {
+    /// Without `resume` the rows of an earlier run are removed. @param asked a checksum of what is measured
+    matrix_keeper(std::filesystem::path folder, bool resume, std::string asked)
+        : folder_(std::move(folder)), asked_(std::move(asked)) {
         if (!resume) std::filesystem::remove_all(folder_);
     }
-    /// The row of this name, measured by `measure()` unless it is kept already.
+    /// The row of this name, measured by `measure()` unless it is kept already. @throws config_error where the kept one
+    /// was asked something else; io_error, format_error
     template <class F>
     const eval::matrix_row& row(const std::string& name, F&& measure) {
         for (const auto& known : matrix.rows)
@@ -32,12 +35,17 @@ public:
             if (c == '/') c = '_';
         const auto path = folder_ / file;
         if (std::filesystem::exists(path)) {
-            matrix.rows.push_back(
-                eval::matrix_row_from(formats::parse_json(read_file(path), path.string()), path.string()));
+            const auto kept = formats::parse_json(read_file(path), path.string());
+            if (formats::field_or<std::string>(kept, "asked", asked_, path.string()) != asked_)
+                throw config_error(explain(path.string(), "was measured with other questions, phrasings or plain text",
+                                           "measure with the same ones, or begin the run anew"));
+            matrix.rows.push_back(eval::matrix_row_from(kept, path.string()));
         } else {
             make_folder(folder_);
             matrix.rows.push_back(measure());
-            write_file_atomically(path, formats::to_text(eval::to_json(matrix.rows.back()), 1) + "\n");
+            auto row = eval::to_json(matrix.rows.back());
+            row["asked"] = asked_;
+            write_file_atomically(path, formats::to_text(row, 1) + "\n");
         }
         return matrix.rows.back();
     }
@@ -45,6 +53,7 @@ public:
 
 private:
     std::filesystem::path folder_;
+    std::string asked_;
 };
 
 /// The matrix that a finished run left in its folder. @throws io_error, format_error

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <functional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -12,8 +13,11 @@
 
 #include "lab/core/error.hpp"
 #include "lab/core/file.hpp"
+#include "lab/core/sha256.hpp"
 #include "lab/eval/forgetting.hpp"
+#include "lab/eval/question.hpp"
 #include "lab/eval/window_scorer.hpp"
+#include "lab/formats/json.hpp"
 #include "lab/infer/engine.hpp"
 #include "lab/infer/teacher.hpp"
 #include "lab/nn/any_model.hpp"
@@ -41,6 +45,20 @@ struct measuring {
     std::size_t cache_bytes = infer::engine_options{}.cache_bytes;  // of the engine that answers
     measure_observer progress{};
 };
+
+[[nodiscard]] inline formats::json to_json(std::span<const eval::question> questions) {
+    formats::json all = formats::json::array();
+    for (const auto& q : questions)
+        all.push_back({q.id, q.leaf, q.context, q.phrasings, q.answer, q.aliases, q.distractors});
+    return all;
+}
+/// What is asked and read, as a checksum: rows of one matrix have the same.
+[[nodiscard]] inline std::string digest_of(const measuring& what) {
+    return sha256_hex(formats::to_text({{"questions", to_json(what.questions)},
+                                        {"phrasings", what.qa.max_phrasings},
+                                        {"text", what.text},
+                                        {"context", what.context}}));
+}
 
 /// Plain text as tokens.
 [[nodiscard]] inline std::vector<token> read_text_tokens(const std::filesystem::path& path,

@@ -284,11 +284,12 @@ inline constexpr const char* untouched = "untouched";
 /// The row of the untouched model, measured where `out` does not hold it yet: what train_run would begin with.
 [[nodiscard]] inline eval::matrix_row measure_base(const train_run_options& o, const listener& on = {}) {
     namespace detail = train_run_detail;
-    matrix_keeper keeper(o.out / "eval", true);
+    const student who = open_student(o.model, o.format);
+    const auto what = detail::what_to_measure(o, who, on);
+    matrix_keeper keeper(o.out / "eval", true, digest_of(what));
     return keeper.row(detail::untouched, [&] {
-        const student who = open_student(o.model, o.format);
         const auto model = who.load({.threads = o.threads});
-        return measure(model, who.tokens, who.format, detail::what_to_measure(o, who, on), detail::untouched);
+        return measure(model, who.tokens, who.format, what, detail::untouched);
     });
 }
 
@@ -345,7 +346,7 @@ template <replay::ReplayBuffer Buffer = replay::any_buffer>
     const auto& ranks = settings.ranks;
     if (ranks.first() && (!settings.resume || !has_checkpoints(o.out)))
         std::filesystem::remove(o.out / "manifest.json");  // of an earlier run, which is now overwritten
-    matrix_keeper keeper(o.out / "eval", settings.resume || !ranks.first());
+    matrix_keeper keeper(o.out / "eval", settings.resume || !ranks.first(), digest_of(what));
     keeper.matrix.columns = eval::columns_of(what.questions, trainer.plans(), data.samples);
     const auto measure_now = [&](const std::string& name) {
         if (what.questions.empty()) return;

@@ -89,6 +89,32 @@ BOOST_AUTO_TEST_CASE(kill_9_at_any_moment_and_the_same_final_bytes) {
                    name);
 }
 
+BOOST_AUTO_TEST_CASE(a_full_disk_is_said_and_costs_no_byte) {
+    const workplace w;
+    BOOST_REQUIRE(w.run(w.train("whole")).code == 0);
+    std::uintmax_t whole = 0;
+    for (const auto& entry : std::filesystem::recursive_directory_iterator(w.folder / "whole"))
+        if (entry.is_regular_file()) whole += entry.file_size();
+    for (const unsigned quarters : {1u, 2u, 3u}) {
+        const std::string name = "small" + std::to_string(quarters);
+        const auto out = w.folder / name;
+        std::filesystem::create_directory(out);
+        auto command = w.train(name, {"--resume", "--checkpoint-minutes", "0"});
+        command.insert(command.begin(), {LAB_SOURCE_DIR "/tests/train/apps/small_disk", out.string(),
+                                         std::to_string(whole * quarters / 4 / 1024)});
+        const auto result = w.run(command);
+        if (result.code == 77) {
+            BOOST_TEST_MESSAGE(result.err);
+            return;
+        }
+        BOOST_REQUIRE_MESSAGE(result.code == 0, result.code << ": " << result.err);
+        BOOST_TEST(mentions(result.err, "No space left on device"), result.err);
+        for (const char* file : {"model.gguf", "model/model.safetensors", "metrics.jsonl", "forgetting.json"})
+            BOOST_TEST((read_file(w.folder / (name + "-kept/" + file)) == read_file(w.folder / "whole" / file)),
+                       name << '/' << file);
+    }
+}
+
 BOOST_AUTO_TEST_CASE(what_killed_writes_left_is_cleared_away_and_two_runs_do_not_share_a_folder) {
     const workplace w;
     BOOST_REQUIRE(w.run(w.train("run")).code == 0);
