@@ -47,7 +47,7 @@ struct opened_checkpoint {
 
 /// Calls f(Architecture{}) for the family that `info` names.
 template <class F>
-[[nodiscard]] any_model visit_family(const model_info& info, F&& f) {
+[[nodiscard]] auto visit_family(const model_info& info, F&& f) {
     if (info.family == arch::mixtral::family) return f(arch::mixtral{});
     if (info.family == arch::mistral::family) return f(arch::mistral{});
     return f(arch::llama{});

@@ -59,9 +59,12 @@ inline constexpr std::array quantize_mixes{
     return fits(smaller) ? smaller : dtype::f16;
 }
 
+/// Whether no format but f32 is used for it, in llama.cpp's files too: gains, and the few rows of a router.
+[[nodiscard]] inline bool stays_f32(const tensor_info& info) { return info.rank == 1 || info.role == "router"; }
+
 /// The type of a tensor of a model of these sizes.
 [[nodiscard]] inline dtype mixed_type(const quantize_mix& mix, const tensor_info& info, const runtime_dims& d) {
-    if (info.rank == 1 || info.role == "router") return dtype::f32;
+    if (stays_f32(info)) return dtype::f32;
     if (info.role == "head" || (info.role == "embedding" && d.tied)) return storable(mix.head, info.columns);
     const bool sensitive = info.role == "attention.v" || info.role.ends_with("down");
     const std::size_t eighth = d.layers / 8;

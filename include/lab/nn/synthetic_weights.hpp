@@ -29,6 +29,7 @@
 #include "lab/nn/dims.hpp"
 #include "lab/nn/load_options.hpp"
 #include "lab/nn/load_trainable_files.hpp"
+#include "lab/nn/locate.hpp"
 #include "lab/nn/quantize_mix.hpp"
 #include "lab/nn/weights.hpp"
 
@@ -97,15 +98,18 @@ void fill(F format, std::span<std::byte> out, std::uint64_t seed, std::uint64_t 
     });
 }
 
-/// The family that has what these sizes ask for.
-[[nodiscard]] inline std::string_view family_of(const runtime_dims& d) {
-    return d.experts != 0 ? arch::mixtral::family : d.window != 0 ? arch::mistral::family : arch::llama::family;
+/// The sizes, and the family that has what they ask for.
+[[nodiscard]] inline model_info info_of(const runtime_dims& d) {
+    model_info info;
+    info.dims = d;
+    info.family = d.experts != 0 ? arch::mixtral::family : d.window != 0 ? arch::mistral::family : arch::llama::family;
+    return info;
 }
 
 }  // namespace synthetic_detail
 
 /// A checkpoint in memory, named and laid out as a GGUF file of the family, experts in stacks. Norm gains are 1,
-/// routers are f32 as in llama.cpp's files.
+/// routers are f32 (`stays_f32`).
 /// @throws config_error when the sizes contradict each other.
 [[nodiscard]] inline formats::checkpoint synthetic_checkpoint(const runtime_dims& d, dtype type, std::uint64_t seed,
                                                               thread_pool& pool) {
@@ -116,11 +120,10 @@ void fill(F format, std::span<std::byte> out, std::uint64_t seed, std::uint64_t 
     std::size_t total = 0;
     std::set<std::string> stacks;
     for (const tensor_info& info :
-         d.experts != 0 ? describe_tensors<arch::mixtral>(d) : describe_tensors<arch::llama>(d)) {
+         visit_family(synthetic_detail::info_of(d), [&]<class A>(A) { return describe_tensors<A>(d); })) {
         const tensor_source& source = info.sources(container::gguf).front();
         if (info.expert != tensor_info::no_index && !stacks.insert(source.name).second) continue;
-        const bool whole = info.rank == 1 || info.role == "router";
-        const dtype held = whole ? dtype::f32 : storable(type, info.columns);
+        const dtype held = stays_f32(info) ? dtype::f32 : storable(type, info.columns);
         tensors.push_back({source.name, held, source.shape, {}});
         offsets.push_back(total);
         total += (formats::tensor_bytes(held, source.shape) + alignment - 1) / alignment * alignment;
@@ -145,8 +148,7 @@ void fill(F format, std::span<std::byte> out, std::uint64_t seed, std::uint64_t 
                                                       thread_pool& pool) {
     opened_checkpoint made;
     made.file = synthetic_checkpoint(dims, type, seed, pool);
-    made.info.family = std::string(synthetic_detail::family_of(dims));
-    made.info.dims = dims;
+    made.info = synthetic_detail::info_of(dims);
     return made;
 }
 

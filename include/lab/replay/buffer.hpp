@@ -200,16 +200,29 @@ private:
     std::function<std::vector<std::size_t>(std::span<const replay_item>, std::size_t, std::uint64_t)> draw_;
 };
 
-inline constexpr std::string_view policy_names = "stratified, reservoir or full";
-[[nodiscard]] constexpr bool is_policy(std::string_view name) {
-    return name == stratified::name || name == reservoir::name || name == full::name;
+/// The buffers that a phase file and `--replay-policy` name.
+struct replay_policy {
+    std::string_view name;
+    any_buffer (*make)(std::uint64_t seed);
+};
+inline constexpr std::array replay_policies{
+    replay_policy{stratified::name, [](std::uint64_t seed) -> any_buffer { return stratified{.seed = seed}; }},
+    replay_policy{reservoir::name, [](std::uint64_t seed) -> any_buffer { return reservoir{.seed = seed}; }},
+    replay_policy{full::name, [](std::uint64_t) -> any_buffer { return full{}; }},
+};
+[[nodiscard]] inline std::string policy_names() {
+    std::string names;
+    for (const auto& policy : replay_policies) names.append(names.empty() ? "" : ", ").append(policy.name);
+    return names;
 }
-/// The buffer called `name`, one of `policy_names`. @throws config_error for any other
+[[nodiscard]] inline bool is_policy(std::string_view name) {
+    return std::ranges::find(replay_policies, name, &replay_policy::name) != replay_policies.end();
+}
+/// The buffer called `name`. @throws config_error listing the known ones.
 [[nodiscard]] inline any_buffer buffer_by_name(std::string_view name, std::uint64_t seed) {
-    if (name == stratified::name) return stratified{.seed = seed};
-    if (name == reservoir::name) return reservoir{.seed = seed};
-    if (name == full::name) return full{};
-    throw config_error(explain("replay policy '" + std::string(name) + "'", "unknown", policy_names));
+    for (const auto& policy : replay_policies)
+        if (policy.name == name) return policy.make(seed);
+    throw config_error(explain("replay policy '" + std::string(name) + "'", "unknown", "one of " + policy_names()));
 }
 
 }  // namespace lab::replay

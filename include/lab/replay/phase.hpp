@@ -204,7 +204,8 @@ inline void check_phases(std::span<const phase> phases) {
         if (!(p.replay_ratio >= 0.0 && p.replay_ratio <= 1.0))
             refuse("has a replay ratio outside 0 to 1", "it is the share of the earlier samples");
         if (!p.replay_policy.view().empty() && !is_policy(p.replay_policy))
-            refuse("has an unknown replay policy '" + std::string(p.replay_policy.view()) + "'", policy_names);
+            refuse("has an unknown replay policy '" + std::string(p.replay_policy.view()) + "'",
+                   "one of " + policy_names());
         if (!(p.learning_rate > 0.0 && p.learning_rate < 1e3))
             refuse("has a learning rate that is not above 0", "try 2e-5");
         if (p.batch_size == 0) refuse("has batch size 0", "use 1 or more samples per step");

@@ -54,10 +54,12 @@ struct measuring {
 }
 /// What is asked and read, as a checksum: rows of one matrix have the same.
 [[nodiscard]] inline std::string digest_of(const measuring& what) {
-    return sha256_hex(formats::to_text({{"questions", to_json(what.questions)},
-                                        {"phrasings", what.qa.max_phrasings},
-                                        {"text", what.text},
-                                        {"context", what.context}}));
+    const auto bytes = std::as_bytes(std::span(what.text));
+    return sha256_hex(
+        formats::to_text({{"questions", to_json(what.questions)},
+                          {"phrasings", what.qa.max_phrasings},
+                          {"text", sha256_hex({reinterpret_cast<const char*>(bytes.data()), bytes.size()})},
+                          {"context", what.context}}));
 }
 
 /// Plain text as tokens.
