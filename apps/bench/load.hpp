@@ -35,11 +35,11 @@ struct no_end {
 
 /// Seconds from the first request to the last answer. @throws stopped; config_error where the context is too short.
 inline double run_test(infer::engine& engine, const load_test& t) {
-    if (t.prompt + 1 + t.generate > engine.context_length())
-        throw config_error(explain(
-            "load",
-            "prompt and answer are longer than the context of " + std::to_string(engine.context_length()) + " tokens",
-            t.cache_bytes != 0 ? "shorten them, or raise --cache-mib" : "shorten them"));
+    const std::size_t context = engine.context_length();
+    if (t.prompt >= context || t.generate > context - t.prompt - 1)
+        throw config_error(
+            explain("load", "prompt and answer are longer than the context of " + std::to_string(context) + " tokens",
+                    t.cache_bytes != 0 ? "shorten them, or raise --cache-mib" : "shorten them"));
     const auto& tokens = engine.tokens();
     no_end none;
     for (token id = 0; static_cast<std::size_t>(id) < tokens.size(); ++id)

@@ -15,6 +15,7 @@
 #include "bench/load.hpp"
 #include "bench/measure.hpp"
 #include "bench/models.hpp"
+#include "bench/output.hpp"
 #include "bench/runner.hpp"
 #include "common/argv.hpp"
 #include "common/cli.hpp"
@@ -161,7 +162,7 @@ inline void require_rows(const bench_options& o) {
         "shape", shape_choices, cxxopts::value(o.shapes))("type", "weight format of a shape",
                                                           cxxopts::value(o.types)->default_value("q4_0"))(
         "save", "write the random weights of the shape to this GGUF file and measure nothing", cxxopts::value(o.save))(
-        "t,threads", "0: one per processor", counts(o.threads, "0"))("b,batch-size", "tokens of one model call",
+        "t,threads", "0: one per processor", counts(o.threads, "0"))("b,batch-size", "tokens of one call with prompts",
                                                                      counts(o.batches, "512"))(
         "ctk,cache-type", "of the cached keys and values: f16, q8_0, bf16, f32",
         cxxopts::value(o.cache_types)->default_value("f16"))("compute",
@@ -204,9 +205,7 @@ inline void require_rows(const bench_options& o) {
     if (args.count("help") != 0) return std::cout << bench_overview << spec.help(), std::nullopt;
     if (args.count("version") != 0) return std::cout << "lab-bench " << version << '\n', std::nullopt;
     if (!args.unmatched().empty()) throw usage_error("unexpected argument '" + args.unmatched().front() + "'");
-    if (args.count("json") != 0 && args.count("output") != 0 && o.output != "json")
-        throw usage_error("--json is -o json: give one, not -o " + o.output + " beside it");
-    if (args.count("json") != 0) o.output = "json";
+    take_json(args, o.output);
     if (args.count("type") != 0 && o.shapes.empty())
         throw usage_error("--type goes with --shape; the weights of a file are measured as they are stored");
     o.limits = args.count("no-limits") == 0;

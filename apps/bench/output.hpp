@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdio>
+#include <cxxopts.hpp>
 #include <iostream>
 #include <nlohmann/json.hpp>
 #include <string>
@@ -28,6 +29,14 @@ struct cell {
     std::size_t width = 0;
     bool left = false;
 };
+
+/// --json is -o json. @throws usage_error where another format is named too
+inline void take_json(const cxxopts::ParseResult& args, std::string& output) {
+    if (args.count("json") == 0) return;
+    if (args.count("output") != 0 && output != "json")
+        throw usage_error("--json is -o json: give one, not -o " + output + " beside it");
+    output = "json";
+}
 
 class result_writer {
 public:

@@ -82,7 +82,7 @@ struct train_bench_options {
         cxxopts::value(o.repetitions)->default_value("3"))("profile", "also where the time went, by operation",
                                                            cxxopts::value(o.profile))(
         "o,output,output-format", "md, csv, json or jsonl", cxxopts::value(o.output)->default_value("md"))(
-        "no-limits", "do not measure what the machine can do")("h,help", "this text");
+        "json", "the same as -o json")("no-limits", "do not measure what the machine can do")("h,help", "this text");
     const auto args = spec.parse(argc, argv);
     if (args.count("help") != 0) return std::cout << train_bench_overview << spec.help(), std::nullopt;
     if (!args.unmatched().empty()) throw usage_error("unexpected argument '" + args.unmatched().front() + "'");
@@ -91,13 +91,15 @@ struct train_bench_options {
     if (!base_type.empty() && o.lora == 0) throw usage_error("--base-type needs --lora RANK");
     if (!base_type.empty()) o.base_type = dtype_from_name(base_type);
     o.recompute = nn::recompute_from_name(again);
+    take_json(args, o.output);
     o.limits = args.count("no-limits") == 0;
     o.shortest = o.longest = sequence;
     if (!lengths.empty()) {
         const char* end = lengths.data() + lengths.size();
         const auto first = std::from_chars(lengths.data(), end, o.shortest);
-        const bool dash = first.ptr != end && *first.ptr == '-';
-        if (!dash || std::from_chars(first.ptr + 1, end, o.longest).ptr != end || o.shortest > o.longest)
+        const bool dash = first.ec == std::errc() && first.ptr != end && *first.ptr == '-';
+        const auto second = dash ? std::from_chars(first.ptr + 1, end, o.longest) : first;
+        if (!dash || second.ec != std::errc() || second.ptr != end || o.shortest > o.longest)
             throw usage_error("--lengths " + lengths + ": SHORTEST-LONGEST, as in 20-500");
     }
     checked_threads(o.threads);

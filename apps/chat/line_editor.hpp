@@ -46,7 +46,9 @@ public:
         HistEvent event;
         ::history(history_.get(), &event, H_SETSIZE, 1000);
         ::history(history_.get(), &event, H_SETUNIQUE, 1);
-        if (!file_.empty() && std::filesystem::exists(file_)) ::history(history_.get(), &event, H_LOAD, file_.c_str());
+        std::error_code unreadable;  // then there is no history, which is only a comfort
+        if (!file_.empty() && std::filesystem::exists(file_, unreadable))
+            ::history(history_.get(), &event, H_LOAD, file_.c_str());
     }
     line_editor(const line_editor&) = delete;
     line_editor& operator=(const line_editor&) = delete;

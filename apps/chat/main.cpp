@@ -49,7 +49,8 @@ cxxopts::Options command_line() {
         "repetition-penalty", "1: off", cxxopts::value<float>()->default_value("1.1"))(
         "seed", "of the draws", cxxopts::value<std::uint64_t>()->default_value("0"))(
         "max-tokens", "of one answer", cxxopts::value<std::size_t>()->default_value("512"))(
-        "lookup", "tokens to guess from the text so far and check at once: faster where answers repeat it",
+        "lookup",
+        "tokens to guess from the text so far and check at once: faster where answers repeat it (no sliding window)",
         cxxopts::value<std::size_t>()->default_value("0"))(
         "draft", "a smaller model with the same tokenizer, to guess what --model will say: faster, the same answers",
         text())("cache-type", "of the cached keys and values: f16, q8_0, bf16, f32",
@@ -120,9 +121,10 @@ infer::engine make_engine(const cxxopts::ParseResult& args, lab::tokenizer::toke
 int answer_once(infer::chat& chat, std::string question) {
     if (question == "-") question.assign(std::istreambuf_iterator<char>(std::cin), {});
     if (question.find_first_not_of(" \t\r\n") == std::string::npos) throw apps::usage_error("the prompt is empty");
+    chat.set_keep_going([] { return !interrupted.load(); });
     chat.say(question, [](std::string_view piece) {
         std::cout << piece << std::flush;
-        return !interrupted.load();
+        return true;
     });
     std::cout << '\n';
     return interrupted.load() ? 130 : 0;
@@ -169,6 +171,7 @@ int run(int argc, char** argv) {
     if (editor.interactive()) std::cout << "/help for help, Ctrl-D to leave\n";
     const auto read = [&](const std::string& prompt, std::string& line) { return editor.read(prompt, line); };
     const auto stop = [] { return interrupted.exchange(false); };
+    chat.set_keep_going([&] { return !stop(); });
     apps::repl loop(chat, read, std::cout, stop,
                     {.paint = {apps::shows_colours(stdout)}, .show_speed = editor.interactive()});
     loop.run();

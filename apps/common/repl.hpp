@@ -25,6 +25,7 @@ namespace lab::apps {
 
 using piece_callback = std::function<bool(std::string_view)>;
 
+/// What `say` and `regenerate` throw leaves the messages as they were.
 template <class C>
 concept Conversation = requires(C& c, std::string_view line, const piece_callback& on_piece, text::messages list) {
     { c.say(line, on_piece).tokens.size() } -> std::convertible_to<std::size_t>;
@@ -140,10 +141,9 @@ private:
         return input_event::line;
     }
 
-    /// Streams an answer. A fault leaves the conversation as it was.
+    /// Streams an answer.
     template <class Say>
     void answer(Say say) {
-        const text::messages before = chat_->messages();
         const auto start = std::chrono::steady_clock::now();
         auto first = start;
         bool any = false;
@@ -159,13 +159,12 @@ private:
                          std::chrono::duration<double>(first - start).count());
         } catch (...) {
             if (any) *out_ << '\n';
-            chat_->set_messages(before);
             throw;
         }
     }
     void after_answer(text::finish_reason finish, std::size_t tokens, double seconds, double wait) {
         if (finish == text::finish_reason::cancelled) note("stopped; the answer stays as far as it came");
-        if (finish == text::finish_reason::length) note("the answer reached its limit of tokens (--max-tokens)");
+        if (finish == text::finish_reason::length) note("the answer reached --max-tokens, or the end of the context");
         if constexpr (requires { chat_->left_out(); })
             if (chat_->left_out() > 0)
                 note("the context is full: the model no longer sees the oldest " + std::to_string(chat_->left_out()) +

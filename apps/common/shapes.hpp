@@ -81,8 +81,9 @@ inline constexpr const char* shape_choices =
         const auto key = part.substr(0, part.find('='));
         const auto number = part.substr(std::min(key.size() + 1, part.size()));
         const auto found = values.find(std::string(key));
-        if (found == values.end() || number.empty() ||
-            std::from_chars(number.data(), number.data() + number.size(), found->second).ptr != &part.back() + 1)
+        const char* const last = number.data() + number.size();
+        const auto whole = [&](std::from_chars_result r) { return r.ec == std::errc() && r.ptr == last; };
+        if (found == values.end() || number.empty() || !whole(std::from_chars(number.data(), last, found->second)))
             throw usage_error("--shape " + text + ": '" + std::string(part) + "' is not one of " + shape_choices +
                               " and numbers");
     }

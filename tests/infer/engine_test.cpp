@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "infer/tiny.hpp"
+#include "lab/nn/synthetic.hpp"
 
 BOOST_AUTO_TEST_SUITE(engine)
 
@@ -185,6 +186,22 @@ BOOST_AUTO_TEST_CASE(what_cannot_be_run_is_refused) {
     infer::generation stranger;
     stranger.prompt = {258};
     BOOST_CHECK_THROW((void)engine.run_one(stranger), config_error);
+}
+
+BOOST_AUTO_TEST_CASE(a_model_with_a_window_takes_no_draft) {
+    auto windowed = [] {
+        return nn::make_synthetic({.dim = 32,
+                                   .layers = 1,
+                                   .heads = 4,
+                                   .kv_heads = 2,
+                                   .head_dim = 8,
+                                   .hidden = 64,
+                                   .vocab = 258,
+                                   .window = 64},
+                                  dtype::f32, {.threads = 1});
+    };
+    BOOST_CHECK_THROW(infer::engine(windowed(), test::byte_tokenizer(), {}, test::byte_model()), config_error);
+    BOOST_CHECK_THROW(infer::engine(test::byte_model(), test::byte_tokenizer(), {}, windowed()), config_error);
 }
 
 BOOST_AUTO_TEST_CASE(a_small_cache_makes_sequences_wait) {

@@ -4,12 +4,16 @@
 #include <algorithm>
 #include <boost/test/unit_test.hpp>
 #include <chrono>
+#include <exception>
+#include <span>
+#include <stdexcept>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include "infer/tiny.hpp"
 #include "lab/infer/engine.hpp"
+#include "lab/sampling/chain.hpp"
 
 BOOST_AUTO_TEST_SUITE(scheduling)
 
@@ -151,6 +155,49 @@ BOOST_AUTO_TEST_CASE(what_goes_wrong_in_one_job_ends_that_one_alone) {
         BOOST_CHECK_THROW((void)engine.run_one(failing), format_error);
         require_same(engine.run_one(job_of("job 1", 1)), whole);
     }
+}
+
+BOOST_AUTO_TEST_CASE(a_sampler_that_fails_ends_its_own_job_beside_a_draft_too) {
+    struct failing {
+        void apply(sampling::candidates&, std::span<const token> before) const {
+            if (before.size() > 12) throw std::out_of_range("from a sampler");
+        }
+    };
+    struct beyond {
+        [[nodiscard]] token select(const sampling::candidates&, std::span<const token>) const { return 258; }
+    };
+    for (const bool draft : {false, true}) {
+        infer::engine engine(test::byte_model(), test::byte_tokenizer(), {},
+                             draft ? test::byte_model() : nn::any_model{});
+        std::vector<infer::generated> results(3);
+        for (std::uint64_t i = 0; i < 3; ++i) {
+            auto job = job_of("job " + std::to_string(i), i);
+            if (i == 1) job.sampler = sampling::chain{failing{}, sampling::multinomial{i}};
+            if (i == 2) job.sampler = sampling::chain{beyond{}};
+            engine.submit(job, [&, i](infer::generated&& r) { results[i] = std::move(r); });
+        }
+        steps_until_idle(engine);
+        require_same(results[0], alone(job_of("job 0", 0)));
+        BOOST_CHECK_THROW(std::rethrow_exception(results[1].fault), std::out_of_range);
+        BOOST_TEST(results[1].tokens.size() == 8u);
+        BOOST_CHECK_THROW(std::rethrow_exception(results[2].fault), config_error);
+    }
+}
+
+BOOST_AUTO_TEST_CASE(more_sequences_than_rows_of_logits_advance_together) {
+    struct no_end {
+        void apply(sampling::candidates& c, std::span<const token>) const { c.remove(257); }
+    };
+    infer::engine engine(test::byte_model(), test::byte_tokenizer(), {.max_sequences = 6, .max_logit_rows = 2});
+    std::size_t finished = 0, steps = 0;
+    for (std::uint64_t i = 0; i < 6; ++i) {
+        auto job = job_of("job " + std::to_string(i), i, 10);
+        job.sampler = sampling::chain{no_end{}, sampling::multinomial{i}};
+        engine.submit(job, [&](infer::generated&&) { ++finished; });
+    }
+    while (finished == 0) engine.step(), ++steps;
+    BOOST_TEST(finished == 6u);
+    BOOST_TEST(steps == 10u);
 }
 
 BOOST_AUTO_TEST_CASE(who_wants_no_more_text_is_not_called_again) {

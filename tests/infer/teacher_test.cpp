@@ -108,6 +108,27 @@ BOOST_AUTO_TEST_CASE(a_chat_keeps_its_conversation_and_computes_each_turn_once) 
     BOOST_CHECK_THROW(chat.regenerate(), config_error);
 }
 
+BOOST_AUTO_TEST_CASE(a_chat_is_as_before_after_a_fault_and_can_be_stopped_while_it_reads) {
+    infer::engine engine(test::byte_model(), test::byte_tokenizer(), {.max_sequences = 1, .max_batch_tokens = 16});
+    infer::chat chat(engine, text::chat_format_by_name("chatml"), sampling::chain{sampling::greedy{}},
+                     {.system = "", .max_tokens = 10});
+    static_cast<void>(chat.say("one"));
+    const auto before = chat.messages();
+    const auto failing = [](std::string_view) -> bool { throw config_error("the terminal is gone"); };
+    BOOST_CHECK_THROW(chat.say("two", failing), config_error);
+    BOOST_TEST((chat.messages() == before));
+    BOOST_CHECK_THROW(chat.regenerate(failing), config_error);
+    BOOST_TEST((chat.messages() == before));
+    BOOST_CHECK_THROW(chat.say(std::string(600, 'x')), config_error);
+    BOOST_TEST((chat.messages() == before));
+    std::size_t asked = 0;
+    chat.set_keep_going([&] { return ++asked < 3; });
+    const auto stopped = chat.say(std::string(200, 'y'));
+    BOOST_TEST(asked == 3u);
+    BOOST_TEST((stopped.finish == text::finish_reason::cancelled));
+    BOOST_TEST(stopped.tokens.empty());
+}
+
 BOOST_AUTO_TEST_CASE(a_long_chat_leaves_out_its_oldest_exchanges) {
     infer::engine engine(test::byte_model(1, 256), test::byte_tokenizer());
     infer::chat chat(engine, text::chat_format_by_name("chatml"), sampling::chain{sampling::greedy{}},

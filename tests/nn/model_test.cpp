@@ -189,6 +189,10 @@ BOOST_AUTO_TEST_CASE(bad_calls_are_refused_and_change_nothing) {
     batch.add(test::random_tokens(2, d.vocab));
     BOOST_CHECK_THROW(m.model.forward(batch.get(), cache, std::vector{id}, std::vector<std::uint32_t>{2}), shape_error);
     BOOST_CHECK_THROW(m.model.forward(batch.get(), cache, {}, {}), shape_error);
+    const std::vector<token> three{1, 2, 3};
+    const std::vector<std::int32_t> rising{0, 1, 2};
+    const std::vector<std::uint32_t> falling{0, 5, 3};  // beyond the tokens, and back
+    BOOST_CHECK_THROW(m.model.forward({three, rising, falling}, cache, std::vector{id, id}, {}), shape_error);
     BOOST_TEST(cache.used_blocks() == 0u);
     auto wrong = d;
     wrong.kv_heads = 3;

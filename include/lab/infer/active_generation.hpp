@@ -15,6 +15,7 @@
 #include <utility>
 #include <vector>
 
+#include "lab/core/error.hpp"
 #include "lab/core/tensor.hpp"
 #include "lab/core/token.hpp"
 #include "lab/infer/generation.hpp"
@@ -180,13 +181,13 @@ private:
         for (std::size_t r = 0; r < rows; ++r) {
             const auto row = logits.row(first_row + r);
             const token next = draw(row, known, true, scratch);
+            if (next < 0 || static_cast<std::size_t>(next) >= row.size())
+                throw config_error("engine: the sampler drew " + std::to_string(next) + ", which is no token");
             drawn_.push_back(recorded(row, next));
-            known.push_back(next);
-            if (tokenizer_.is_end_of_generation(next)) break;
-            if (job.constraint) {
-                job.constraint.advance(next);
-                if (job.constraint.finished()) break;
-            }
+            const bool ends = tokenizer_.is_end_of_generation(next);
+            if (!ends && job.constraint) job.constraint.advance(next);
+            known.push_back(next);  // after all that may throw: what is known and cached stays the same text
+            if (ends || (job.constraint && job.constraint.finished())) break;
             if (r < guess.size() && next != guess[r]) break;
         }
         computed -= guess.size() + 1 - drawn_.size();

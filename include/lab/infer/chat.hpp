@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <cstddef>
 #include <functional>
+#include <iterator>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -36,17 +38,18 @@ public:
     }
 
     /// Adds a user message and generates the answer; `on_piece` sees the text as it grows and stops it by returning
-    /// false. A stopped answer stays in the conversation as far as it came.
+    /// false. A stopped answer stays in the conversation as far as it came; what throws leaves the conversation as it
+    /// was. @throws config_error where the message does not fit the context
     generated say(std::string_view line, const piece_callback& on_piece = {}) {
-        messages_.push_back({"user", std::string(line)});
-        return answer(on_piece);
+        auto asked = messages_;
+        asked.push_back({"user", std::string(line)});
+        return answer(std::move(asked), on_piece);
     }
-    /// Generates the last answer anew. @throws config_error when there is none.
+    /// Generates the last answer anew. @throws config_error when there is none, and as say
     generated regenerate(const piece_callback& on_piece = {}) {
         if (messages_.empty() || messages_.back().role != "assistant")
             throw config_error("chat: there is no answer to redo yet");
-        messages_.pop_back();
-        return answer(on_piece);
+        return answer({messages_.begin(), std::prev(messages_.end())}, on_piece);
     }
     /// Forgets all but the system message.
     void reset() {
@@ -63,30 +66,35 @@ public:
     /// What each answer must look like from now on. An empty constraint takes it off.
     void set_constraint(sampling::any_constraint constraint) { constraint_ = std::move(constraint); }
     void set_sampler(sampling::any_chain sampler) { sampler_ = std::move(sampler); }
+    /// Asked after each step of the engine, also while a long prompt is read; false stops the answer.
+    void set_keep_going(std::function<bool()> keep_going) { keep_going_ = std::move(keep_going); }
     [[nodiscard]] const text::any_chat_format& format() const { return format_; }
     /// Messages that the last answer did not see, because the context was full.
     [[nodiscard]] std::size_t left_out() const { return left_out_; }
 
 private:
-    generated answer(const piece_callback& on_piece) {
-        generation job{
-            .prompt = fitting_prompt(), .max_tokens = options_.max_tokens, .sampler = sampler_, .stop = format_.stop()};
+    generated answer(text::messages asked, const piece_callback& on_piece) {
+        generation job{.prompt = fitting_prompt(asked),
+                       .max_tokens = options_.max_tokens,
+                       .sampler = sampler_,
+                       .stop = format_.stop()};
         job.constraint = constraint_;
         job.on_text = on_piece;
-        generated result = engine_->run_one(job);
-        messages_.push_back({"assistant", result.text});
+        generated result = std::move(engine_->run(std::span(&job, 1), {{}, keep_going_}).front());
+        asked.push_back({"assistant", result.text});
+        messages_ = std::move(asked);
         return result;
     }
 
     /// The rendered conversation, without its oldest exchanges where it would not leave room for an answer.
-    std::vector<token> fitting_prompt() {
+    std::vector<token> fitting_prompt(const text::messages& asked) {
         const std::size_t context = engine_->context_length();
         const std::size_t room = context - std::min(options_.max_tokens, context / 2);
-        const std::size_t head = !messages_.empty() && messages_.front().role == "system" ? 1 : 0;
-        text::messages shown = messages_;
+        const std::size_t head = !asked.empty() && asked.front().role == "system" ? 1 : 0;
+        text::messages shown = asked;
         for (;;) {
             auto tokens = text::encode_chat(engine_->tokens(), format_, shown, true).tokens;
-            left_out_ = messages_.size() - shown.size();
+            left_out_ = asked.size() - shown.size();
             if (tokens.size() <= room || shown.size() <= head + 1) return tokens;
             const std::size_t drop = std::min<std::size_t>(2, shown.size() - head - 1);
             shown.erase(shown.begin() + static_cast<std::ptrdiff_t>(head),
@@ -98,6 +106,7 @@ private:
     text::any_chat_format format_;
     sampling::any_chain sampler_;
     sampling::any_constraint constraint_;
+    std::function<bool()> keep_going_;
     chat_options options_;
     text::messages messages_;
     std::size_t left_out_ = 0;

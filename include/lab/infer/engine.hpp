@@ -32,7 +32,7 @@ namespace lab::infer {
 struct engine_options {
     std::size_t max_sequences = 16;      // generated at once
     std::size_t max_batch_tokens = 512;  // per step, prefill and decoding together
-    std::size_t max_logit_rows = 128;    // per step; bounds the memory of scoring
+    std::size_t max_logit_rows = 128;    // per step, but one at least for each sequence; bounds the memory of scoring
     std::size_t kept_sequences = 32;     // finished ones kept for their prefixes, least recently used go first
     std::size_t cache_bytes = std::size_t{1} << 30;  // bound of the key-value cache; a draft has as much again
     dtype cache_type = dtype::f16;                   // of its elements: f32, f16, bf16 or q8_0
@@ -50,6 +50,7 @@ struct run_watch {
 class engine {
 public:
     /// `draft`: a smaller model with the same tokenizer that guesses what comes next (drafter.hpp), or none.
+    /// @throws config_error where the parts do not fit each other.
     explicit engine(nn::any_model model, tokenizer::tokenizer tokens, engine_options options = {},
                     nn::any_model draft = {})
         : model_(std::move(model)),
@@ -64,6 +65,9 @@ public:
                                        "the tokenizer has " + std::to_string(tokenizer_.size()) +
                                            " tokens, the model only " + std::to_string(model_.dims().vocab),
                                        "use the tokenizer that the model was trained with"));
+        if (draft && model_.dims().window != 0)
+            throw config_error(explain("engine", "a model with a sliding window cannot step back from wrong guesses",
+                                       "leave the draft model out"));
         if (draft)
             draft_.emplace(std::move(draft), tokenizer_.size(),
                            nn::kv_cache_options{.max_bytes = options.cache_bytes, .type = options.cache_type});
@@ -109,7 +113,8 @@ public:
     [[nodiscard]] std::size_t open() const { return places_.size(); }
 
     /// One forward pass over whatever fits. False when no job is left. What a job's callbacks, sampler or constraint
-    /// throw ends that job (generated::fault); what on_finished throws comes out of here.
+    /// throw ends that job (generated::fault); what on_finished throws comes out of here, as does what the model throws
+    /// (std::bad_alloc): then nothing of the step has happened.
     /// @throws config_error where the cache has no room for a single sequence.
     bool step();
 
@@ -119,17 +124,17 @@ public:
     [[nodiscard]] std::vector<generated> run(std::span<const generation> jobs, const run_watch& watch = {}) {
         for (const auto& job : jobs) check(job);
         std::vector<generated> results(jobs.size());
-        std::vector<job_id> ids(jobs.size());
         std::size_t left = jobs.size();
         bool stopping = false;
-        for (std::size_t i = 0; i < jobs.size(); ++i)
-            ids[i] = enqueue(jobs[i], [&, i](generated&& result) {
-                results[i] = std::move(result);
-                --left;
-                if (results[i].fault) std::rethrow_exception(results[i].fault);
-                if (watch.on_finished && !stopping) watch.on_finished(i, results[i]);
-            });
+        std::vector<job_id> ids;
         try {
+            for (std::size_t i = 0; i < jobs.size(); ++i)
+                ids.push_back(enqueue(jobs[i], [&, i](generated&& result) {
+                    results[i] = std::move(result);
+                    --left;
+                    if (results[i].fault) std::rethrow_exception(results[i].fault);
+                    if (watch.on_finished && !stopping) watch.on_finished(i, results[i]);
+                }));
             while (left != 0) {
                 step();
                 if (left == 0 || stopping || !watch.keep_going || watch.keep_going()) continue;
@@ -168,9 +173,10 @@ private:
 
     job_id enqueue(generation job, finished_callback on_finished) {
         const job_id id = next_id_++;
-        waiting_.emplace_back(id, std::move(job), std::move(on_finished), tokenizer_);
-        places_.emplace(id, std::prev(waiting_.end()));
-        put(waiting_, waiting_, std::prev(waiting_.end()));
+        queue one;
+        one.emplace_back(id, std::move(job), std::move(on_finished), tokenizer_);
+        places_.emplace(id, one.begin());
+        put(waiting_, one, one.begin());
         return id;
     }
     /// Moves `s` of one queue to its place in another, or in the same.
@@ -329,7 +335,16 @@ private:
             last->sequence.reset();
             last->computed = 0;
         }
-        const auto logits = model_.forward({tokens_, positions_, offsets_}, cache_, sequences_, rows_);
+        view<const float> logits;
+        try {
+            logits = model_.forward({tokens_, positions_, offsets_}, cache_, sequences_, rows_);
+        } catch (...) {  // memory, mostly: nothing was computed, and a later step may go better
+            for (const auto& s : active_)
+                if (const auto held = static_cast<std::int32_t>(s.computed);
+                    s.sequence && cache_.length(*s.sequence) > held)
+                    cache_.truncate(*s.sequence, held);
+            throw;
+        }
         std::vector<active_generation*> live;
         for (auto& s : active_) {
             if (s.rows != 0)
@@ -354,7 +369,7 @@ private:
         std::size_t count = std::min(s.pending(), left(options_.max_batch_tokens, tokens_.size()));
         if (s.computed + count > s.first_wanted()) {
             const std::size_t silent = left(s.first_wanted(), s.computed);
-            count = std::min(count, silent + left(options_.max_logit_rows, rows_.size()));
+            count = std::min(count, silent + std::max<std::size_t>(1, left(options_.max_logit_rows, rows_.size())));
         }
         if (count == 0) return;
         if (!make_room(*s.sequence, count)) return;
@@ -404,7 +419,7 @@ private:
                                     [&](std::span<const float> logits, std::span<const token> before) {
                                         return s.draw(logits, before, false, scratch_.front());
                                     });
-        } catch (const error&) {
+        } catch (...) {
             s.guess.clear();  // where a sampler cannot draw from the draft's logits, there is no guess
         }
     }

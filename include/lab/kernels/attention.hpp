@@ -33,7 +33,6 @@ namespace detail {
 ///   values(s, b, head, room) [64][stride], stride a multiple of 16
 template <class Arch>
 struct float_rows {
-    using element = float;
     std::span<const kv_sequence<const float>> kv;
     std::size_t row, dim, padded;
 
@@ -52,7 +51,6 @@ struct float_rows {
 /// Blocks of a cache, read in place.
 template <class T>
 struct cached_rows {
-    using element = T;
     const cached_layer* layer;
     kv_block_shape shape;
 

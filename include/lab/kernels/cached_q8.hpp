@@ -49,7 +49,6 @@ inline void store_q8(std::byte* block, const kv_block_shape& shape, std::size_t 
 /// Blocks of such a cache as attention reads them (attention.hpp: float_rows), decoded into `room`.
 template <class Arch>
 struct q8_rows {
-    using element = float;
     const cached_layer* layer;
     kv_block_shape shape;
 

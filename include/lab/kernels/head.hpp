@@ -1,5 +1,5 @@
 // The output head and its cross-entropy in one pass over chunks of rows, so that the logits of a large vocabulary never
-// exist for the whole batch: 128 rows of 150,000 logits are 77 MB, all 4096 would be 2.5 GB. Rows without a target are
+// exist for the whole batch: 256 rows of 150,000 logits are 154 MB, all 4096 would be 2.5 GB. Rows without a target are
 // skipped before any work is done. dz = scale (softmax(z) - one-hot), dhidden = dz head, dhead += dz^T hidden.
 #pragma once
 

@@ -1,6 +1,6 @@
 // Packing for the matrix product: copies blocks of its operands into the order in which the micro-kernel reads them,
-// decoding weights on the way. A: [depth][tile rows]; B: panels of [depth][tile columns]. Missing rows, columns and
-// depth are zeros. Decoding gives the same floats as core's scalar decoders.
+// decoding weights on the way. A: [depth][tile rows]; B: panels of [depth][tile columns]. What stands
+// where rows or columns are missing is unspecified. Decoding gives the same floats as core's scalar decoders.
 #pragma once
 
 #include <algorithm>

@@ -111,7 +111,7 @@ template <class Arch>
 
 /// How a format lies in a panel and is read from it. `terms` per unit, `bytes` per unit of 16 columns; `pack` copies a
 /// unit from 16 rows. Reading, for formats with integer products: w = scale (q - `offset`) - or + minimum, q unsigned:
-///   reader(unit).bytes(cell, g)     q of terms 4g to 4g + 3 of 16 columns
+///   reader(unit).q(cell, g)         q of terms 4g to 4g + 3 of 16 columns
 ///   reader(unit).scale(cell, half)  `halves` scales to a cell
 ///   reader(unit).minimum(cell)      added once per term, where `has_minimum`
 /// Formats with float products have none of these (bf16, f16, f32: see panel_products.hpp).

@@ -143,8 +143,15 @@ public:
             drop(s.blocks.back());
             s.blocks.back() = copy;
         }
-        s.length += static_cast<std::int32_t>(count);
-        while (s.blocks.size() < blocks_for(s.length)) s.blocks.push_back(take());
+        const std::int32_t length = s.length + static_cast<std::int32_t>(count);
+        const std::size_t held = s.blocks.size();
+        try {
+            while (s.blocks.size() < blocks_for(length)) s.blocks.push_back(take());
+        } catch (...) {
+            for (; s.blocks.size() > held; s.blocks.pop_back()) drop(s.blocks.back());
+            throw;
+        }
+        s.length = length;
     }
     /// Gives back the blocks that no later position of the sequence can see. Nothing without a window.
     void drop_outside_window(sequence_id id) {
@@ -203,8 +210,8 @@ private:
             id = free_.back();
             free_.pop_back();
         } else {
-            storage_.emplace_back(block_bytes_);
             references_.push_back(0);
+            storage_.emplace_back(block_bytes_);
             id = static_cast<block_id>(storage_.size() - 1);
         }
         references_[id] = 1;

@@ -28,7 +28,7 @@ inline void require_batch(const ragged_batch& batch, std::size_t vocab) {
     bool ok = batch.positions.size() == batch.size() && !offsets.empty() && offsets.front() == 0 &&
               offsets.back() == batch.size();
     for (std::size_t s = 0; ok && s < batch.sequences(); ++s) {
-        ok = offsets[s] <= offsets[s + 1];
+        ok = offsets[s] <= offsets[s + 1] && offsets[s + 1] <= batch.size();
         for (std::size_t i = offsets[s] + 1; ok && i < offsets[s + 1]; ++i)
             ok = batch.positions[i] == batch.positions[i - 1] + 1;
     }

@@ -25,7 +25,6 @@ public:
         return {buffer_.data(), shape};
     }
     [[nodiscard]] view<S> matrix(std::size_t rows, std::size_t columns) { return shaped<2>({rows, columns}); }
-    [[nodiscard]] std::size_t capacity() const { return buffer_.size(); }
 
 private:
     aligned_buffer<S> buffer_;
