@@ -8,6 +8,7 @@
 
 #include "common/train_listener.hpp"
 #include "estimate_text.hpp"
+#include "lab/core/folder.hpp"
 #include "lab/nn/create.hpp"
 #include "lab/nn/load.hpp"
 #include "lab/tokenizer/load.hpp"
@@ -28,7 +29,9 @@ void complete_start(apps::train_options& o) {
 
 /// Makes the model that --shape asks for. One that a run began with, and is to go on with, is left as it is.
 void make_start(const apps::train_options& o) {
-    if (o.run.trainer.ranks.first()) {
+    o.run.trainer.ranks.together([&] {
+        if (!o.run.trainer.ranks.first()) return;
+        const folder_lock alone(o.run.out);  // another run's beginning is not overwritten
         if (o.run.trainer.resume && run::has_checkpoints(o.run.out)) {
             if (nn::load_model(o.run.model, {.threads = 1, .pack = false}).dims() != o.fresh->dims)
                 throw config_error(explain(o.run.model.string(), "the run began with a model of another shape",
@@ -38,8 +41,7 @@ void make_start(const apps::train_options& o) {
                 o.run.model, o.fresh->dims, o.fresh->tokenizer,
                 {.seed = o.run.trainer.seed, .context = std::max<std::size_t>(2048, o.run.encode.max_tokens)});
         }
-    }
-    o.run.trainer.ranks.meet();
+    });
 }
 
 /// What an estimate looks at, where --shape asks for a model that is yet to be made: its sizes and its tokenizer.

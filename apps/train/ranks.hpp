@@ -1,12 +1,14 @@
 // lab-train as several processes (mpirun -n N lab-train ...): the first rank speaks, all compute, a failure ends all.
 #pragma once
 
+#include <chrono>
 #include <csignal>
 #include <iostream>
 #include <memory>
 #include <streambuf>
 #include <string>
 #include <string_view>
+#include <thread>
 
 #include "common/alone.hpp"
 #include "common/cli.hpp"
@@ -44,21 +46,24 @@ int run_on_ranks(std::string_view name, F&& body) {
     const auto who =
         group->rank() == 0 ? std::string(name) : std::string(name) + ", rank " + std::to_string(group->rank());
     const int code = run_app(who, [&] {
-        const auto wrong_call = [&] {  // the first rank says it, and ends all
-            if (group->rank() == 0) throw;
-            return exit_usage;
-        };
+        // Another rank, or the first with the same words, says what is wrong and ends all; if not, this one does.
+        const auto wait = [&] { std::this_thread::sleep_for(std::chrono::seconds(2)); };
         try {
             const auto share = group->share();
             return body(rank_place{train::any_ranks(group), share.threads, share.ranks});
+        } catch (const train::other_rank_failed&) {
+            wait();
+            throw;
         } catch (const usage_error&) {
-            return wrong_call();
+            if (group->rank() != 0) wait();
+            throw;
         } catch (const cxxopts::exceptions::exception&) {
-            return wrong_call();
+            if (group->rank() != 0) wait();
+            throw;
         }
     });
     std::cout.rdbuf(out);
-    if (code != 0 && code < 128 && (code != exit_usage || group->rank() == 0)) dist::mpi_group::abort(code);
+    if (code != 0 && code < 128) dist::mpi_group::abort(code);
     return code;
 }
 #else

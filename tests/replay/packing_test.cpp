@@ -1,6 +1,7 @@
 #include "lab/replay/packing.hpp"
 
 #include <boost/test/unit_test.hpp>
+#include <limits>
 
 BOOST_AUTO_TEST_SUITE(replay_packing)
 
@@ -98,6 +99,7 @@ BOOST_AUTO_TEST_CASE(steps_round_up) {
     BOOST_TEST(replay::steps_per_epoch(9, 4) == 3u);
     BOOST_TEST(replay::steps_per_epoch(8, 4) == 2u);
     BOOST_TEST(replay::steps_per_epoch(0, 4) == 0u);
+    BOOST_TEST(replay::steps_per_epoch(9, std::numeric_limits<std::size_t>::max()) == 1u);
     BOOST_CHECK_THROW((void)replay::steps_per_epoch(8, 0), config_error);
 }
 

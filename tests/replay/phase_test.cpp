@@ -165,6 +165,7 @@ BOOST_AUTO_TEST_CASE(faults_name_the_phase) {
     BOOST_TEST(refused({.name = "x", .learning_rate = 0}));
     BOOST_TEST(refused({.name = "x", .learning_rate = std::nan("")}));
     BOOST_TEST(refused({.name = "x", .epochs = 0}));
+    BOOST_TEST(refused({.name = "x", .epochs = 1'000'000'000'000}));
     BOOST_TEST(refused({.name = "x", .batch_size = 0}));
     BOOST_CHECK_THROW(replay::check_phases({}), config_error);
     BOOST_CHECK_THROW(replay::phase_name(std::string(48, 'n')), config_error);

@@ -14,7 +14,7 @@ using namespace lab;
 
 BOOST_AUTO_TEST_CASE(what_a_killed_write_left_is_no_row) {
     const test::temporary_folder folder;
-    run::matrix_keeper keeper(folder / "eval", false, "these");
+    run::matrix_keeper keeper(folder / "eval", "these");
     (void)keeper.row("untouched", [] { return eval::matrix_row{.name = "untouched", .items = {}}; });
     (void)keeper.row("facts", [] { return eval::matrix_row{.name = "facts", .items = {}}; });
     write_file_atomically(folder / "forgetting.json", formats::to_text(eval::to_json(keeper.matrix)));
@@ -30,7 +30,7 @@ BOOST_AUTO_TEST_CASE(rows_of_other_questions_are_not_taken_for_these) {
     const auto row = [] { return eval::matrix_row{.name = "untouched", .items = {}}; };
     const auto measured = [&](const std::string& asked) {
         bool anew = false;
-        run::matrix_keeper keeper(folder / "eval", true, asked);
+        run::matrix_keeper keeper(folder / "eval", asked);
         (void)keeper.row("untouched", [&] {
             anew = true;
             return row();
@@ -43,8 +43,6 @@ BOOST_AUTO_TEST_CASE(rows_of_other_questions_are_not_taken_for_these) {
         return std::string_view(e.what()).find("other questions") != std::string_view::npos;
     });
     BOOST_TEST(!measured("these"));
-    (void)run::matrix_keeper(folder / "eval", false, "others");
-    BOOST_TEST(measured("others"));
 }
 
 BOOST_AUTO_TEST_CASE(the_checksum_is_of_all_that_is_asked) {

@@ -66,6 +66,10 @@ BOOST_AUTO_TEST_CASE(the_page_shows_phases_replay_and_curves) {
     BOOST_TEST(has("<h2>Gradient norm</h2>"));
     BOOST_TEST(has("2.0e-05"));  // a rate's axis is readable
     BOOST_TEST(has("10 <small>of facts, stratified</small>"));
+    auto own_policy = plan();
+    own_policy[1].replay_policy = "full";
+    BOOST_TEST(run::training_report(run::read_training_record(w.file), own_policy, "stratified", {})
+                   .find("10 <small>of facts, full</small>") != std::string::npos);
     BOOST_TEST(has("20 + 10</text>"));
     BOOST_TEST(has("1 of 3 <small>1 passed over</small>"));
     BOOST_TEST(has("skipped: no samples of its own"));

@@ -118,6 +118,10 @@ BOOST_AUTO_TEST_CASE(a_folder_keeps_the_newest_two_and_passes_over_damage) {
     BOOST_TEST(loaded->state["step"] == 10);
     BOOST_REQUIRE(notices.size() == 1u);
     BOOST_TEST(notices[0].find("step-00000100") != std::string::npos);
+    checkpoints.save(11, {{"step", 11}}, arrays);  // the damaged one takes no whole one's place
+    BOOST_TEST(!std::filesystem::exists(newest));
+    BOOST_TEST(std::filesystem::exists(checkpoints.path() / "step-00000010.ckpt"));
+    BOOST_TEST(checkpoints.newest(ignore)->state["step"] == 11);
     checkpoints.clear();
     BOOST_CHECK(std::filesystem::is_empty(checkpoints.path()));
 }

@@ -152,6 +152,23 @@ BOOST_AUTO_TEST_CASE(ranks_agree) {
     });
 }
 
+BOOST_AUTO_TEST_CASE(what_one_rank_throws_ends_all) {
+    for (const std::size_t failing : {0u, 2u, 3u})
+        test::on_ranks(3, [&](const train::any_ranks& ranks) {
+            std::string caught;
+            try {
+                ranks.together([&] {
+                    if (ranks.rank() == failing) throw config_error("mine");
+                });
+            } catch (const train::other_rank_failed&) {
+                caught = "other";
+            } catch (const config_error&) {
+                caught = "mine";
+            }
+            require(caught == (failing == 3 ? "" : ranks.rank() == failing ? "mine" : "other"));
+        });
+}
+
 BOOST_AUTO_TEST_CASE(shards_that_ranks_cannot_share_evenly_are_refused) {
     test::on_ranks(2, [](const train::any_ranks& ranks) {
         require(train::gradient_shards(ranks).count() == 2);

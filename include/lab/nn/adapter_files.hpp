@@ -24,6 +24,8 @@
 #include "lab/nn/adapters.hpp"
 #include "lab/nn/any_model.hpp"
 #include "lab/nn/convert.hpp"
+#include "lab/nn/lora_options.hpp"
+#include "lab/nn/tensor_info.hpp"
 
 namespace lab::nn {
 
@@ -102,38 +104,51 @@ struct adapter_file {
     return file;
 }
 
-/// Copies the file's tensors into adapters that were laid out by its options. A layer of which it holds nothing stays
-/// at zero, and never learns.
+/// Whether the file's tensors are those of linear layers of these sizes, before anything is laid out by its options.
 /// @throws format_error for one of a pair, and for tensors that no layer of the model takes; shape_error
+inline void require_adapter_fits(const adapter_file& file, std::span<const tensor_info> tensors) {
+    const std::string place = file.tensors.path().string();
+    const std::size_t rank = file.options.rank;
+    std::size_t used = 0;
+    for (const auto& info : tensors) {
+        if (linear_module(info).empty()) continue;
+        const auto *a = file.tensors.find(detail::adapter_tensor_name(info, 'A')),
+                   *b = file.tensors.find(detail::adapter_tensor_name(info, 'B'));
+        if (a == nullptr && b == nullptr) continue;
+        if (a == nullptr || b == nullptr)
+            throw format_error(explain(
+                place, "tensor '" + detail::adapter_tensor_name(info, a == nullptr ? 'A' : 'B') + "' is missing"));
+        const auto require = [&](const formats::stored_tensor& t, const std::vector<std::size_t>& shape) {
+            if (t.shape != shape)
+                throw shape_error(
+                    explain(place + ": tensor '" + t.name + "'",
+                            "has shape " + to_string(t.shape) + ", rank and model demand " + to_string(shape)));
+        };
+        require(*a, {rank, info.columns});
+        require(*b, {info.rows, rank});
+        used += 2;
+    }
+    if (used != file.tensors.tensors().size())
+        throw format_error(explain(
+            place,
+            std::to_string(file.tensors.tensors().size() - used) + " of its tensors belong to no layer of this model",
+            "it is the adapter of another model, or of layers other than linear ones"));
+}
+
+/// Copies the tensors of a file that fits into adapters that were laid out by its options. A layer of which it holds
+/// nothing stays at zero, and never learns.
 template <class Architecture, class Dims>
 void copy_adapters(const adapter_file& file, const Dims& d, bool half_split, thread_pool& pool,
                    adapter_set<Architecture, float>& adapters) {
-    const std::string place = file.tensors.path().string();
-    std::size_t used = 0;
     for_each_tensor(
         d,
         [&](const tensor_info& info, auto& handle) {
             if constexpr (requires { handle.b_turned; }) {
-                if (!handle) return;
-                const auto *a = file.tensors.find(detail::adapter_tensor_name(info, 'A')),
-                           *b = file.tensors.find(detail::adapter_tensor_name(info, 'B'));
-                if (a == nullptr && b == nullptr) return;
-                if (a == nullptr || b == nullptr)
-                    throw format_error(explain(
-                        place,
-                        "tensor '" + detail::adapter_tensor_name(info, a == nullptr ? 'A' : 'B') + "' is missing"));
+                const auto* a = handle ? file.tensors.find(detail::adapter_tensor_name(info, 'A')) : nullptr;
+                if (a == nullptr) return;
                 const std::size_t rank = handle.a.extent(0);
-                const auto require = [&](const formats::stored_tensor& t, const std::vector<std::size_t>& shape) {
-                    if (t.shape != shape)
-                        throw shape_error(
-                            explain(place + ": tensor '" + t.name + "'",
-                                    "has shape " + to_string(t.shape) + ", rank and model demand " + to_string(shape)));
-                };
-                require(*a, {rank, info.columns});
-                require(*b, {info.rows, rank});
-                used += 2;
                 decode(a->type, a->bytes.data(), handle.a.data(), handle.a.size());
-                const auto rows = formats::to_floats(*b);
+                const auto rows = formats::to_floats(*file.tensors.find(detail::adapter_tensor_name(info, 'B')));
                 const std::size_t head_dim = info.rope_heads != 0 ? info.rows / info.rope_heads : 1;
                 const bool move = info.rope_heads != 0 && !half_split;
                 pool.parallel_for(info.rows, 64, [&](std::size_t begin, std::size_t last, std::size_t) {
@@ -145,11 +160,6 @@ void copy_adapters(const adapter_file& file, const Dims& d, bool half_split, thr
             }
         },
         adapters.get());
-    if (used != file.tensors.tensors().size())
-        throw format_error(explain(
-            place,
-            std::to_string(file.tensors.tensors().size() - used) + " of its tensors belong to no layer of this model",
-            "it is the adapter of another model, or of layers other than linear ones"));
 }
 
 /// What `save_adapter` does.

@@ -76,7 +76,10 @@ template <class Architecture>
     report_packing(*owned, info);
     lora_options chosen = options.lora.value_or(lora_options{});
     std::optional<adapter_file> file;
-    if (!options.adapter.empty()) chosen = (file = read_adapter(options.adapter, options.lora))->options;
+    if (!options.adapter.empty()) {
+        chosen = (file = read_adapter(options.adapter, options.lora))->options;
+        require_adapter_fits(*file, describe_tensors<Architecture>(info.dims));
+    }
     adapter_set<Architecture, float> adapters(info.dims, chosen);
     if (file)
         copy_adapters(*file, info.dims, info.half_split, *pool, adapters);

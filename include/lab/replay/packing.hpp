@@ -120,7 +120,7 @@ namespace packing_detail {
 /// Optimizer steps in an epoch: as few as `batch_size` samples a step allow.
 [[nodiscard]] constexpr std::size_t steps_per_epoch(std::size_t samples, std::size_t batch_size) {
     if (batch_size == 0) throw config_error("batch size is 0 (use 1 or more samples per step)");
-    return (samples + batch_size - 1) / batch_size;
+    return samples / batch_size + (samples % batch_size != 0 ? 1 : 0);
 }
 
 /// The samples of one step, of an epoch in training order. Sizes differ by at most one: a last step of one or two

@@ -220,6 +220,7 @@ inline void check_phases(std::span<const phase> phases) {
         if (!(p.neftune_alpha >= 0.0 && p.neftune_alpha < 1e4))
             refuse("has a NEFTune alpha that is negative", "5 is usual");
         if (p.epochs == 0) refuse("has 0 epochs", "remove the phase instead");
+        if (p.epochs > 100'000) refuse("has more than 100000 epochs", "a handful is usual");
     }
 }
 

@@ -21,10 +21,12 @@
 #include "lab/nn/load.hpp"
 #include "lab/nn/synthetic.hpp"
 #include "lab/nn/weights.hpp"
+#include "lab/optim/clip.hpp"
 #include "lab/optim/groups.hpp"
 #include "lab/replay/plan.hpp"
 #include "lab/run/available_memory.hpp"
 #include "lab/run/train_run.hpp"
+#include "lab/train/ranks.hpp"
 
 namespace lab::run {
 
@@ -187,8 +189,14 @@ template <replay::ReplayBuffer Buffer = replay::any_buffer>
     if (shape && all.available != 0 && all.total() + all.weights > all.available) return all;
 
     if (!o.lora) model = loaded();
-    train::optimizer_update update(o.update, optim::parameter_tensors(model, o.update.decay), &model.pool());
-    update.reset(model.parameters().size());
+    // Of several ranks each holds a part of the optimizer (sharded_update): the first, for one.
+    const std::size_t part =
+        o.update.kind == train::optimizer::adafactor
+            ? model.parameters().size()
+            : train::parts_of(model.parameters().size(), o.trainer.ranks.size(), optim::norm_leaf)[1];
+    train::optimizer_update update(o.update, optim::cut(optim::parameter_tensors(model, o.update.decay), 0, part),
+                                   &model.pool());
+    update.reset(part);
     model.zero_gradients();
     const std::uint64_t before = detail::resident();
     const auto pass = [&](const replay::packed_batch& b) {
@@ -224,7 +232,8 @@ template <replay::ReplayBuffer Buffer = replay::any_buffer>
     }
     all.tokens_per_second = tokens / std::max(seconds, 1e-9) * static_cast<double>(o.trainer.ranks.size());
     const double began = clock();
-    update.step(model.parameters(), model.gradients(), 0.0, update.norm(model.gradients()));
+    const auto gradients = model.gradients().first(part);
+    update.step(model.parameters().first(part), gradients, 0.0, update.norm(gradients));
     all.update_seconds = clock() - began;
     return all;
 }

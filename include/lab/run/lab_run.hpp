@@ -17,6 +17,7 @@
 
 #include "lab/core/file.hpp"
 #include "lab/core/folder.hpp"
+#include "lab/run/model_digest.hpp"
 #include "lab/run/teacher_source.hpp"
 #include "lab/run/train_run.hpp"
 #include "lab/sdg/fact_table.hpp"
@@ -85,6 +86,8 @@ private:
         json key{{"model", model_digest(t.model)}, {"format", t.format}, {"phrasings", t.phrasings}};
         if (!t.heldout.empty()) key["questions"] = to_json(eval::read_questions(t.heldout));
         if (!t.text.empty()) key["text"] = sha256_of_file(t.text);
+        if (t.base_type) key["base"] = name_of(*t.base_type);
+        if (!t.adapter.empty()) key["adapter"] = model_digest(t.adapter);
         return sha256_hex(formats::to_text(key));
     }
     /// Everything the trained model and its measuring depend on; threads and checkpoints' times do not matter.
@@ -108,6 +111,10 @@ private:
             key["lora"]["from"] = t.adapter.empty() ? "" : model_digest(t.adapter);
         }
         if (auto more = train::further_settings(t.trainer); !more.is_null()) key["settings"] = std::move(more);
+        if (!t.best_by.empty()) key["best_by"] = t.best_by;
+        if (t.self_replay != 0) key["self_replay"] = t.self_replay;
+        if (!t.preferences.empty()) key["preferences"] = sha256_of_file(t.preferences);
+        if (t.trainer.shards != 0) key["shards"] = t.trainer.shards;
         return sha256_hex(formats::to_text(key));
     }
 

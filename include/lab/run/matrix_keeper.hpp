@@ -19,11 +19,9 @@ namespace lab::run {
 /// Measures each state of the model once; rows are kept in `folder`.
 class matrix_keeper {
 public:
-    /// Without `resume` the rows of an earlier run are removed. @param asked a checksum of what is measured
-    matrix_keeper(std::filesystem::path folder, bool resume, std::string asked)
-        : folder_(std::move(folder)), asked_(std::move(asked)) {
-        if (!resume) std::filesystem::remove_all(folder_);
-    }
+    /// @param asked a checksum of what is measured
+    matrix_keeper(std::filesystem::path folder, std::string asked)
+        : folder_(std::move(folder)), asked_(std::move(asked)) {}
     /// The row of this name, measured by `measure()` unless it is kept already. @throws config_error where the kept one
     /// was asked something else; io_error, format_error
     template <class F>
@@ -37,7 +35,9 @@ public:
         if (std::filesystem::exists(path)) {
             const auto kept = formats::parse_json(read_file(path), path.string());
             if (formats::field_or<std::string>(kept, "asked", asked_, path.string()) != asked_)
-                throw config_error(explain(path.string(), "was measured with other questions, phrasings or plain text",
+                throw config_error(explain(path.string(),
+                                           "was measured with other questions, phrasings or plain text, or "
+                                           "of another model",
                                            "measure with the same ones, or begin the run anew"));
             matrix.rows.push_back(eval::matrix_row_from(kept, path.string()));
         } else {

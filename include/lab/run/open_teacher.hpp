@@ -13,6 +13,7 @@
 
 #include "lab/infer/teacher.hpp"
 #include "lab/nn/load.hpp"
+#include "lab/run/model_digest.hpp"
 #include "lab/run/teacher_source.hpp"
 #include "lab/sdg/http_teacher.hpp"
 #include "lab/text/choose_format.hpp"

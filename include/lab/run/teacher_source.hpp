@@ -7,7 +7,6 @@
 #include <cstddef>
 #include <filesystem>
 #include <functional>
-#include <map>
 #include <memory>
 #include <optional>
 #include <span>
@@ -16,7 +15,6 @@
 #include <utility>
 #include <vector>
 
-#include "lab/core/sha256.hpp"
 #include "lab/sdg/context_check.hpp"
 #include "lab/sdg/generate.hpp"
 #include "lab/sdg/http_options.hpp"
@@ -35,18 +33,6 @@ struct teacher_source {
     std::string key;  // part of what names a sample's origin: no address in it, a digest where there is one
     std::function<opened_teacher()> open;
 };
-
-/// What tells models apart wherever they lie: the file's digest, or its weights' where it is a folder.
-[[nodiscard]] inline std::string model_digest(const std::filesystem::path& model) {
-    if (!std::filesystem::is_directory(model)) return sha256_of_file(model);
-    std::map<std::string, std::string> files;
-    for (const auto& entry : std::filesystem::directory_iterator(model))
-        if (entry.path().extension() == ".safetensors")
-            files[entry.path().filename().string()] = sha256_of_file(entry.path());
-    std::string digests;
-    for (const auto& [file, digest] : files) digests += digest;
-    return sha256_hex(digests);
-}
 
 inline constexpr std::size_t teacher_cache_bytes = std::size_t{1} << 30;
 

@@ -24,11 +24,13 @@
 #include "lab/nn/save.hpp"
 #include "lab/run/matrix_keeper.hpp"
 #include "lab/run/measure.hpp"
+#include "lab/run/model_digest.hpp"
 #include "lab/run/phase_score.hpp"
 #include "lab/run/self_replay.hpp"
 #include "lab/run/student.hpp"
 #include "lab/run/training_data.hpp"
 #include "lab/run/training_report.hpp"
+#include "lab/train/checkpoint.hpp"
 #include "lab/train/sharded_update.hpp"
 #include "lab/train/tensorboard.hpp"
 #include "lab/train/trainer.hpp"
@@ -271,6 +273,26 @@ inline void clear_away(const std::filesystem::path& out) {
     return what;
 }
 inline constexpr const char* untouched = "untouched";
+
+/// What was asked of which model before training, as a checksum: the rows of one matrix have the same.
+[[nodiscard]] inline std::string asked(const measuring& what, const train_run_options& o) {
+    formats::json start{
+        {"what", digest_of(what)},
+        {"model", digest_of_weights(nn::load_model(o.model, {.threads = 1, .pack = false}))}};  // mapped
+    if (o.base_type) start["base"] = name_of(*o.base_type);
+    if (!o.adapter.empty()) start["adapter"] = model_digest(o.adapter);
+    return sha256_hex(formats::to_text(start));
+}
+/// Removes what an earlier run left that a new one writes anew; the untouched model's answers only unless they are to
+/// be kept.
+inline void forget_results(const std::filesystem::path& out, bool keep_untouched) {
+    std::filesystem::remove(out / "manifest.json");
+    if (!std::filesystem::is_directory(out / "eval")) return;
+    std::vector<std::filesystem::path> rows;
+    for (const auto& entry : std::filesystem::directory_iterator(out / "eval")) rows.push_back(entry.path());
+    for (const auto& row : rows)
+        if (!keep_untouched || row.filename() != "0-" + std::string(untouched) + ".json") std::filesystem::remove(row);
+}
 }  // namespace train_run_detail
 
 [[nodiscard]] inline bool has_checkpoints(const std::filesystem::path& out) {
@@ -286,9 +308,9 @@ inline constexpr const char* untouched = "untouched";
     namespace detail = train_run_detail;
     const student who = open_student(o.model, o.format);
     const auto what = detail::what_to_measure(o, who, on);
-    matrix_keeper keeper(o.out / "eval", true, digest_of(what));
+    matrix_keeper keeper(o.out / "eval", detail::asked(what, o));
     return keeper.row(detail::untouched, [&] {
-        const auto model = who.load({.threads = o.threads});
+        const auto model = detail::load_to_learn(who, o);
         return measure(model, who.tokens, who.format, what, detail::untouched);
     });
 }
@@ -307,15 +329,19 @@ template <replay::ReplayBuffer Buffer = replay::any_buffer>
     auto data = read_training_data(o.data, o.preferences, who, o.encode);
     make_folder(o.out);
     std::optional<folder_lock> alone;
-    if (o.trainer.ranks.first()) {
+    const auto& ranks = o.trainer.ranks;
+    ranks.together([&] {
+        if (!ranks.first()) return;
         alone.emplace(o.out);
         detail::clear_away(o.out);
-    }
+    });
     if (o.self_replay != 0) {  // the first rank writes what the others then read
-        const bool first = o.trainer.ranks.first();
-        const bool stopped = first && !detail::add_self_replay(data, who, o, on);
-        if (o.trainer.ranks.any(stopped)) return {};
-        if (!first) static_cast<void>(detail::add_self_replay(data, who, o, on));
+        bool stopped = false;
+        ranks.together([&] { stopped = ranks.first() && !detail::add_self_replay(data, who, o, on); });
+        if (ranks.any(stopped)) return {};
+        ranks.together([&] {
+            if (!ranks.first()) static_cast<void>(detail::add_self_replay(data, who, o, on));
+        });
     }
     if (on.data) on.data(data);
     auto model = detail::load_to_learn(who, o);
@@ -343,22 +369,28 @@ template <replay::ReplayBuffer Buffer = replay::any_buffer>
                                                  &model.pool(), o.trainer.ranks),
                            data.samples, o.phases, buffer, settings);
     trainer.set_heldout(detail::heldout_samples(what.questions, o, who, on));
-    const auto& ranks = settings.ranks;
-    if (ranks.first() && (!settings.resume || !has_checkpoints(o.out)))
-        std::filesystem::remove(o.out / "manifest.json");  // of an earlier run, which is now overwritten
-    matrix_keeper keeper(o.out / "eval", settings.resume || !ranks.first(), digest_of(what));
+    if (ranks.first() && !settings.resume) train::checkpoint_folder(o.out / "checkpoints").clear();
+    const bool goes_on = ranks.by_first(has_checkpoints(o.out));
+    if (ranks.first() && !goes_on) detail::forget_results(o.out, settings.resume);  // of an earlier run
+    matrix_keeper keeper(o.out / "eval", what.questions.empty() ? std::string() : detail::asked(what, o));
     keeper.matrix.columns = eval::columns_of(what.questions, trainer.plans(), data.samples);
-    const auto measure_now = [&](const std::string& name) {
+    const auto measure_now = [&](const std::string& name, bool is_now = true) {
         if (what.questions.empty()) return;
         bool stop = false;
-        if (ranks.first()) {
+        ranks.together([&] {
+            if (!ranks.first()) return;
             try {
-                const auto& row = keeper.row(name, [&] { return measure(model, who.tokens, who.format, what, name); });
+                const auto& row = keeper.row(name, [&] {
+                    if (!is_now)
+                        throw config_error(explain((o.out / "eval").string(), "has no row of the phase " + name,
+                                                   "resume with the questions that the run began with"));
+                    return measure(model, who.tokens, who.format, what, name);
+                });
                 if (on.row) on.row(row);
             } catch (const stop_heard&) {
                 stop = true;
             }
-        }
+        });
         if (ranks.any(stop)) throw stop_heard("stopped while questions were asked");
     };
 
@@ -367,7 +399,8 @@ template <replay::ReplayBuffer Buffer = replay::any_buffer>
     inner.phase_end = [&](const train::phase_event& e) {
         if (on.phase_end) on.phase_end(e);
         for (; measured <= e.index; ++measured)
-            if (!trainer.plans()[measured].skipped()) measure_now(std::string(o.phases[measured].name.view()));
+            if (!trainer.plans()[measured].skipped())
+                measure_now(std::string(o.phases[measured].name.view()), measured == e.index);
     };
     train::tensorboard_follower board(o.out / "metrics.jsonl", o.out / "tensorboard" / "events.out.tfevents.0.lab");
     if (o.tensorboard && ranks.first()) {

@@ -141,12 +141,15 @@ namespace training_report_detail {
             continue;
         }
         const std::string from = replayed_phases(plan, p.name);
+        const auto planned = std::ranges::find(plan, p.name, [](const auto& q) { return q.name.view(); });
+        const bool own = planned != plan.end() && !planned->replay_policy.view().empty();
         const auto cell = [&](const std::string& text) { html += "<td>" + text + "</td>"; };
         cell(std::to_string(p.own_samples));
         cell(p.replayed_per_epoch == 0
                  ? "&ndash;"
                  : std::to_string(p.replayed_per_epoch) + " <small>" +
-                       formats::escape_html((from.empty() ? "" : "of " + from + ", ") + std::string(policy)) +
+                       formats::escape_html((from.empty() ? "" : "of " + from + ", ") +
+                                            std::string(own ? planned->replay_policy.view() : policy)) +
                        "</small>");
         cell(std::to_string(p.epochs));
         cell(std::to_string(p.steps) + (p.steps < p.steps_planned ? " of " + std::to_string(p.steps_planned) : "") +

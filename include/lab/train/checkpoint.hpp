@@ -138,14 +138,17 @@ public:
 
     [[nodiscard]] const std::filesystem::path& path() const noexcept { return folder_; }
 
-    /// Writes the checkpoint of `step`, then removes all but the newest ones, and what killed writes left behind.
+    /// Writes the checkpoint of `step`, then removes all but the newest ones, and what killed writes left behind. Those
+    /// of later steps are damaged, or this run would have gone on from them: they go too.
     void save(std::uint64_t step, const formats::json& state, std::span<const saved_array> arrays) const {
         make_folder(folder_);
         std::string number = std::to_string(step);
         number.insert(0, number.size() < 8 ? 8 - number.size() : 0, '0');
-        write_checkpoint(folder_ / ("step-" + number + ".ckpt"), state, arrays);
-        const auto files = list();
-        for (std::size_t i = keep_; i < files.size(); ++i) std::filesystem::remove(files[i]);
+        const std::string name = "step-" + number + ".ckpt";
+        write_checkpoint(folder_ / name, state, arrays);
+        std::size_t kept = 0;
+        for (const auto& file : list())
+            if (file.filename() > name || ++kept > keep_) std::filesystem::remove(file);
         for (const auto& file : files_named([](const auto& extension) { return extension != ".ckpt"; }))
             std::filesystem::remove(file);
     }

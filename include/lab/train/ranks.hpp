@@ -8,6 +8,7 @@
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
+#include <exception>
 #include <memory>
 #include <span>
 #include <type_traits>
@@ -44,6 +45,11 @@ concept RankGroup = requires(G& g, const G& c, bytes_out out, bytes_in in, std::
         bounds.push_back(std::min(count, (grains * r + ranks - 1) / ranks * grain));
     return bounds;
 }
+
+/// Thrown by the ranks beside one that threw something else.
+struct other_rank_failed : error {
+    other_rank_failed() : error("another rank has failed") {}
+};
 
 /// Any transport, or none: then there is one rank, and every call below returns at once.
 class any_ranks {
@@ -102,6 +108,20 @@ public:
     [[nodiscard]] bool by_first(bool mine) const { return any(first() && mine); }
     /// Returns when all ranks are here.
     void meet() const { static_cast<void>(any(false)); }
+    /// Calls f() on every rank and waits for all. Where one throws, all do: it what it threw, the others
+    /// other_rank_failed.
+    template <class F>
+    void together(F&& f) const {
+        std::exception_ptr fault;
+        try {
+            f();
+        } catch (...) {
+            fault = std::current_exception();
+        }
+        const bool failed = any(fault != nullptr);
+        if (fault) std::rethrow_exception(fault);
+        if (failed) throw other_rank_failed();
+    }
 
     /// Of `values` this rank's part becomes its sum over the ranks; the rest is left as it is.
     void sum_parts(std::span<float> values, std::span<const std::size_t> bounds, thread_pool* pool = nullptr) const {

@@ -428,8 +428,9 @@ private:
         const auto number = [&](const char* name) { return formats::field<std::uint64_t>(loaded->state, name, place); };
         done_.phase = static_cast<std::size_t>(number("phase"));
         done_.step = static_cast<std::size_t>(number("step"));
-        if (done_.phase > plans_.size())
-            throw format_error(explain(place, "names a phase that the plan does not have"));
+        const std::size_t most = done_.phase < sizes_.size() ? sizes_[done_.phase].steps : 0;
+        if (done_.phase > sizes_.size() || done_.step > most)
+            throw format_error(explain(place, "names a phase or step that the plan does not have"));
         done_.total_steps = number("total_steps");
         done_.tokens = number("tokens");
         last_loss_ = formats::field<double>(loaded->state, "last_loss", place);

@@ -129,12 +129,46 @@ BOOST_AUTO_TEST_CASE(what_killed_writes_left_is_cleared_away_and_two_runs_do_not
         BOOST_TEST(refused.code == 1);
         BOOST_TEST(mentions(refused.err, "another process is writing to this folder"), refused.err);
         BOOST_TEST(std::filesystem::exists(left[0]));
+        auto scratch = w.train("run", {"--shape", "dim=32,layers=2,heads=4,hidden=64", "--fresh"});
+        *std::find(scratch.begin(), scratch.end(), "--model") = "--tokenizer";
+        const auto beginning = w.run(scratch);
+        BOOST_TEST(beginning.code == 1);
+        BOOST_TEST(mentions(beginning.err, "another process is writing to this folder"), beginning.err);
+        BOOST_TEST(!std::filesystem::exists(out / "start"));
     }
     BOOST_TEST(w.run(w.train("run", {"--resume"})).code == 0);
     for (const auto& file : left) BOOST_TEST(!std::filesystem::exists(file), file);
     BOOST_TEST(std::filesystem::exists(out / "notes.txt"));
     const auto matrix = w.run({LAB_EVAL_APP, "forgetting", "--run", out.string()});
     BOOST_TEST(matrix.code == 0, matrix.err);
+}
+
+BOOST_AUTO_TEST_CASE(a_run_begun_anew_takes_nothing_over_from_the_one_before) {
+    const workplace w;
+    const auto out = w.folder / "run";
+    BOOST_REQUIRE(w.run(w.train("run")).code == 0);
+    const auto matrix = read_file(out / "forgetting.json");
+    // Killed as soon as it begins: before it has measured or written anything of its own, or hardly so.
+    const auto died =
+        execute(w.train("run"), w.folder.path(), [&] { return !std::filesystem::exists(out / "manifest.json"); });
+    BOOST_REQUIRE(died.code != 0);
+    const auto rest = w.run(w.train("run", {"--resume"}));
+    BOOST_REQUIRE_MESSAGE(rest.code == 0, rest.err);
+    BOOST_TEST(read_file(out / "forgetting.json") == matrix);
+    // Without checkpoints there is nothing to go on from: rows of the trained model are not those of the next.
+    std::filesystem::remove_all(out / "checkpoints");
+    const auto other = w.run(w.train("run", {"--resume", "--epochs", "1"}));
+    BOOST_REQUIRE_MESSAGE(other.code == 0, other.err);
+    BOOST_TEST(read_file(out / "forgetting.json") != matrix);
+    // The untouched model's row stays its own.
+    const auto strange = (w.folder / "strange").string();
+    nn::save_safetensors(tiny::llama(4, 1, 260), strange, {.tokenizer = test::fixture("train/bytes")});
+    std::filesystem::remove_all(out / "checkpoints");
+    auto command = w.train("run", {"--resume"});
+    *std::find(command.begin(), command.end(), w.model) = strange;
+    const auto refused = w.run(command);
+    BOOST_TEST(refused.code == 1);
+    BOOST_TEST(mentions(refused.err, "of another model"), refused.err);
 }
 
 BOOST_AUTO_TEST_CASE(every_option_survives_kill_9) {
@@ -353,7 +387,7 @@ BOOST_AUTO_TEST_CASE(recomputing_changes_nothing_and_a_replay_policy_what_is_rep
     BOOST_TEST(all.second == "full");
     BOOST_TEST(all.first != plain.first);
     BOOST_TEST(digest("none", {"--replay-policy", "full", "--no-replay"}).first == digest("no", {"--no-replay"}).first);
-    BOOST_TEST(mentions(w.run(w.train("x", {"--replay-policy", "some"})).err, "stratified, reservoir or full"));
+    BOOST_TEST(mentions(w.run(w.train("x", {"--replay-policy", "some"})).err, "stratified, reservoir, full"));
     BOOST_TEST(mentions(w.run(w.train("x", {"--recompute", "all"})).err, "none, selective, full"));
 }
 

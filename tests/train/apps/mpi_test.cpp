@@ -152,6 +152,12 @@ BOOST_AUTO_TEST_CASE(what_fails_in_one_process_ends_all_with_its_words) {
     BOOST_TEST(shards.err.find("cannot be shared out among 2 ranks") != std::string::npos, shards.err);
     const auto usage = w.run(on_processes(2, {LAB_TRAIN_APP, "--data", w.data}));
     BOOST_TEST(usage.code == 2);
+    auto both = w.train("wrong", four_shards);
+    both.insert(both.end(), {":", "-n", "1"});  // the second is called with a file that only it lacks
+    for (const auto& word : w.train("wrong", with(four_shards, {"--phases", "nowhere.yaml"}))) both.push_back(word);
+    const auto second = w.run(on_processes(1, both));
+    BOOST_TEST(second.code == 2);
+    BOOST_TEST(second.err.find("rank 1: --phases nowhere.yaml is neither") != std::string::npos, second.err);
     const std::string words = "--out are needed";
     BOOST_TEST((usage.err.find(words) != std::string::npos && usage.err.find(words) == usage.err.rfind(words)),
                usage.err);
