@@ -23,6 +23,12 @@ struct usage_error : lab::error {
     using lab::error::error;
 };
 
+/// Whether the call is wrong, not the work.
+[[nodiscard]] inline bool is_wrong_call(const std::exception& fault) {
+    return dynamic_cast<const usage_error*>(&fault) != nullptr ||
+           dynamic_cast<const cxxopts::exceptions::exception*>(&fault) != nullptr;
+}
+
 inline constexpr int exit_failure = 1, exit_usage = 2, exit_incomplete = 3;  // 3: written, with parts missing
 
 /// More threads than any machine has processors are a slip. @throws usage_error
@@ -65,16 +71,10 @@ int run_app(std::string_view name, F&& body) {
         const int code = body();
         std::cout.flush();
         return std::cout ? code : report("cannot write to standard output", exit_failure);
-    } catch (const usage_error& fault) {
-        return report(fault.what(), exit_usage);
-    } catch (const lab::error& fault) {
-        return report(fault.what(), exit_failure);
-    } catch (const cxxopts::exceptions::exception& fault) {
-        return report(fault.what(), exit_usage);
     } catch (const std::bad_alloc&) {
         return report("out of memory", exit_failure);
     } catch (const std::exception& fault) {
-        return report(fault.what(), exit_failure);
+        return report(fault.what(), is_wrong_call(fault) ? exit_usage : exit_failure);
     }
 }
 

@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <csignal>
+#include <exception>
 #include <iostream>
 #include <memory>
 #include <streambuf>
@@ -47,18 +48,13 @@ int run_on_ranks(std::string_view name, F&& body) {
         group->rank() == 0 ? std::string(name) : std::string(name) + ", rank " + std::to_string(group->rank());
     const int code = run_app(who, [&] {
         // Another rank, or the first with the same words, says what is wrong and ends all; if not, this one does.
-        const auto wait = [&] { std::this_thread::sleep_for(std::chrono::seconds(2)); };
         try {
             const auto share = group->share();
             return body(rank_place{train::any_ranks(group), share.threads, share.ranks});
-        } catch (const train::other_rank_failed&) {
-            wait();
-            throw;
-        } catch (const usage_error&) {
-            if (group->rank() != 0) wait();
-            throw;
-        } catch (const cxxopts::exceptions::exception&) {
-            if (group->rank() != 0) wait();
+        } catch (const std::exception& fault) {
+            if (dynamic_cast<const train::other_rank_failed*>(&fault) != nullptr ||
+                (is_wrong_call(fault) && group->rank() != 0))
+                std::this_thread::sleep_for(std::chrono::seconds(2));
             throw;
         }
     });

@@ -1,28 +1,13 @@
 // Memory that runs out in the middle of a step: nothing of the step has happened, and the jobs go on to their end.
 #include <boost/test/unit_test.hpp>
 #include <cstddef>
-#include <cstdlib>
 #include <new>
 #include <string>
 #include <vector>
 
 #include "infer/tiny.hpp"
 #include "lab/infer/engine.hpp"
-
-namespace {
-std::ptrdiff_t until_failure = -1;  // aligned allocations (tensors, blocks of the cache); negative: none fails
-}
-
-void* operator new(std::size_t bytes, std::align_val_t alignment) {
-    const auto grain = static_cast<std::size_t>(alignment);
-    void* memory = until_failure >= 0 && until_failure-- == 0
-                       ? nullptr
-                       : std::aligned_alloc(grain, (bytes + grain - 1) / grain * grain);
-    if (memory == nullptr) throw std::bad_alloc();
-    return memory;
-}
-void operator delete(void* memory, std::align_val_t) noexcept { std::free(memory); }
-void operator delete(void* memory, std::size_t, std::align_val_t) noexcept { std::free(memory); }
+#include "support/heap.hpp"
 
 BOOST_AUTO_TEST_SUITE(exhaustion)
 
@@ -36,26 +21,26 @@ BOOST_AUTO_TEST_CASE(a_step_without_memory_can_be_repeated) {
         jobs[i].sampler = sampling::chain{sampling::temperature{0.8f}, sampling::multinomial{i}};
     }
     const auto expected = infer::engine(test::byte_model(), test::byte_tokenizer()).run(jobs);
-    for (std::ptrdiff_t failing = 0;; ++failing) {
+    for (std::ptrdiff_t failing = 1;; ++failing) {
         infer::engine engine(test::byte_model(), test::byte_tokenizer(), {.max_batch_tokens = 50, .lookup_tokens = 4});
         std::vector<infer::generated> results(jobs.size());
         for (std::size_t i = 0; i < jobs.size(); ++i)
             engine.submit(jobs[i], [&, i](infer::generated&& r) { results[i] = std::move(r); });
-        until_failure = failing;
+        test::heap_until_fault = failing;
         bool failed = false;
         for (bool more = true; more;) try {
                 more = engine.step();
             } catch (const std::bad_alloc&) {
                 failed = true;
             }
-        until_failure = -1;
+        test::heap_until_fault = 0;
         for (std::size_t i = 0; i < jobs.size(); ++i) {
             BOOST_TEST(!results[i].fault);
             BOOST_TEST(results[i].tokens == expected[i].tokens, boost::test_tools::per_element());
             BOOST_TEST(results[i].log_probability == expected[i].log_probability);
         }
         if (!failed) {
-            BOOST_TEST(failing > 5);
+            BOOST_TEST(failing > 6);
             break;
         }
     }

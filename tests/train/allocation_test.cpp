@@ -1,5 +1,4 @@
 // What a step of training asks of the heap: lists of tokens and positions, but no tensor.
-#include <atomic>
 #include <boost/test/unit_test.hpp>
 #include <cstddef>
 #include <cstdlib>
@@ -14,26 +13,12 @@
 #include "lab/replay/packing.hpp"
 #include "lab/train/adamw_update.hpp"
 #include "lab/train/step.hpp"
+#include "support/heap.hpp"
 
-namespace {
-std::atomic<std::size_t> allocated = 0;  // bytes, of all threads
-
-void* counted(void* memory, std::size_t bytes) {
-    if (memory == nullptr) throw std::bad_alloc();
-    allocated += bytes;
-    return memory;
-}
-}  // namespace
-
-void* operator new(std::size_t bytes) { return counted(std::malloc(bytes == 0 ? 1 : bytes), bytes); }
-void* operator new(std::size_t bytes, std::align_val_t alignment) {
-    const auto grain = static_cast<std::size_t>(alignment);
-    return counted(std::aligned_alloc(grain, (bytes + grain - 1) / grain * grain), bytes);
-}
+// Plain memory counts too.
+void* operator new(std::size_t bytes) { return lab::test::counted(std::malloc(bytes == 0 ? 1 : bytes), bytes); }
 void operator delete(void* memory) noexcept { std::free(memory); }
 void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
-void operator delete(void* memory, std::align_val_t) noexcept { std::free(memory); }
-void operator delete(void* memory, std::size_t, std::align_val_t) noexcept { std::free(memory); }
 
 BOOST_AUTO_TEST_SUITE(train_allocation)
 
@@ -73,10 +58,10 @@ heap_use measure(nn::load_options options) {
     train::adamw_update update({}, optim::decay_ranges(model), &model.pool());
     update.reset(model.parameters().size());
     const auto one_step = [&] {
-        const std::size_t before = allocated;
+        const std::size_t before = test::heap_bytes;
         static_cast<void>(train::accumulate_gradients(model, batches));
         update.step(model.parameters(), model.gradients(), 1e-4, update.norm(model.gradients()));
-        return allocated - before;
+        return test::heap_bytes - before;
     };
     heap_use use{.one_activation = tokens * dim * sizeof(float)};
     use.first_step = one_step();

@@ -126,18 +126,14 @@ private:
         write_file_atomically(folder / "state.json",
                               formats::to_text({{"base", base}, {"training", training}}, 1) + "\n");
     }
-    /// Removes what a training left; the untouched model's answers only where they are no longer its own.
-    static void forget_training(const std::filesystem::path& folder, bool untouched_too) {
+    /// Removes what a training left; the untouched model's answers only unless they are still its own.
+    static void forget_training(const std::filesystem::path& folder, bool keep_untouched) {
         namespace fs = std::filesystem;
         for (const char* name : {"manifest.json", "forgetting.json", "report.html", "metrics.jsonl"})
             fs::remove(folder / name);
         fs::remove_all(folder / "checkpoints");
         fs::remove_all(folder / "adapter");
-        if (!fs::is_directory(folder / "eval")) return;
-        std::vector<fs::path> rows;
-        for (const auto& entry : fs::directory_iterator(folder / "eval")) rows.push_back(entry.path());
-        for (const auto& row : rows)
-            if (untouched_too || row.filename() != "0-untouched.json") fs::remove(row);
+        forget_rows(folder / "eval", keep_untouched);
     }
     /// The manifest of a training whose files are all there.
     [[nodiscard]] static std::optional<json> finished(const std::filesystem::path& folder) {
@@ -186,7 +182,7 @@ lab_run_result lab_run<Buffer>::execute(const std::filesystem::path& student, co
     const std::string base = base_key(t);
     const auto state = read_state(t.out);
     if (state.value("base", "") != base) {
-        forget_training(t.out, true);
+        forget_training(t.out, false);
         write_state(t.out, base, "");
     }
     if (!measure_untouched(t, on)) return result;
@@ -206,7 +202,7 @@ lab_run_result lab_run<Buffer>::execute(const std::filesystem::path& student, co
             on.notice(
                 "the samples or the settings are not those of the earlier training: training anew from the "
                 "base, over all samples");
-        forget_training(t.out, false);
+        forget_training(t.out, true);
         write_state(t.out, base, key);
     }
     result.trained = true;

@@ -16,6 +16,8 @@
 
 namespace lab::run {
 
+inline constexpr const char* untouched = "untouched";  // the first row: the model before training
+
 /// Measures each state of the model once; rows are kept in `folder`.
 class matrix_keeper {
 public:
@@ -55,6 +57,15 @@ private:
     std::filesystem::path folder_;
     std::string asked_;
 };
+
+/// Removes the rows kept in `folder`, or all but the untouched model's. @throws std::filesystem::filesystem_error
+inline void forget_rows(const std::filesystem::path& folder, bool keep_untouched) {
+    if (!std::filesystem::is_directory(folder)) return;
+    std::vector<std::filesystem::path> rows;
+    for (const auto& entry : std::filesystem::directory_iterator(folder)) rows.push_back(entry.path());
+    for (const auto& row : rows)
+        if (!keep_untouched || row.filename() != "0-" + std::string(untouched) + ".json") std::filesystem::remove(row);
+}
 
 /// The matrix that a finished run left in its folder. @throws io_error, format_error
 [[nodiscard]] inline eval::forgetting_matrix stored_matrix(const std::filesystem::path& run) {

@@ -184,23 +184,24 @@ inline void clear_away(const std::filesystem::path& out) {
     }
     return std::to_string(sum.digest());
 }
+/// Of the weights as they are stored; the file is mapped.
+[[nodiscard]] inline std::string digest_of_weights(const std::filesystem::path& model) {
+    return digest_of_weights(nn::load_model(model, {.threads = 1, .pack = false}));
+}
 
 /// Adds what the model makes up to the data, kept in self_replay.jsonl; the file is made anew where it comes of another
 /// model, format, seed or number. False where `stop` was heard. Of several ranks the first makes them up.
+/// @param weights the digest of the model's
 [[nodiscard]] inline bool add_self_replay(replay::encoded_dataset& data, const student& who, const train_run_options& o,
-                                          const listener& on) {
+                                          const std::string& weights, const listener& on) {
     if (!who.added.empty())
         throw config_error(
             explain("chat format " + who.format.name(),
                     "the model does not know its token " + who.added.front() + ", so it can make up no conversation",
                     "leave out self-replay"));
     const auto path = o.out / "self_replay.jsonl";
-    const auto stored =
-        nn::load_model(o.model, {.threads = 1, .pack = false});  // mapped: its bytes alone are asked for
-    const formats::json origin{{"model", digest_of_weights(stored)},
-                               {"format", who.format.name()},
-                               {"seed", o.trainer.seed},
-                               {"wanted", o.self_replay}};
+    const formats::json origin{
+        {"model", weights}, {"format", who.format.name()}, {"seed", o.trainer.seed}, {"wanted", o.self_replay}};
     std::vector<formats::json> lines;
     if ((o.trainer.resume || !o.trainer.ranks.first()) && std::filesystem::exists(path))
         lines = formats::read_jsonl(path);
@@ -272,26 +273,14 @@ inline void clear_away(const std::filesystem::path& out) {
     };
     return what;
 }
-inline constexpr const char* untouched = "untouched";
 
 /// What was asked of which model before training, as a checksum: the rows of one matrix have the same.
-[[nodiscard]] inline std::string asked(const measuring& what, const train_run_options& o) {
-    formats::json start{
-        {"what", digest_of(what)},
-        {"model", digest_of_weights(nn::load_model(o.model, {.threads = 1, .pack = false}))}};  // mapped
+/// @param weights the digest of the model's
+[[nodiscard]] inline std::string asked(const measuring& what, const train_run_options& o, const std::string& weights) {
+    formats::json start{{"what", digest_of(what)}, {"model", weights}};
     if (o.base_type) start["base"] = name_of(*o.base_type);
     if (!o.adapter.empty()) start["adapter"] = model_digest(o.adapter);
     return sha256_hex(formats::to_text(start));
-}
-/// Removes what an earlier run left that a new one writes anew; the untouched model's answers only unless they are to
-/// be kept.
-inline void forget_results(const std::filesystem::path& out, bool keep_untouched) {
-    std::filesystem::remove(out / "manifest.json");
-    if (!std::filesystem::is_directory(out / "eval")) return;
-    std::vector<std::filesystem::path> rows;
-    for (const auto& entry : std::filesystem::directory_iterator(out / "eval")) rows.push_back(entry.path());
-    for (const auto& row : rows)
-        if (!keep_untouched || row.filename() != "0-" + std::string(untouched) + ".json") std::filesystem::remove(row);
 }
 }  // namespace train_run_detail
 
@@ -308,10 +297,10 @@ inline void forget_results(const std::filesystem::path& out, bool keep_untouched
     namespace detail = train_run_detail;
     const student who = open_student(o.model, o.format);
     const auto what = detail::what_to_measure(o, who, on);
-    matrix_keeper keeper(o.out / "eval", detail::asked(what, o));
-    return keeper.row(detail::untouched, [&] {
+    matrix_keeper keeper(o.out / "eval", detail::asked(what, o, detail::digest_of_weights(o.model)));
+    return keeper.row(untouched, [&] {
         const auto model = detail::load_to_learn(who, o);
-        return measure(model, who.tokens, who.format, what, detail::untouched);
+        return measure(model, who.tokens, who.format, what, untouched);
     });
 }
 
@@ -335,12 +324,14 @@ template <replay::ReplayBuffer Buffer = replay::any_buffer>
         alone.emplace(o.out);
         detail::clear_away(o.out);
     });
+    const std::string weights =
+        o.self_replay != 0 || !o.heldout.empty() ? detail::digest_of_weights(o.model) : std::string();
     if (o.self_replay != 0) {  // the first rank writes what the others then read
         bool stopped = false;
-        ranks.together([&] { stopped = ranks.first() && !detail::add_self_replay(data, who, o, on); });
+        ranks.together([&] { stopped = ranks.first() && !detail::add_self_replay(data, who, o, weights, on); });
         if (ranks.any(stopped)) return {};
         ranks.together([&] {
-            if (!ranks.first()) static_cast<void>(detail::add_self_replay(data, who, o, on));
+            if (!ranks.first()) static_cast<void>(detail::add_self_replay(data, who, o, weights, on));
         });
     }
     if (on.data) on.data(data);
@@ -371,8 +362,11 @@ template <replay::ReplayBuffer Buffer = replay::any_buffer>
     trainer.set_heldout(detail::heldout_samples(what.questions, o, who, on));
     if (ranks.first() && !settings.resume) train::checkpoint_folder(o.out / "checkpoints").clear();
     const bool goes_on = ranks.by_first(has_checkpoints(o.out));
-    if (ranks.first() && !goes_on) detail::forget_results(o.out, settings.resume);  // of an earlier run
-    matrix_keeper keeper(o.out / "eval", what.questions.empty() ? std::string() : detail::asked(what, o));
+    if (ranks.first() && !goes_on) {  // what an earlier run left that this one writes anew
+        std::filesystem::remove(o.out / "manifest.json");
+        forget_rows(o.out / "eval", settings.resume);
+    }
+    matrix_keeper keeper(o.out / "eval", what.questions.empty() ? std::string() : detail::asked(what, o, weights));
     keeper.matrix.columns = eval::columns_of(what.questions, trainer.plans(), data.samples);
     const auto measure_now = [&](const std::string& name, bool is_now = true) {
         if (what.questions.empty()) return;
@@ -415,7 +409,7 @@ template <replay::ReplayBuffer Buffer = replay::any_buffer>
     }
     train_run_result result;
     try {
-        measure_now(detail::untouched);
+        measure_now(untouched);
         const auto trained = trainer.run(inner);
         if (o.tensorboard && ranks.first()) board.update();
         result = {trained.finished, trained.steps, trainer.total_tokens(), keeper.matrix, {}};

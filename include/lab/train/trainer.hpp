@@ -283,18 +283,15 @@ private:
         if (!follows_own_losses()) return false;
         if (options_.score) {
             std::vector<double> score{0.0};
-            std::exception_ptr fault;
             try {
-                if (options_.ranks.first()) score[0] = options_.score(done_.phase);
+                options_.ranks.together([&] {
+                    if (options_.ranks.first()) score[0] = options_.score(done_.phase);
+                });
             } catch (...) {
-                fault = std::current_exception();
-            }
-            if (options_.ranks.any(fault != nullptr)) {
                 metrics_.cut(unmeasured);
                 measure_first_ = true;
                 if (keep) keep_for_later(on);
-                if (fault) std::rethrow_exception(fault);
-                throw error("the first rank could not score the weights");
+                throw;
             }
             options_.ranks.merge(score);
             loss = -score[0];
