@@ -5,34 +5,22 @@
 #include "lab/sdg/blocks/filter_block.hpp"
 #include "lab/sdg/blocks/llm_block.hpp"
 #include "lab/sdg/blocks/pipeline.hpp"
+#include "sdg/blocks/tables.hpp"
 #include "support/data.hpp"
 
 BOOST_AUTO_TEST_SUITE(sdg_blocks_columns)
 
 using namespace lab;
 using namespace lab::sdg::blocks;
+using test::parse_table;
+using test::text_of;
 
 namespace {
 
-table table_of(std::string_view json) {
-    table out;
-    for (const auto& object : formats::parse_json<cell>(json, "rows")) {
-        for (const auto& [name, value] : object.items()) out.put_column(name);
-        row r{std::vector<cell>(out.columns().size()), out.size()};
-        for (const auto& [name, value] : object.items()) r.cells[out.at(name)] = value;
-        out.add(std::move(r));
-    }
-    return out;
-}
-std::string text_of(const table& t) {
-    std::string out;
-    for (const auto& r : t.rows()) out += t.line(r);
-    return out;
-}
 pipeline_result run(any_block b, std::string_view rows) {
     sdg::any_teacher nobody(
         sdg::scripted_teacher([](const text::request&) -> text::completion { throw error("asked"); }));
-    return run_pipeline(pipeline{{"b", std::move(b)}}, table_of(rows), {&nobody, {}});
+    return run_pipeline(pipeline{{"b", std::move(b)}}, parse_table(rows), {&nobody, {}});
 }
 std::string fault(any_block b, std::string_view rows) {
     try {
@@ -206,7 +194,7 @@ BOOST_AUTO_TEST_CASE(messages) {
         ++asked;
         return text::completion{" yes"};
     }));
-    const auto made = run_pipeline(pipeline{{"b", b}}, table_of(R"([{"talk": [{"role": "user", "content": "a"}]},
+    const auto made = run_pipeline(pipeline{{"b", b}}, parse_table(R"([{"talk": [{"role": "user", "content": "a"}]},
         {"talk": "a"}, {"talk": [{"role": "user"}]}, {"talk": []}, {"talk": [{"role": "user", "content": "long"}]}])"),
                                    {&teacher, {}});
     BOOST_TEST(text_of(made.rows) ==

@@ -8,6 +8,7 @@
 
 #include "lab/core/file.hpp"
 #include "lab/sdg/blocks/pipeline_file.hpp"
+#include "sdg/blocks/tables.hpp"
 #include "support/data.hpp"
 #include "support/scripted_answers.hpp"
 
@@ -15,6 +16,7 @@ BOOST_AUTO_TEST_SUITE(sdg_blocks_golden)
 
 using namespace lab;
 using namespace lab::sdg::blocks;
+using test::table_of;
 
 namespace {
 
@@ -23,17 +25,6 @@ struct echo_block {  // InstructLab's test of custom blocks has one of this name
     static echo_block read(config_reader&) { return {}; }
     table operator()(block_run&, table rows) const { return rows; }
 };
-
-table table_of(const cell& list) {
-    table out;
-    for (const auto& object : list) {
-        for (const auto& [name, value] : object.items()) out.put_column(name);
-        row r{std::vector<cell>(out.columns().size()), out.size()};
-        for (const auto& [name, value] : object.items()) r.cells[out.at(name)] = value;
-        out.add(std::move(r));
-    }
-    return out;
-}
 
 void check_case(const cell& golden, const std::filesystem::path& folder) {
     auto registry = standard_blocks();

@@ -7,30 +7,18 @@
 
 #include "lab/sdg/blocks/standard.hpp"
 #include "sdg/blocks/own_block.hpp"
+#include "sdg/blocks/tables.hpp"
 #include "support/data.hpp"
 
 BOOST_AUTO_TEST_SUITE(sdg_blocks_pipeline)
 
 using namespace lab;
 using namespace lab::sdg::blocks;
+using test::parse_table;
+using test::text_of;
 
 namespace {
 
-table table_of(std::string_view json) {
-    table out;
-    for (const auto& object : formats::parse_json<cell>(json, "rows")) {
-        for (const auto& [name, value] : object.items()) out.put_column(name);
-        row r{std::vector<cell>(out.columns().size()), out.size()};
-        for (const auto& [name, value] : object.items()) r.cells[out.at(name)] = value;
-        out.add(std::move(r));
-    }
-    return out;
-}
-std::string text_of(const table& t) {
-    std::string out;
-    for (const auto& r : t.rows()) out += t.line(r);
-    return out;
-}
 sdg::any_teacher saying(std::function<std::string(const text::request&)> answer) {
     return sdg::any_teacher(
         sdg::scripted_teacher([answer](const text::request& r) { return text::completion{answer(r)}; }));
@@ -80,7 +68,7 @@ BOOST_AUTO_TEST_CASE(composed_in_cpp) {
         {"ask", asking("Say {{word}}", {"said"}), {}, {"said"}},
         {"loud", filter_by_value{.column = "said", .values = {"SAY"}, .operation = comparison::contains}, {"n"}},
         {"whole", combine_columns{.columns = {"word", "said"}, .output = "word", .separator = ": "}}};
-    const auto made = run(p, table_of(R"([{"word": "a", "n": 1}, {"word": "b", "n": 2}, {"word": "a", "n": 3},
+    const auto made = run(p, parse_table(R"([{"word": "a", "n": 1}, {"word": "b", "n": 2}, {"word": "a", "n": 3},
                                           {"word": "c", "n": 4}])"),
                           saying([](const text::request& r) {
                               BOOST_TEST(!r.raw);
@@ -107,7 +95,7 @@ BOOST_AUTO_TEST_CASE(composed_in_cpp) {
 BOOST_AUTO_TEST_CASE(a_missing_column_is_found_before_the_teacher_is_asked) {
     const pipeline p{{"ask", asking("{{a}}", {"said"})}, {"pick", filter_by_value{.column = "sayd", .values = {1}}}};
     try {
-        (void)run(p, table_of(R"([{"a": 1}])"));
+        (void)run(p, parse_table(R"([{"a": 1}])"));
         BOOST_FAIL("nothing was thrown");
     } catch (const config_error& e) {
         BOOST_TEST(std::string(e.what()) ==
@@ -152,7 +140,7 @@ BOOST_AUTO_TEST_CASE(batches_change_no_row) {
 BOOST_AUTO_TEST_CASE(nothing_is_lost_without_a_word) {
     auto ask = asking("{{text}}", {"q", "a"});
     const pipeline p{{"ask", ask}};
-    const auto made = run(p, table_of(R"([{"text": "both"}, {"text": "half"}, {"text": "none"}, {"text": "more"},
+    const auto made = run(p, parse_table(R"([{"text": "both"}, {"text": "half"}, {"text": "none"}, {"text": "more"},
                                           {"text": "long"}, {"text": null, "x": 1}])"),
                           saying([](const text::request& r) -> std::string {
                               const auto& t = r.messages[0].content;
@@ -172,7 +160,7 @@ BOOST_AUTO_TEST_CASE(nothing_is_lost_without_a_word) {
     BOOST_TEST(told == wanted, boost::test_tools::per_element());
     BOOST_TEST(made.dropped[1].values.at("teacher_said") == "I cannot.");
     BOOST_TEST(made.dropped[2].values.at("left_over").dump() == "[\"2\"]");
-    const auto lacking = run(pipeline{{"ask", asking("{{nobody}}", {"said"})}}, table_of(R"([{"a": 1}])"));
+    const auto lacking = run(pipeline{{"ask", asking("{{nobody}}", {"said"})}}, parse_table(R"([{"a": 1}])"));
     BOOST_REQUIRE(lacking.dropped.size() == 1);
     BOOST_TEST(lacking.dropped[0].reason.find("\"nobody\" is undefined") != std::string::npos);
 }
@@ -184,7 +172,7 @@ BOOST_AUTO_TEST_CASE(draws_differ_and_repeat) {
     const auto seeds_of = [](const llm_block& b, run_options o = {}, std::size_t rounds = 1) {
         std::vector<std::uint64_t> seeds;
         (void)run(pipeline{{"ask", iter_block{b, rounds}}},
-                  table_of(R"([{"text": "x"}, {"text": "x"}, {"text": "y"}])"), saying([&](const text::request& r) {
+                  parse_table(R"([{"text": "x"}, {"text": "x"}, {"text": "y"}])"), saying([&](const text::request& r) {
                       seeds.push_back(r.sampling.seed);
                       return "ok";
                   }),
@@ -213,7 +201,7 @@ BOOST_AUTO_TEST_CASE(scaled_and_token_limits) {
     for (const char* name : {"gen_knowledge", "other"}) {
         std::size_t asked = 0, tokens = 0;
         const auto made =
-            run(pipeline{{name, ask}}, table_of(R"([{"text": "x"}])"), saying([&](const text::request& r) {
+            run(pipeline{{name, ask}}, parse_table(R"([{"text": "x"}])"), saying([&](const text::request& r) {
                     tokens = r.max_tokens;
                     return std::to_string(asked++);
                 }),
@@ -228,7 +216,7 @@ BOOST_AUTO_TEST_CASE(several_teachers) {
     second.generation.model = "granite-7b-lab";
     auto usual = saying([](const text::request&) { return "usual"; }),
          other = saying([](const text::request&) { return "other"; });
-    const auto made = run_pipeline(pipeline{{"a", first}, {"b", second}}, table_of(R"([{"text": "x"}])"),
+    const auto made = run_pipeline(pipeline{{"a", first}, {"b", second}}, parse_table(R"([{"text": "x"}])"),
                                    {&usual, {{"granite-7b-lab", &other}}});
     BOOST_TEST(text_of(made.rows) == "{\"text\":\"x\",\"one\":\"usual\",\"two\":\"other\"}\n");
 }
@@ -250,7 +238,7 @@ struct chat_only {
 BOOST_AUTO_TEST_CASE(prompts_as_they_are) {
     auto ask = asking("{{text}}", {"said"});
     ask.model_family = "granite";
-    const auto rows = table_of(R"([{"text": "x"}])");
+    const auto rows = parse_table(R"([{"text": "x"}])");
     const auto said = [&](const llm_block& b, const run_options& o) {
         return run(pipeline{{"ask", b}}, rows,
                    saying([](const text::request& r) { return (r.raw ? "raw " : "chat ") + r.messages[0].content; }), o)
@@ -282,7 +270,7 @@ BOOST_AUTO_TEST_CASE(a_block_of_ones_own) {
     d.write("p.yaml",
             "version: \"1.0\"\nblocks:\n  - name: cut\n    type: ShortenBlock\n    config: {column: text, words: 2}\n");
     const auto p = read_pipeline(d.folder / "p.yaml", registry);
-    const auto made = run(p, table_of(R"([{"text": "one two three"}, {"text": "one"}])"));
+    const auto made = run(p, parse_table(R"([{"text": "one two three"}, {"text": "one"}])"));
     BOOST_TEST(text_of(made.rows) == "{\"text\":\"one two\"}\n");
     BOOST_REQUIRE(made.dropped.size() == 1);
     BOOST_TEST(made.dropped[0].block == "cut");
