@@ -78,14 +78,13 @@ std::optional<options> parse(int argc, char** argv, std::string& command) {
 
 struct opened {
     tokenizer::tokenizer tokens;
-    text::any_chat_format format;
     nn::any_model model;
 };
 opened open(const std::string& path, const options& o) {
-    auto tokens = tokenizer::load_tokenizer(path);
-    auto format = text::chat_format_of(o.format, tokens);
-    return {std::move(tokens), std::move(format), nn::load_model(path, {.threads = o.threads})};
+    return {tokenizer::load_tokenizer(path), nn::load_model(path, {.threads = o.threads})};
 }
+/// Questions are asked in it; plain text needs none. @throws config_error where the model has none and none is named
+text::any_chat_format format_of(const opened& m, const options& o) { return text::chat_format_of(o.format, m.tokens); }
 
 run::measuring what_to_measure(const options& o) {
     return {
@@ -114,7 +113,8 @@ int qa(const options& o) {
     auto m = open(o.models[0], o);
     auto what = what_to_measure(o);
     what.questions = eval::read_questions(o.questions);
-    const eval::matrix_row row{o.models[0], run::measure_answers(m.model, m.tokens, m.format, what, o.models[0]), {}};
+    const eval::matrix_row row{
+        o.models[0], run::measure_answers(m.model, m.tokens, format_of(m, o), what, o.models[0]), {}};
     if (!o.out.empty()) write_file_atomically(o.out, formats::to_text(eval::to_json(row), 1) + "\n");
     std::vector<eval::qa_item> before;
     std::optional<eval::qa_change> change;
@@ -156,7 +156,7 @@ int forgetting(const options& o) {
     for (const auto& path : o.models) {
         auto m = open(path, o);
         if (!o.file.empty()) what.text = run::read_text_tokens(o.file, m.tokens);
-        matrix.rows.push_back(run::measure(m.model, m.tokens, m.format, what, path));
+        matrix.rows.push_back(run::measure(m.model, m.tokens, format_of(m, o), what, path));
     }
     std::cout << (o.json ? formats::to_text(eval::to_json(matrix)) + "\n" : eval::to_text(matrix));
     return 0;

@@ -11,11 +11,11 @@
 #include <utility>
 #include <vector>
 
-#include "common/generation_report.hpp"
 #include "common/progress.hpp"
 #include "common/server_options.hpp"
 #include "common/stop.hpp"
 #include "common/taxonomy.hpp"
+#include "finish.hpp"
 #include "lab/core/file.hpp"
 #include "lab/run/teacher_source.hpp"
 #include "lab/sdg/blocks/taxonomy_run.hpp"
@@ -333,23 +333,12 @@ int generate_by_pipelines(const generate_options& o, TeacherOf teacher_of) {
         return stopped_exit_code();
     }
     shown.finish();
-    const auto overlap = sdg::heldout_overlap(made.run, writer.kept());
-    const auto facts = sdg::score_facts(made.run, writer.kept());
-    made.run.spending = sdg::to_json(accounts.run, o.budget.price);
-    const auto manifest =
-        writer.finish(made.run, o.taxonomy, overlap, {{"pipeline", made.to_json(pipelines, options)}});
-    if (o.json) {
-        std::cout << formats::to_text(manifest) << '\n';
-        return 0;
-    }
-    const painter paint{shows_colours(stdout)};
-    show_report(std::cout, paint, made.run, facts, overlap, o.pipeline.avoid.get());
-    for (const auto& [id, report] : made.reports) {
-        std::cout << id << '\n';
-        show_stages(std::cout, paint, report.stages);
-    }
-    std::cout << "Written to " << o.out.string() << ": samples.jsonl, rejected.jsonl, manifest.json\n";
-    return 0;
+    return finish_run(o, made.run, writer, accounts, {{"pipeline", made.to_json(pipelines, options)}}, [&] {
+        for (const auto& [id, report] : made.reports) {
+            std::cout << id << '\n';
+            show_stages(std::cout, painter{shows_colours(stdout)}, report.stages);
+        }
+    });
 }
 
 }  // namespace lab::apps

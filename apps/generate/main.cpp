@@ -4,10 +4,10 @@
 
 #include "blocks.hpp"
 #include "common/alone.hpp"
-#include "common/generation_report.hpp"
 #include "common/generation_view.hpp"
 #include "common/progress.hpp"
 #include "common/taxonomy.hpp"
+#include "finish.hpp"
 #include "inspect.hpp"
 #include "lab/core/file.hpp"
 #include "lab/run/teacher_source.hpp"
@@ -135,32 +135,7 @@ int generate(const generate_options& o) {
         return apps::stopped_exit_code();
     }
     shown.reset();
-    made.spending = sdg::to_json(accounts.run, o.budget.price);
-
-    // The examination's questions are read only now that nothing can be generated any more.
-    const auto overlap = sdg::heldout_overlap(made, writer.kept());
-    const auto facts = sdg::score_facts(made, writer.kept());
-    const auto manifest = writer.finish(made, o.taxonomy, overlap);
-    write_file_atomically(o.out / "report.html", sdg::html_report_of(o.out));
-    const bool nothing = made.failures() == made.summaries.size() && made.stopped.empty();
-    const int code = made.failures() == 0 ? 0 : nothing ? apps::exit_failure : apps::exit_incomplete;
-    if (o.json) {
-        std::cout << formats::to_text(manifest) << '\n';
-        return code;
-    }
-    apps::show_report(std::cout, {apps::shows_colours(stdout)}, made, facts, overlap, o.pipeline.avoid.get());
-    std::cout << "Written to " << o.out.string() << ": samples.jsonl (sha256 "
-              << manifest["outputs"]["samples.jsonl"]["sha256"].get<std::string>().substr(0, 16)
-              << "...), rejected.jsonl, manifest.json, report.html"
-              << (manifest["outputs"].contains("facts.jsonl") ? ", facts.jsonl" : "")
-              << "\nThe teacher's answers: " << apps::spent_text(accounts) << '\n';
-    std::cout.flush();
-    if (!made.stopped.empty())
-        std::cerr << "Not all was done: " << made.stopped << "; the same command with a larger budget goes on.\n";
-    else if (code != 0)
-        std::cerr << made.failures() << " of " << made.summaries.size()
-                  << " leaves failed (why stands above and in manifest.json); the same command tries them again.\n";
-    return code;
+    return apps::finish_run(o, made, writer, accounts, formats::json::object(), [] {});
 }
 
 }  // namespace

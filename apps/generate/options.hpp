@@ -145,7 +145,8 @@ inline int write_prompts(int argc, char** argv) {
     add_server_options(spec);
     spec.add_options("Budget")("dry-run", "tell calls, tokens and time without asking the teacher");
     spec.add_options("Output")("fresh", "forget what an earlier run learnt from the teacher")(
-        "json", "machine-readable output on standard output, no progress")("help", "this text");
+        "json", "the manifest on standard output at the end, events as JSON Lines on standard error")("help",
+                                                                                                      "this text");
     const auto args = spec.parse(argc, argv);
     if (args.count("help") != 0) {
         std::cout << spec.help() << generate_examples;

@@ -72,7 +72,8 @@ for that leaf, keeps all other samples, and trains anew from the model over all 
     add_lora_options(spec);
     add_server_options(spec);
     spec.add_options("Output")("show", "answers shown before and after", count("3"))(
-        "json", "end with one JSON object on standard output, no progress")("help", "this text");
+        "json", "one JSON object on standard output at the end, events of generation as JSON Lines on standard error")(
+        "help", "this text");
     const auto args = spec.parse(argc, argv);
     if (args.count("help") != 0) {
         std::cout << spec.help() << run_examples;

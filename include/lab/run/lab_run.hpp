@@ -22,6 +22,7 @@
 #include "lab/run/train_run.hpp"
 #include "lab/sdg/fact_table.hpp"
 #include "lab/sdg/leaf_store.hpp"
+#include "lab/sdg/run_report.hpp"
 #include "lab/sdg/run_writer.hpp"
 #include "lab/taxonomy/load.hpp"
 
@@ -246,6 +247,7 @@ bool lab_run<Buffer>::generate(const std::filesystem::path& folder, const lab_li
         auto overlap = sdg::heldout_overlap(run, files.kept());
         auto facts = sdg::score_facts(run, files.kept());
         files.finish(run, options_.taxonomy, overlap);
+        write_file_atomically(folder / "report.html", sdg::html_report_of(folder));
         stored.finish();
         if (on.generated) on.generated({run, std::move(facts), std::move(overlap)});
         if (!options_.keep_going)

@@ -30,7 +30,7 @@ struct opened_teacher {
 };
 
 struct teacher_source {
-    std::string key;  // part of what names a sample's origin: no address in it, a digest where there is one
+    std::string key;  // what a leaf's samples are kept under: a file's digest, or a server's address and model
     std::function<opened_teacher()> open;
 };
 

@@ -103,13 +103,16 @@ BOOST_AUTO_TEST_CASE(a_taxonomy_through_a_pipeline) {
             "  - {name: ask, type: LLMBlock, config: {config_path: ask.yaml, output_cols: [output], gen_kwargs: {n: "
             "scaled, "
             "temperature: 1, extra_body: {guided_choice: ['Why? So.', 'How? Thus.']}}}}\n");
+    const auto generate = [&](const std::string& out, const std::vector<std::string>& more = {}) {
+        std::vector<std::string> args{
+            "--taxonomy",     w.path("taxonomy"), "--teacher", w.path("teacher"), "--out", w.path(out), "--pipeline",
+            w.path("p.yaml"), "--scale",          "3",         "--threads",       "1"};
+        args.insert(args.end(), more.begin(), more.end());
+        return w.run(args);
+    };
     std::vector<std::string> samples;
     for (const bool fresh : {false, false, true}) {
-        std::vector<std::string> args{
-            "--taxonomy",     w.path("taxonomy"), "--teacher", w.path("teacher"), "--out", w.path("data"), "--pipeline",
-            w.path("p.yaml"), "--scale",          "3",         "--threads",       "1"};
-        if (fresh) args.push_back("--fresh");
-        const auto done = w.run(args);
+        const auto done = generate("data", fresh ? std::vector<std::string>{"--fresh"} : std::vector<std::string>{});
         BOOST_TEST_REQUIRE(done.code == 0, done.err);
         BOOST_TEST(mentions(done.out, "5 ->     15  ask"));
         samples.push_back(w.text("data/samples.jsonl") + w.text("data/rejected.jsonl") + w.text("data/manifest.json"));
@@ -121,6 +124,16 @@ BOOST_AUTO_TEST_CASE(a_taxonomy_through_a_pipeline) {
     BOOST_TEST(manifest["pipeline"]["scaled"] == 3);
     const std::string kept = w.text("data/samples.jsonl");
     BOOST_TEST((mentions(kept, "Why?") || mentions(kept, "How?")), kept);
+    BOOST_TEST(mentions(w.text("data/report.html"), "</html>"));
+
+    const auto& spent = manifest["teacher_answers"];
+    const auto tokens = spent["prompt_tokens"].get<std::size_t>() + spent["completion_tokens"].get<std::size_t>();
+    const auto ended = generate("poor", {"--max-tokens-total", std::to_string(tokens / 2)});
+    BOOST_TEST(ended.code == 3, ended.err);
+    BOOST_TEST(mentions(ended.err, "the budget ends here"), ended.err);
+    BOOST_TEST(json::parse(w.text("poor/manifest.json")).contains("stopped"));
+    BOOST_TEST(generate("poor").code == 0);
+    BOOST_TEST(w.text("poor/samples.jsonl") == kept);
 }
 
 BOOST_AUTO_TEST_CASE(what_is_refused) {

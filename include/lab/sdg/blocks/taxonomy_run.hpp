@@ -21,6 +21,7 @@
 #include "lab/sdg/blocks/pipeline_file.hpp"
 #include "lab/sdg/pipeline.hpp"
 #include "lab/sdg/run_result.hpp"
+#include "lab/sdg/spending.hpp"
 
 namespace lab::sdg::blocks {
 
@@ -125,6 +126,7 @@ inline void fill_leaf(leaf_result& r, std::vector<candidate> made, const taxonom
 
 }  // namespace detail
 
+/// A leaf on which the budget ends has failed, and so have those after it.
 /// @param count tokens of a text, for the chunks; `leaves` must outlive the result
 /// @param sink takes each leaf's samples as in sdg::generate; none: the result has them
 /// @throws io_error when the teacher is gone for good, interrupted when the observer says so
@@ -149,6 +151,9 @@ inline void fill_leaf(leaf_result& r, std::vector<candidate> made, const taxonom
         if (p == nullptr) {
             r.shortfall = "there is no pipeline for leaves of the kind " + std::string(name(type_of(leaf)));
             detail::fill_leaf(r, {}, options);
+        } else if (!result.run.stopped.empty()) {
+            r.failure = r.shortfall = "not begun: " + result.run.stopped;
+            detail::fill_leaf(r, {}, options);
         } else {
             std::vector<candidate> made;
             try {
@@ -168,6 +173,8 @@ inline void fill_leaf(leaf_result& r, std::vector<candidate> made, const taxonom
                 result.reports[leaf.id] = given.report;
             } catch (const config_error& fault) {
                 r.shortfall = fault.what();
+            } catch (const budget_ended& fault) {
+                r.failure = r.shortfall = result.run.stopped = fault.what();
             }
             r.proposed = made.size();
             detail::fill_leaf(r, std::move(made), options);
