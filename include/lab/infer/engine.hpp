@@ -300,8 +300,8 @@ private:
         kept_.pop_back();
     }
 
-    /// Collects a batch: first the sequences that decode, then prompts in chunks. False: the cache has no room for
-    /// anyone.
+    /// Collects a batch: first the sequences that decode, then prompts in chunks. Behind one that finds no room no
+    /// prompt is fed, so that small ones do not pass a large one for ever. False: the cache has no room for anyone.
     bool collect(bool begin_more) {
         tokens_.clear();
         positions_.clear();
@@ -309,6 +309,7 @@ private:
         rows_.clear();
         sequences_.clear();
         reserved_ = 0;
+        without_room_ = nullptr;
         for (auto& s : active_) {
             s.fed = s.rows = 0;
             if (begin_more && !s.sequence) begin_sequence(s);
@@ -318,16 +319,20 @@ private:
         may_guess_ = to_decode_ == active_.size();  // a prompt's tokens are worth more than guesses
         for (auto& s : active_)
             if (decodes(s)) --to_decode_, feed(s);
-        for (auto& s : active_)
-            if (s.sequence && s.pending() != 1) feed(s);
+        for (auto& s : active_) {
+            if (s.sequence && s.pending() != 1 && &s != without_room_) feed(s);
+            if (&s == without_room_) break;
+        }
         return !tokens_.empty();
     }
 
     void forward() {
-        for (bool begin_more = true; !collect(begin_more); begin_more = false) {
-            // The last sequence gives its blocks to the ones before it and is computed again later.
-            const auto has_sequence = [](const active_generation& s) { return s.sequence.has_value(); };
+        const auto has_sequence = [](const active_generation& s) { return s.sequence.has_value(); };
+        for (bool begin_more = true;; begin_more = false) {
+            const bool some = collect(begin_more);
             const auto last = std::find_if(active_.rbegin(), active_.rend(), has_sequence);
+            if (some && (without_room_ == nullptr || last->job.priority >= without_room_->job.priority)) break;
+            // The last sequence gives its blocks to the ones before it and is computed again later.
             if (std::count_if(active_.begin(), active_.end(), has_sequence) < 2)
                 throw config_error(
                     explain("engine", "the key-value cache has no room for one sequence", "raise cache_bytes"));
@@ -372,7 +377,10 @@ private:
             count = std::min(count, silent + std::max<std::size_t>(1, left(options_.max_logit_rows, rows_.size())));
         }
         if (count == 0) return;
-        if (!make_room(*s.sequence, count)) return;
+        if (!make_room(*s.sequence, count)) {
+            if (without_room_ == nullptr || s.pending() != 1) without_room_ = &s;  // a prompt behind it is not tried
+            return;
+        }
         make_guess(s, count);
         const std::size_t more =
             cache_.blocks_needed(*s.sequence, count + s.guess.size()) - cache_.blocks_needed(*s.sequence, count);
@@ -456,6 +464,7 @@ private:
     std::size_t reserved_ = 0;                   // blocks promised to this step's sequences
     std::size_t to_decode_ = 0;                  // sequences that decode and are still to be fed
     bool may_guess_ = false;
+    const active_generation* without_room_ = nullptr;  // the first that the cache had no room for
 };
 
 #ifndef LAB_COMPILED
