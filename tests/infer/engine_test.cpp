@@ -133,6 +133,37 @@ BOOST_AUTO_TEST_CASE(alternatives_are_the_likeliest_tokens_of_each_position) {
     BOOST_TEST(engine.run_one(job).alternatives.empty());
 }
 
+BOOST_AUTO_TEST_CASE(rows_beyond_the_tokenizer_are_no_tokens) {
+    const auto t = test::byte_tokenizer();
+    nn::runtime_dims padded{
+        .dim = 32, .layers = 1, .heads = 4, .kv_heads = 2, .head_dim = 8, .hidden = 64, .vocab = 320, .tied = true};
+    infer::engine engine(nn::make_synthetic(padded, dtype::f32, {.threads = 1}), t);
+    auto job = sampled(t, "what follows", 5, 12);
+    job.alternatives = 320;
+    const auto drawn = engine.run_one(job);
+    job.forced = drawn.tokens;
+    const auto scored = engine.run_one(job);
+    for (const auto* result : {&drawn, &scored}) {
+        BOOST_REQUIRE_EQUAL(result->alternatives.size(), drawn.tokens.size());
+        for (const auto& list : result->alternatives) {
+            BOOST_REQUIRE_EQUAL(list.size(), t.size());
+            double total = 0;
+            for (const auto& a : list) {
+                BOOST_TEST(static_cast<std::size_t>(a.id) < t.size());
+                total += std::exp(a.log_probability);
+            }
+            BOOST_TEST(total < 1.0);  // the rows beyond have their share
+        }
+    }
+    BOOST_TEST(drawn.log_probabilities == scored.log_probabilities, boost::test_tools::per_element());
+    struct beyond {
+        [[nodiscard]] token select(const sampling::candidates&, std::span<const token>) const { return 300; }
+    };
+    job.forced = {};
+    job.sampler = sampling::chain{beyond{}};
+    BOOST_CHECK_THROW((void)engine.run_one(job), config_error);
+}
+
 BOOST_AUTO_TEST_CASE(stop_strings_callbacks_and_lengths_end_a_generation) {
     const auto t = test::byte_tokenizer();
     infer::engine engine(test::byte_model(), t);

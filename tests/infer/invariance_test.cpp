@@ -1,10 +1,11 @@
 // Property: a generation's bytes depend on the model and itself alone. Random jobs with shared beginnings run in random
-// company, chunks, caches and threads, over every kind of product and cache.
+// company, chunks, caches and threads, with guesses of a draft model and without, over every kind of product and cache.
 #include <algorithm>
 #include <boost/test/unit_test.hpp>
 #include <map>
 #include <span>
 
+#include "infer/random_jobs.hpp"
 #include "infer/tiny.hpp"
 #include "lab/core/rng.hpp"
 #include "lab/infer/engine.hpp"
@@ -37,9 +38,12 @@ std::vector<infer::generation> random_jobs(counter_rng& rng) {
         job.prompt.resize(below(job.prompt.size() + 1));
         for (std::size_t own = 1 + below(20); own > 0; --own) job.prompt.push_back(static_cast<token>(below(256)));
         job.max_tokens = 1 + below(12);
-        job.sampler = sampling::chain{sampling::temperature{1.5f}, sampling::multinomial{rng.next()}};
+        const std::uint64_t seed = rng.next();
+        job.sampler = sampling::chain{sampling::temperature{1.5f}, sampling::multinomial{seed}};
         if (below(8) == 0)
             for (std::size_t n = 1 + below(9); n > 0; --n) job.forced.push_back(static_cast<token>(below(256)));
+        counter_rng wishes(seed, "wishes");
+        test::add_random_wishes(job, wishes);
     }
     return jobs;
 }
@@ -54,10 +58,11 @@ infer::engine_options random_options(counter_rng& rng, const nn::any_model& mode
     o.cache_bytes = (5 + below(100)) * model.cache_block_bytes(cache);
     o.cache_type = cache;
     o.lookup_tokens = below(9);
+    o.draft_tokens = 1 + o.lookup_tokens / 3;
     return o;
 }
 
-/// Random jobs are what each of them is alone, whatever the company, chunks, prefixes, room and threads.
+/// Random jobs are what each of them is alone, whatever the company, chunks, prefixes, room, guesses and threads.
 void require_no_difference(const nn::runtime_dims& dims, dtype type, std::span<const dtype> caches, counter_rng& rng) {
     const auto tokens = test::byte_tokenizer();
     std::map<std::size_t, nn::any_model> models;  // by threads
@@ -71,17 +76,17 @@ void require_no_difference(const nn::runtime_dims& dims, dtype type, std::span<c
             alone.push_back(engine.run_one(job));
         }
         for (const auto& [threads, model] : models) {
-            infer::engine engine(model, tokens, random_options(rng, model, cache));
+            const auto options = random_options(rng, model, cache);
+            const bool drafts = dims.window == 0 && options.kept_sequences % 3 == 0;
+            infer::engine engine(model, tokens, options, drafts ? test::byte_model() : nn::any_model{});
             for (int round = 0; round < 2; ++round) {  // the second finds the first one's prefixes
                 auto again = jobs;
                 const auto together = engine.run(again);
                 for (std::size_t i = 0; i < jobs.size(); ++i)
-                    BOOST_REQUIRE_MESSAGE(together[i].tokens == alone[i].tokens &&
-                                              together[i].log_probability == alone[i].log_probability &&
-                                              together[i].finish == alone[i].finish,
+                    BOOST_REQUIRE_MESSAGE(test::same_result(together[i], alone[i]),
                                           model.info().family << " in " << name_of(type) << ", cache " << name_of(cache)
-                                                              << ", threads " << threads << ", round " << round
-                                                              << ", job " << i);
+                                                              << ", threads " << threads << (drafts ? ", draft" : "")
+                                                              << ", round " << round << ", job " << i);
             }
         }
     }

@@ -1,5 +1,6 @@
-// Random jobs from several threads into one service, with cancels, priorities, shared beginnings and a cache that is
-// too small for them all: each job's result is what it is alone. LAB_SOAK_SECONDS (default 2) says how long.
+// Random jobs from several threads into one service, with constraints, stop strings, cancels, priorities, shared
+// beginnings and a cache that is too small for them all: each job's result is what it is alone. LAB_SOAK_SECONDS
+// (default 2) says how long.
 #include <algorithm>
 #include <atomic>
 #include <boost/test/unit_test.hpp>
@@ -9,6 +10,7 @@
 #include <thread>
 #include <vector>
 
+#include "infer/random_jobs.hpp"
 #include "infer/tiny.hpp"
 #include "lab/core/rng.hpp"
 #include "lab/infer/engine_service.hpp"
@@ -27,14 +29,13 @@ infer::generation random_job(counter_rng& rng) {
     job.sampler = sampling::chain{sampling::temperature{1.2f}, sampling::multinomial{rng.next()}};
     if (rng.below(5) == 0)
         for (std::size_t n = 1 + rng.below(30); n > 0; --n) job.forced.push_back(static_cast<token>(rng.below(256)));
+    test::add_random_wishes(job, rng);
     return job;
 }
 
 /// Whether `got` is the whole of `expected`, or, cancelled, its beginning.
 bool agrees(const infer::generated& got, const infer::generated& expected) {
-    if (got.finish != text::finish_reason::cancelled)
-        return got.tokens == expected.tokens && got.log_probabilities == expected.log_probabilities &&
-               got.text == expected.text && got.finish == expected.finish;
+    if (got.finish != text::finish_reason::cancelled) return test::same_result(got, expected);
     const auto n = static_cast<std::ptrdiff_t>(got.log_probabilities.size());
     return got.log_probabilities.size() <= expected.log_probabilities.size() &&
            std::equal(got.log_probabilities.begin(), got.log_probabilities.end(), expected.log_probabilities.begin(),

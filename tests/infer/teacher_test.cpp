@@ -68,6 +68,28 @@ BOOST_AUTO_TEST_CASE(a_choice_has_the_probabilities_that_scores_give) {
     BOOST_TEST(logs[1].tokens == 3u);  // "no" and the end of the turn
 }
 
+BOOST_AUTO_TEST_CASE(constraints_are_checked_the_same_way_for_choices) {
+    infer::engine engine(test::byte_model(), test::byte_tokenizer());
+    infer::local_teacher teacher(engine, text::chat_format_by_name("chatml"), "tiny");
+    const text::output_constraint both_kinds[] = {{.choices = {"a"}, .regex = "a"},
+                                                  {.choices = {"a"}, .json_schema = "{}"},
+                                                  {.choices = {"a"}, .grammar = "root ::= \"a\""},
+                                                  {.choices = {"a"}, .span_of = "a"},
+                                                  {.span_of = "a", .regex = "a"}};
+    const auto refused = [&](const text::output_constraint& wanted, std::string_view why) {
+        std::vector<text::request> batch{ask("first"), ask("second")};
+        batch[1].constraint = wanted;
+        std::size_t delivered = 0;
+        BOOST_CHECK_EXCEPTION(
+            teacher.complete_each(batch, [&](std::size_t, const text::completion&) { ++delivered; }), config_error,
+            [&](const config_error& e) { return std::string_view(e.what()).find(why) != std::string_view::npos; });
+        BOOST_TEST(delivered == 0u);
+    };
+    for (const auto& wanted : both_kinds) refused(wanted, "more than one kind");
+    refused({.choices = {"a", "b", "a"}}, "given twice");
+    refused({.choices = {"a", ""}}, "empty");
+}
+
 BOOST_AUTO_TEST_CASE(a_raw_prompt_gets_no_chat_format) {
     infer::engine engine(test::byte_model(), test::byte_tokenizer());
     infer::local_teacher teacher(engine, text::chat_format_by_name("chatml"), "tiny");

@@ -28,6 +28,7 @@ BOOST_AUTO_TEST_CASE(exponential_is_close_everywhere) {
     BOOST_TEST(exp_nonpositive(0.0f) == 1.0f);
     BOOST_TEST(exp_nonpositive(-88.0f) == 0.0f);
     BOOST_TEST(exp_nonpositive(removed_logit) == 0.0f);
+    BOOST_TEST(exp_nonpositive(NAN) == 0.0f);
 }
 
 BOOST_AUTO_TEST_CASE(nan_and_infinity_are_tamed) {
@@ -38,6 +39,21 @@ BOOST_AUTO_TEST_CASE(nan_and_infinity_are_tamed) {
     const auto p = c.probabilities();
     BOOST_TEST(p[0] == 0.0);
     BOOST_TEST(p[1] == 1.0);
+    c.set_logit(3, INFINITY);
+    BOOST_TEST(c.logit(3) == c.logit(1));
+    c.transform([](candidate& x) { x.logit = x.id == 1 ? NAN : INFINITY; }, false);
+    BOOST_TEST(!c.contains(1));
+    BOOST_TEST(c.probabilities()[0] == 1.0 / 3);
+}
+
+BOOST_AUTO_TEST_CASE(the_largest_logit_is_that_of_the_best) {
+    lab::counter_rng rng(4, "largest");
+    for (std::size_t n = 1; n < 40; ++n) {
+        std::vector<float> logits(n);
+        for (auto& x : logits) x = static_cast<float>(rng.normal()) - 3.0f;
+        BOOST_TEST(candidates(logits).largest() == candidates(logits).best().logit);
+    }
+    BOOST_TEST(candidates().largest() == removed_logit);
 }
 
 BOOST_AUTO_TEST_CASE(ties_go_to_the_lower_id) {

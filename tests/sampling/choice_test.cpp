@@ -128,6 +128,18 @@ BOOST_AUTO_TEST_CASE(a_leading_space_is_allowed_on_request) {
     BOOST_TEST(*c.chosen() == 0u);
 }
 
+BOOST_AUTO_TEST_CASE(a_choice_that_is_another_behind_a_space_is_refused_as_such) {
+    const token_trie trie(words);
+    BOOST_CHECK_NO_THROW(choice_constraint(trie, {"NO", " NO"}));
+    const auto wrong = [](const lab::config_error& e) {
+        return std::string_view(e.what()).find("\" NO\" is also choice \"NO\" behind the space") !=
+               std::string_view::npos;
+    };
+    BOOST_CHECK_EXCEPTION(choice_constraint(trie, {"YES", " NO", "NO"}, {.leading_space = true}), lab::config_error,
+                          wrong);
+    BOOST_CHECK_NO_THROW(choice_constraint(trie, {"NO", "  NO"}, {.leading_space = true}));
+}
+
 BOOST_AUTO_TEST_CASE(scores_are_the_chances_of_constrained_sampling) {
     const token_trie trie(words);
     const std::vector<std::string> choices{"YES", "NO", "NOT", "YE"};

@@ -357,6 +357,45 @@ BOOST_AUTO_TEST_CASE(patterns_in_schemas_are_ecma_262) {
     check(grammar_from_regex(".\\S"), {"\r\u00a0", "\u2028\u2003"}, {"\nx", "x "});
 }
 
+BOOST_AUTO_TEST_CASE(pythons_own_rules_are_not_those_of_schemas) {
+    const auto of = [](std::string_view pattern) {
+        return grammar_from_json_schema(lab::formats::json{{"pattern", pattern}}.dump());
+    };
+    const auto refusal_of = [&](std::string_view pattern) { return refusal([&] { (void)of(pattern); }); };
+    refused(refusal_of("^[]a]{3}$"), "matches no finite text");  // the empty class, then a]]]
+    check(of("^([]|b)$"), {"\"b\""}, {"\"\"", "\"]\"", "\"|\""});
+    check(of("^x[]*$"), {"\"x\""}, {"\"x]\""});
+    check(of("^[^]a]$"), {"\"Ia]\"", "\"]a]\"", "\"\\na]\"", "\"\u2028a]\""}, {"\"I\"", "\"Ia\"", "\"a]\""});
+    check(of("^[^\\]a]$"), {"\"I\""}, {"\"]\"", "\"a\"", "\"Ia]\""});
+    check(of("^[\\]a]$"), {"\"]\"", "\"a\""}, {"\"b\""});
+    refused(refusal_of("^\\U00000041$"), "schema#/pattern:1:2: \\U is no escape of ECMA-262 (\\uHHHH");
+    refused(refusal_of("[\\U00000041]"), "no escape of ECMA-262");
+    check(of("^\\u0041$"), {"\"A\""}, {"\"U\""});
+    check(grammar_from_regex("[]a]{3}[^]a]\\U00000041"), {"a]aIA"}, {"a]a]A"});
+}
+
+BOOST_AUTO_TEST_CASE(numbers_that_no_double_holds_are_refused) {
+    for (const char* number : {"123456789012345678901234567890", "-123456789012345678901", "18446744073709551616.5",
+                               "0.12345678901234567890123", "1e-400", "0.5e-9223372036854775808",
+                               "1e-99999999999999999999", "9007199254740993.0", "36893488147419103233"}) {
+        const std::string n = number;
+        refused(schema_refusal("{\"type\":\"number\",\"enum\":[1," + n + "]}"),
+                "schema#/enum: the number " + n + " cannot be kept exactly (round it to ");
+        refused(schema_refusal("{\"const\":{\"a\":[" + n + "]}}"), "schema#/const: the number " + n);
+        BOOST_TEST(schema_refusal("{\"type\":\"null\",\"default\":" + n + "}") == "accepted");
+        BOOST_TEST(schema_refusal("{\"const\":\"" + n + " \\\" " + n + "\"}") == "accepted");
+    }
+    refused(schema_refusal(R"({"type":"integer","enum":[123456789012345678901234567890]})"), "cannot be kept exactly");
+    refused(schema_refusal(R"({"type":"integer","minimum":5.00000000000000000001})"),
+            "schema#/minimum: the number 5.00000000000000000001");
+    check(
+        grammar_from_json_schema(
+            R"({"enum":[18446744073709551615,-9223372036854775808,0.10,1e2,1E+30,-0.0,0e5,12.50e-1,1.7976931348623157e308]})"),
+        {"18446744073709551615", "-9223372036854775808", "0.1", "100.0", "1e+30", "-0.0", "0.0", "1.25",
+         "1.7976931348623157e+308"},
+        {"1.2"});
+}
+
 BOOST_AUTO_TEST_CASE(bounds_of_18_digits_are_exact) {
     const auto g = grammar_from_json_schema(
         R"({"type":"integer","minimum":-999999999999999990,"exclusiveMaximum":999999999999999991})");

@@ -1,7 +1,10 @@
 #include "lab/sampling/samplers.hpp"
 
 #include <boost/test/unit_test.hpp>
+#include <cmath>
+#include <cstdint>
 #include <numeric>
+#include <set>
 
 #include "sampling/distribution.hpp"
 
@@ -207,6 +210,70 @@ BOOST_AUTO_TEST_CASE(removed_tokens_are_never_drawn) {
     }
     c.assign(std::vector<float>(3, -INFINITY));
     BOOST_CHECK_THROW((void)multinomial{1}.select(c, {}), lab::config_error);
+}
+
+BOOST_AUTO_TEST_CASE(temperatures_too_small_to_divide_by_act_as_zero) {
+    const std::vector<std::vector<float>> lists{
+        {1, 5, 4, 2}, {4, 5, 5, 5}, {-5, -4, -4}, {-3e38f, -2e38f}, {-1, 0, -2}, {1e38f, 3e38f, 2.9e38f, 3e38f}, {7}};
+    for (const auto& logits : lists)
+        for (const float value : {1e-45f, 1e-40f, 1e-38f, 3e-38f, 0.3f, 0.5f}) {
+            const auto best = candidates(logits).best();
+            const bool overflows = std::isinf(best.logit / value);
+            if (!overflows && value > 1e-30f) continue;  // an ordinary temperature
+            for (std::uint64_t seed = 0; seed < 20; ++seed) {
+                candidates c(logits);
+                if (seed % 2 == 1) c.sort();
+                temperature{value}.apply(c, {});
+                const token drawn = multinomial{seed}.select(c, {});
+                BOOST_TEST(logits[static_cast<std::size_t>(drawn)] == best.logit, logits[0] << " ... at " << value);
+                if (overflows) BOOST_TEST(drawn == best.id, logits[0] << " ... at " << value);
+            }
+        }
+    candidates c(std::vector<float>{2, 1, -1});
+    temperature{0.7f}.apply(c, {});
+    BOOST_TEST(c[0].logit == 2 / 0.7f);
+    BOOST_TEST(c[2].logit == -1 / 0.7f);
+    temperature{1e38f}.apply(c, {});
+    BOOST_TEST(c.size() == 3u);
+}
+
+BOOST_AUTO_TEST_CASE(huge_penalties_and_biases_leave_numbers) {
+    const std::vector<token> history{0, 1, 2, 3, 1, 2, 2};
+    const auto drawn = [&](const std::vector<float>& logits, const auto& sampler) {
+        std::set<token> out;
+        for (std::uint64_t seed = 0; seed < 40; ++seed) {
+            candidates c(logits);
+            sampler.apply(c, history);
+            for (const auto& x : c) BOOST_REQUIRE((std::isfinite(x.logit) || x.logit == removed_logit));
+            out.insert(multinomial{seed}.select(c, history));
+        }
+        return out;
+    };
+    using tokens = std::set<token>;
+    BOOST_TEST(drawn({4, 5, 3, -1, 6}, repetition{1e-40f}) == (tokens{0, 1, 2}), per_element);
+    BOOST_TEST(drawn({-6, -5, -4, -7, -9}, repetition{3e38f}) == (tokens{4}), per_element);
+    BOOST_TEST(drawn({1, 9, 20, 1}, frequency{-3e38f}) == (tokens{1, 2}), per_element);
+    BOOST_TEST(drawn({1, 2, 3}, logit_bias{{{0, 3e38f}, {0, 3e38f}}}) == (tokens{0}), per_element);
+    BOOST_TEST(drawn({1, 2, 3}, logit_bias{{{0, INFINITY}}}) == (tokens{0}), per_element);
+    // Behind them every other sampler still has numbers to work with.
+    for (const float penalty : {1e-40f, 1e38f}) {
+        const auto logits = random_logits(50, 8);
+        std::vector<token> seen(49);
+        std::iota(seen.begin(), seen.end(), token{0});
+        candidates c, plain(logits);
+        repetition{penalty}.apply(plain, seen);
+        for (const auto& step : {0, 1, 2, 3, 4}) {
+            c.assign(logits);
+            repetition{penalty}.apply(c, seen);
+            if (step == 0) top_k{5}.apply(c, seen);
+            if (step == 1) top_p{0.9f}.apply(c, seen);
+            if (step == 2) min_p{0.1f}.apply(c, seen);
+            if (step == 3) typical{0.5f}.apply(c, seen);
+            temperature{0.7f}.apply(c, seen);
+            const token id = multinomial{3}.select(c, seen);
+            BOOST_TEST(plain.logit(id) >= plain.best().logit - 60.0f, step << " after " << penalty);
+        }
+    }
 }
 
 BOOST_AUTO_TEST_SUITE_END()

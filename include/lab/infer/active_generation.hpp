@@ -79,7 +79,7 @@ public:
     /// What its sampler draws after the tokens `before`: of the whole vocabulary, or held to its constraint.
     [[nodiscard]] token draw(std::span<const float> logits, std::span<const token> before, bool constrained,
                              sampling::candidates& scratch) {
-        scratch.assign(logits.first(std::min(logits.size(), tokenizer_.size())));
+        scratch.assign(real(logits));
         if (constrained && job.constraint) job.constraint.mask(scratch);
         job.sampler.apply(scratch, before);
         return job.sampler.draw(scratch, before);
@@ -120,6 +120,10 @@ private:
             finish(text::finish_reason::cancelled);
         }
     }
+    /// A model may have more rows than its tokenizer has tokens: those are none.
+    [[nodiscard]] std::span<const float> real(std::span<const float> logits) const {
+        return logits.first(std::min(logits.size(), tokenizer_.size()));
+    }
     void take_over(std::size_t context_length) {
         if (scoring()) {
             if (pending() == 0) finish(text::finish_reason::stop);
@@ -141,14 +145,14 @@ private:
                 return finish(text::finish_reason::length);
         }
     }
-    /// A token, its log-probability and the likeliest others.
+    /// A token, its log-probability among all rows of the model, and the likeliest others that are tokens.
     [[nodiscard]] draw_result recorded(std::span<const float> logits, token t) const {
         const double sum = kernels::log_sum_exp<kernels::arch::native>(logits);
         const auto log_probability = [&](token any) {
             return static_cast<double>(logits[static_cast<std::size_t>(any)]) - sum;
         };
         draw_result r{t, log_probability(t), {}};
-        for (const token other : likeliest(logits, job.alternatives))
+        for (const token other : likeliest(real(logits), job.alternatives))
             r.alternatives.push_back({other, log_probability(other)});
         return r;
     }
@@ -181,7 +185,7 @@ private:
         for (std::size_t r = 0; r < rows; ++r) {
             const auto row = logits.row(first_row + r);
             const token next = draw(row, known, true, scratch);
-            if (next < 0 || static_cast<std::size_t>(next) >= row.size())
+            if (next < 0 || static_cast<std::size_t>(next) >= real(row).size())
                 throw config_error("engine: the sampler drew " + std::to_string(next) + ", which is no token");
             drawn_.push_back(recorded(row, next));
             const bool ends = tokenizer_.is_end_of_generation(next);

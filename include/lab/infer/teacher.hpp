@@ -47,6 +47,7 @@ public:
         return answers;
     }
     /// Delivers each completion as soon as it is there.
+    /// @throws config_error for a constraint or prompt that is refused, before anything runs.
     void complete_each(std::span<const text::request> requests,
                        function_ref<void(std::size_t, const text::completion&)> sink) {
         std::vector<generation> jobs;
@@ -54,6 +55,7 @@ public:
         std::vector<pending_choice> choices(requests.size());
         for (std::size_t i = 0; i < requests.size(); ++i) {
             const auto& request = requests[i];
+            sampling::check_constraint(request.constraint);
             if (request.constraint.choices.empty()) {
                 jobs.push_back(sampled(request));
                 origins.push_back({i, 0});

@@ -1,6 +1,7 @@
 // The tokens that may come next, with their logits: what samplers narrow down and reshape.
 // Kept in one of two canonical orders (by id, or by falling logit with the lower id first), so that every result is a
-// function of the logits alone. Logits of minus infinity stand for removed tokens; NaN counts as removed.
+// function of the logits alone. Logits of minus infinity stand for removed tokens; NaN counts as removed, and infinity
+// as the largest float, so that the difference of a logit and the largest one is a number.
 #pragma once
 
 #include <algorithm>
@@ -20,10 +21,11 @@ namespace lab::sampling {
 
 inline constexpr float removed_logit = -std::numeric_limits<float>::infinity();
 
-/// exp(x) for x <= 0, relative error below 3e-7, 0 below -87. Own code: it vectorises, and gives the same bits wherever
-/// contraction is off, whatever the C library. Range reduction to |r| <= ln2/2, then the Taylor series to degree 7.
+/// exp(x) for x <= 0, relative error below 3e-7, 0 below -87 and for NaN. Own code: it vectorises, and gives the same
+/// bits wherever contraction is off, whatever the C library. Range reduction to |r| <= ln2/2, then the Taylor series to
+/// degree 7.
 [[nodiscard]] inline float exp_nonpositive(float x) noexcept {
-    const float clamped = x < -87.0f ? -87.0f : x;
+    const float clamped = x >= -87.0f ? x : -87.0f;
     const float n = (clamped * 1.44269504f + 12582912.0f) - 12582912.0f;  // adding 1.5 * 2^23 rounds to an integer
     const float r = (clamped - n * 0.693359375f) + n * 2.12194440e-4f;    // ln 2 in two parts
     float p = 1.0f / 5040;
@@ -35,7 +37,7 @@ inline constexpr float removed_logit = -std::numeric_limits<float>::infinity();
     p = p * r + 1.0f;
     p = p * r + 1.0f;
     const float scale = std::bit_cast<float>((static_cast<std::int32_t>(n) + 127) << 23);
-    return x < -87.0f ? 0.0f : p * scale;
+    return x >= -87.0f ? p * scale : 0.0f;
 }
 
 struct candidate {
@@ -57,11 +59,7 @@ public:
     /// Every token of the vocabulary. logits: [vocabulary]. Reuses the memory of the step before.
     void assign(std::span<const float> logits) {
         items_.resize(logits.size());
-        for (std::size_t i = 0; i < logits.size(); ++i) {
-            const float x = logits[i];
-            items_[i] = {static_cast<token>(i),
-                         x == x ? std::min(x, std::numeric_limits<float>::max()) : removed_logit};
-        }
+        for (std::size_t i = 0; i < logits.size(); ++i) items_[i] = {static_cast<token>(i), tamed(logits[i])};
         order_ = order::by_id;
     }
 
@@ -84,7 +82,7 @@ public:
     void set_logit(token id, float value) noexcept {
         const std::size_t i = find(id);
         if (i == size()) return;
-        items_[i].logit = value == value ? value : removed_logit;
+        items_[i].logit = tamed(value);
         if (order_ == order::by_logit) order_ = order::none;
     }
     void remove(token id) noexcept { set_logit(id, removed_logit); }
@@ -92,7 +90,10 @@ public:
     /// Calls f(candidate&) on each; a change of logits that may change their order must say so by keeps_order = false.
     template <class F>
     void transform(F f, bool keeps_order) {
-        for (auto& c : items_) f(c);
+        for (auto& c : items_) {
+            f(c);
+            c.logit = tamed(c.logit);
+        }
         if (!keeps_order && order_ == order::by_logit) order_ = order::none;
     }
     /// Keeps the candidates for which keep(candidate) holds; the order stays.
@@ -235,6 +236,17 @@ public:
         return *it;
     }
 
+    /// The largest logit; minus infinity when none is left. In lanes, as weights are summed: cheaper than `best`.
+    [[nodiscard]] float largest() const noexcept {
+        std::array<float, 8> lanes;
+        lanes.fill(removed_logit);
+        std::size_t i = 0;
+        for (; i + 8 <= size(); i += 8)
+            for (std::size_t j = 0; j < 8; ++j) lanes[j] = std::max(lanes[j], items_[i + j].logit);
+        for (std::size_t j = 0; i < size(); ++i, ++j) lanes[j] = std::max(lanes[j], items_[i].logit);
+        return *std::max_element(lanes.begin(), lanes.end());
+    }
+
     /// Computes exp(logit - max) of every candidate and returns the sum, added in a fixed order.
     double weigh(float max) {
         weights_.resize(size());
@@ -272,6 +284,9 @@ public:
 private:
     enum class order : std::uint8_t { by_id, by_logit, none };
 
+    [[nodiscard]] static float tamed(float x) noexcept {
+        return x == x ? std::min(x, std::numeric_limits<float>::max()) : removed_logit;
+    }
     [[nodiscard]] std::size_t find(token id) const noexcept {
         const auto guess = static_cast<std::size_t>(id);
         if (guess < size() && items_[guess].id == id) return guess;

@@ -22,24 +22,33 @@ struct choice_options {
     bool leading_space = false;  // one space before the string is allowed, for models whose words begin with it
 };
 
+/// @throws config_error when the list is empty, or a string is empty or repeated, be it with the leading space.
+inline void check_choices(const std::vector<std::string>& choices, choice_options options = {}) {
+    if (choices.empty()) throw config_error("the list of choices is empty (give at least one string)");
+    std::vector<std::string_view> sorted(choices.begin(), choices.end());
+    std::sort(sorted.begin(), sorted.end());
+    if (sorted.front().empty()) throw config_error("a choice is empty (each needs at least one character)");
+    if (const auto twice = std::adjacent_find(sorted.begin(), sorted.end()); twice != sorted.end())
+        throw config_error("choice \"" + std::string(*twice) + "\" is given twice");
+    for (std::size_t i = 0; options.leading_space && i < choices.size(); ++i)
+        if (std::binary_search(sorted.begin(), sorted.end(), " " + choices[i]))
+            throw config_error("choice \" " + choices[i] + "\" is also choice \"" + choices[i] +
+                               "\" behind the space that may come first here (leave one of them out)");
+}
+
 /// A constraint is a small state machine: ask `allowed` or `mask` before each token, `advance` after it. Copies are
 /// independent states. The trie must outlive it.
 class choice_constraint {
 public:
-    /// @throws config_error when the list is empty, or a string is empty, repeated, or cannot be spelled by the
-    /// vocabulary.
+    /// @throws config_error as check_choices does, and when the vocabulary cannot spell a string.
     choice_constraint(const token_trie& trie, const std::vector<std::string>& choices, choice_options options = {})
         : trie_(&trie) {
-        if (choices.empty()) throw config_error("the list of choices is empty (give at least one string)");
+        check_choices(choices, options);
         for (std::size_t i = 0; i < choices.size(); ++i) {
-            if (choices[i].empty()) throw config_error("choice " + std::to_string(i) + " is empty");
             strings_.push_back({choices[i], i, {}});
             if (options.leading_space) strings_.push_back({" " + choices[i], i, {}});
         }
         std::sort(strings_.begin(), strings_.end(), [](const entry& a, const entry& b) { return a.text < b.text; });
-        for (std::size_t i = 1; i < strings_.size(); ++i)
-            if (strings_[i].text == strings_[i - 1].text)
-                throw config_error("choice \"" + strings_[i].text + "\" is given twice");
         for (auto& s : strings_) find_completable(s);
         for (const auto& s : strings_)
             if (!s.completable[0])

@@ -140,18 +140,24 @@ private:
     std::list<std::pair<key, result>> list_;  // most recently used first
 };
 
-/// The constraint that a request describes; none for an empty one. leading_space: for models whose words begin with a
-/// space. store: of the same trie; without one a grammar is compiled for this constraint alone.
-/// @throws config_error when it cannot be met, or asks for more than one kind at once.
-[[nodiscard]] inline any_constraint make_constraint(const token_trie& trie, const text::output_constraint& wanted,
-                                                    bool leading_space = false, grammar_store* store = nullptr) {
-    if (wanted.empty()) return {};
+/// @throws config_error when a request asks for more than one kind at once, or for choices that check_choices refuses.
+inline void check_constraint(const text::output_constraint& wanted) {
     const int kinds = int{!wanted.choices.empty()} + int{!wanted.span_of.empty()} + int{!wanted.regex.empty()} +
                       int{!wanted.json_schema.empty()} + int{!wanted.grammar.empty()};
     if (kinds > 1)
         throw config_error(
             "an output constraint asks for more than one kind (give one of choices, span_of, regex, json_schema and "
             "grammar)");
+    if (!wanted.choices.empty()) check_choices(wanted.choices);
+}
+
+/// The constraint that a request describes; none for an empty one. leading_space: for models whose words begin with a
+/// space. store: of the same trie; without one a grammar is compiled for this constraint alone.
+/// @throws config_error when it cannot be met, and as check_constraint does.
+[[nodiscard]] inline any_constraint make_constraint(const token_trie& trie, const text::output_constraint& wanted,
+                                                    bool leading_space = false, grammar_store* store = nullptr) {
+    if (wanted.empty()) return {};
+    check_constraint(wanted);
     if (wanted.has_grammar())
         return grammar_constraint(store != nullptr ? store->get(wanted, leading_space)
                                                    : grammar_store(trie).get(wanted, leading_space));

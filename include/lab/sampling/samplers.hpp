@@ -134,9 +134,10 @@ struct typical {
         c.drop_removed();
         const float max = c.best().logit;
         const double total = c.weigh(max), log_total = std::log(total);
-        double mean = 0.0;  // of log p + log_total = logit - max
-        for (std::size_t i = 0; i < c.size(); ++i)
-            mean += static_cast<double>(c.weights()[i]) * static_cast<double>(c[i].logit - max);
+        double mean = 0.0;                          // of log p + log_total = logit - max
+        for (std::size_t i = 0; i < c.size(); ++i)  // the difference of huge logits is infinite, their weight 0
+            if (const double weight = static_cast<double>(c.weights()[i]); weight > 0)
+                mean += weight * static_cast<double>(c[i].logit - max);
         const double entropy = log_total - mean / total;
         const auto distance = [=](const candidate& x) {
             return std::abs(log_total - static_cast<double>(x.logit - max) - entropy);
@@ -145,12 +146,13 @@ struct typical {
     }
 };
 
-/// Divides the logits. 0 or less keeps only the likeliest. 1 is off.
+/// Divides the logits. 0 or less keeps only the likeliest, as does a value so small that the largest logit divided by
+/// it is beyond float's range. 1 is off.
 struct temperature {
     float value = 1.0f;
     void apply(candidates& c, std::span<const token>) const {
-        if (value <= 0.0f) return c.keep_top(1);
         if (value == 1.0f) return;
+        if (value <= 0.0f || (value < 1.0f && std::isinf(c.largest() / value))) return c.keep_top(1);
         c.transform([&](candidate& x) { x.logit /= value; }, true);
     }
 };

@@ -115,9 +115,13 @@ private:
     }
 
     expression listed(const json& s, const std::string& pointer) {
-        doc_.only(s, pointer, s.contains("const") ? "const" : "enum", {"type"});
+        const std::string key = s.contains("const") ? "const" : "enum";
+        doc_.only(s, pointer, key, {"type"});
         std::vector<expression> parts;
-        for (const auto* value : doc_.values(s, pointer)) parts.push_back(literal(*value));
+        for (const auto* value : doc_.values(s, pointer)) {
+            doc_.require_exact(*value, schema_document::join(pointer, key));
+            parts.push_back(literal(*value));
+        }
         if (parts.empty()) refuse(pointer, "no listed value has the type that the schema asks for");
         return out_.choice(std::move(parts));
     }

@@ -1,7 +1,8 @@
 // Regular expressions as grammars. What is matched is what Python's re matches with its flag ASCII; in JSON Schema what
-// ECMA-262 matches, where . and \S leave out more. Literals, . (all but \n), classes, \d \w \s and \D \W \S, groups,
-// alternatives, * + ? {m} {m,} {m,n}; the match is whole, so ^ and $ may stand only at the ends of alternatives. No
-// back-references, look-around, lazy or possessive quantifiers, word boundaries or flags: these are refused.
+// ECMA-262 matches, where . and \S leave out more, [] is no character, [^] is any, and \U is refused. Literals, . (all
+// but \n), classes, \d \w \s and \D \W \S, groups, alternatives, * + ? {m} {m,} {m,n}; the match is whole, so ^ and $
+// may stand only at the ends of alternatives. No back-references, look-around, lazy or possessive quantifiers, word
+// boundaries or flags: these are refused.
 #pragma once
 
 #include <cstddef>
@@ -22,7 +23,7 @@ class regex_reader {
 public:
     struct options {
         bool search = false;       // may match anywhere in the text, unless anchored (JSON Schema's `pattern`)
-        bool json_string = false;  // the text is written as a JSON string's inside, with escapes; ECMA-262's . and \S
+        bool json_string = false;  // the text is written as a JSON string's inside, with escapes; by ECMA-262
     };
     regex_reader(grammar_builder& out, std::string_view pattern, std::string name, options o)
         : in_(pattern, std::move(name), out.limits().text), out_(&out), options_(o) {}
@@ -163,6 +164,8 @@ private:
             case 'u':
                 return single(in_.hexadecimal(4));
             case 'U':
+                if (options_.json_string)
+                    in_.fail_at(at, "\\U is no escape of ECMA-262", "\\uHHHH, or the character itself");
                 return single(in_.hexadecimal(8));
             default:
                 break;
@@ -182,7 +185,8 @@ private:
         in_.skip();
         const bool negated = in_.take("^");
         code_set set;
-        for (bool first = true; first || in_.peek() != ']'; first = false) {
+        // Python takes a ] at the beginning for itself, ECMA-262 for the end.
+        for (bool first = !options_.json_string; first || in_.peek() != ']'; first = false) {
             if (in_.done()) in_.fail_at(at, "this class has no closing bracket", "\\[ stands for [");
             if (in_.starts_with("[:")) in_.fail("named classes are not supported", "write a class of ranges");
             const auto low = item(negated);

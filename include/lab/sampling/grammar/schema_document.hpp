@@ -3,15 +3,18 @@
 #pragma once
 
 #include <algorithm>
+#include <charconv>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <initializer_list>
+#include <map>
 #include <optional>
 #include <set>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -32,6 +35,7 @@ public:
             throw config_error(explain(name_, "has " + std::to_string(text.size()) + " bytes, at most " +
                                                   std::to_string(limits.text) + " are read"));
         root_ = formats::parse_json<json>(text, name_);
+        note_inexact(text);
     }
 
     [[nodiscard]] std::string place(const std::string& pointer) const { return name_ + "#" + pointer; }
@@ -224,6 +228,15 @@ public:
         });
         return out;
     }
+    /// @throws config_error for a number in `value` whose text says another one than the double that was read from it.
+    void require_exact(const json& value, const std::string& pointer) const {
+        if (value.is_structured())
+            for (const auto& item : value) require_exact(item, pointer);
+        if (!value.is_number_float()) return;
+        if (const auto found = inexact_.find(value.get<double>()); found != inexact_.end())
+            refuse(pointer, "the number " + formats::escape(found->second, 60) + " cannot be kept exactly",
+                   "round it to " + value.dump() + ", or make it a string");
+    }
     /// Bounds of a length or count. @throws config_error when nothing lies between them.
     [[nodiscard]] std::pair<std::size_t, std::size_t> bounds(const json& s, const char* low, const char* high,
                                                              const std::string& pointer) const {
@@ -257,6 +270,7 @@ public:
                 const double exact = value.get<double>(), rounded = upper ? std::floor(exact) : std::ceil(exact);
                 whole = rounded == exact;
                 constexpr double beyond = 1e18;  // most + 1
+                if (whole && std::abs(exact) < beyond) require_exact(value, here);
                 number = static_cast<std::int64_t>(std::clamp(rounded, -beyond, beyond));
             }
             if (!integer && (exclusive || !whole))
@@ -315,6 +329,45 @@ public:
     }
 
 private:
+    /// Keeps the numbers of a valid JSON text that a double does not hold.
+    void note_inexact(std::string_view text) {
+        for (std::size_t i = 0; i < text.size(); ++i) {
+            if (text[i] == '"') {
+                while (text[++i] != '"') i += text[i] == '\\' ? 1 : 0;
+            } else if (text[i] == '-' || (text[i] >= '0' && text[i] <= '9')) {
+                const auto raw = text.substr(i, text.find_first_not_of("0123456789+-.eE", i) - i);
+                i += raw.size() - 1;
+                if (raw.size() <= 18 && raw.find_first_of(".eE") == raw.npos) continue;
+                const auto value = json::parse(raw);
+                if (value.is_number_float() && decimal(raw) != decimal(value.dump()))
+                    inexact_.emplace(value.get<double>(), raw);
+            }
+        }
+    }
+    /// A number's text in the one form that all texts of this number share: sign, digits without zeros around,
+    /// exponent.
+    [[nodiscard]] static std::string decimal(std::string_view number) {
+        const auto mark = std::min(number.find_first_of("eE"), number.size());
+        std::int64_t exponent = 0;
+        if (mark < number.size()) {
+            const auto text = number.substr(mark + (number[mark + 1] == '+' ? 2 : 1));
+            constexpr std::int64_t most = std::int64_t{1} << 40;
+            if (std::from_chars(text.data(), text.data() + text.size(), exponent).ec != std::errc{})
+                exponent = text.front() == '-' ? -most : most;
+            exponent = std::clamp(exponent, -most, most);
+        }
+        std::string digits;
+        bool fraction = false;
+        for (const char c : number.substr(0, mark)) {
+            if (c == '.') fraction = true;
+            if (c < '0' || c > '9') continue;
+            exponent -= fraction ? 1 : 0;
+            if (c != '0' || !digits.empty()) digits += c;
+        }
+        for (; digits.ends_with('0'); ++exponent) digits.pop_back();
+        if (digits.empty()) return "0";
+        return (number.front() == '-' ? "-" : "") + digits + "e" + std::to_string(exponent);
+    }
     [[noreturn]] void refuse_id(const std::string& pointer) const {
         refuse(join(pointer, "$id"), "inside a schema it changes what its references mean", "take it out");
     }
@@ -409,6 +462,7 @@ private:
 
     std::string name_;
     json root_;
+    std::map<double, std::string> inexact_;  // numbers whose text says more than the double, and that text
 };
 
 }  // namespace lab::sampling
