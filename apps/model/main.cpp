@@ -16,6 +16,7 @@
 #include "lab/core/quantize.hpp"
 #include "lab/core/version.hpp"
 #include "lab/formats/npy.hpp"
+#include "lab/nn/finite.hpp"
 #include "lab/nn/load.hpp"
 #include "lab/nn/load_trainable.hpp"
 #include "lab/nn/save.hpp"
@@ -29,8 +30,8 @@
 namespace {
 
 using namespace lab;
-using apps::chosen_threads, apps::load, apps::progress, apps::read_input, apps::required, apps::style_of,
-    apps::usage_error;
+using apps::chosen_threads, apps::chosen_tokenizer, apps::is_gguf, apps::load, apps::progress, apps::read_input,
+    apps::require_apart, apps::require_output, apps::required, apps::style_of, apps::usage_error;
 
 /// "[1, 2, 3]" or "1,2,3".
 std::vector<token> parse_tokens(std::string text) {
@@ -92,17 +93,16 @@ int logits(const cxxopts::ParseResult& args) {
     return 0;
 }
 
-bool is_gguf(const std::filesystem::path& out) { return out.extension() == ".gguf"; }
-/// OUT is a name in .gguf, or a folder. @throws usage_error
-void require_output(const std::filesystem::path& out) {
-    if (out.extension() == ".safetensors")
-        throw usage_error("OUT is a folder for safetensors: its weights go into model.safetensors");
-}
-void save(const nn::any_model& model, const std::filesystem::path& out, const nn::save_options& options) {
-    if (is_gguf(out))
-        nn::save_gguf(model, out, options);
-    else
-        nn::save_safetensors(model, out, options);
+/// @throws config_error naming a weight that is not finite, or would not be in the type asked for
+void save(const nn::any_model& model, const std::filesystem::path& out, const nn::save_options& options,
+          const std::filesystem::path& adapter = {}) {
+    nn::require_finite(model, adapter);
+    nn::naming_tensors(model, [&] {
+        if (is_gguf(out))
+            nn::save_gguf(model, out, options);
+        else
+            nn::save_safetensors(model, out, options);
+    });
 }
 
 int convert(const cxxopts::ParseResult& args) {
@@ -110,9 +110,9 @@ int convert(const cxxopts::ParseResult& args) {
     if (files.size() != 2) throw usage_error("convert needs IN and OUT");
     const std::filesystem::path in = files[0], out = files[1];
     require_output(out);
-    nn::save_options options;
+    require_apart(in, out);
+    nn::save_options options{.tokenizer = chosen_tokenizer(args, out)};
     if (args.count("type") != 0) options.type = dtype_from_name(args["type"].as<std::string>());
-    if (args.count("tokenizer") != 0) options.tokenizer = args["tokenizer"].as<std::string>();
     save(nn::load_model(in, {.threads = chosen_threads(args), .pack = false}), out, options);
     if (args.count("quiet") == 0) std::cerr << "wrote " << out.string() << '\n';
     return 0;
@@ -123,7 +123,9 @@ int merge(const cxxopts::ParseResult& args) {
     if (files.size() != 3) throw usage_error("merge needs BASE, ADAPTER and OUT");
     const std::filesystem::path out = files[2];
     require_output(out);
-    nn::save_options options;
+    require_apart(files[0], out);
+    require_apart(files[1], out);
+    nn::save_options options{.tokenizer = chosen_tokenizer(args, out)};
     if (args.count("type") != 0) {
         const auto type = args["type"].as<std::string>();
         if (type.ends_with("_k_m"))
@@ -133,10 +135,9 @@ int merge(const cxxopts::ParseResult& args) {
     }
     if (options.mix && !is_gguf(out))
         throw usage_error("--type " + args["type"].as<std::string>() + " needs OUT to be a name in .gguf");
-    if (args.count("tokenizer") != 0) options.tokenizer = args["tokenizer"].as<std::string>();
     const auto model =
         nn::load_trainable(files[0], {.threads = chosen_threads(args), .pack = false, .adapter = files[1]});
-    save(model, out, options);
+    save(model, out, options, files[1]);
     if (args.count("quiet") == 0)
         std::cerr << "merged " << model.adapter_parameter_count() << " parameters of rank " << model.lora()->rank
                   << " into " << out.string() << '\n';
@@ -148,10 +149,11 @@ int quantize(const cxxopts::ParseResult& args) {
     if (files.size() != 2) throw usage_error("quantize needs IN and OUT");
     const std::filesystem::path out = files[1];
     if (!is_gguf(out)) throw usage_error("OUT must be a name in .gguf");
-    nn::save_options options{.mix = nn::mix_from_name(args["type"].as<std::string>())};
-    if (args.count("tokenizer") != 0) options.tokenizer = args["tokenizer"].as<std::string>();
+    require_apart(files[0], out);
+    const nn::save_options options{.mix = nn::mix_from_name(args["type"].as<std::string>()),
+                                   .tokenizer = chosen_tokenizer(args, out)};
     const auto model = nn::load_model(files[0], {.threads = chosen_threads(args), .pack = false});
-    nn::save_gguf(model, out, options);
+    save(model, out, options);
     const auto bytes = std::filesystem::file_size(out);
     if (args.count("quiet") == 0)
         std::fprintf(stderr, "wrote %s: %.1f MiB, %.2f bits a weight\n", out.c_str(),

@@ -1,6 +1,7 @@
 #include "lab/eval/perplexity.hpp"
 
 #include <boost/test/unit_test.hpp>
+#include <limits>
 
 BOOST_AUTO_TEST_SUITE(eval_perplexity)
 
@@ -55,6 +56,24 @@ BOOST_AUTO_TEST_CASE(too_little_text_is_refused) {
     counting_scorer model;
     BOOST_CHECK_THROW((void)eval::perplexity(model, std::vector<token>(7, 1), {.context = 8}), config_error);
     BOOST_CHECK_THROW((void)eval::perplexity(model, std::vector<token>(7, 1), {.context = 3}), config_error);
+}
+
+BOOST_AUTO_TEST_CASE(a_prediction_that_is_no_number_is_named) {
+    struct stumbling {
+        double bad;
+        std::size_t windows = 0;
+        std::vector<double> token_losses(std::span<const token>, std::size_t) {
+            return {1.0, ++windows == 3 ? bad : 2.0, 1.0};
+        }
+    };
+    for (const double bad : {std::numeric_limits<double>::quiet_NaN(), std::numeric_limits<double>::infinity()}) {
+        stumbling model{bad};
+        const auto says = [](const config_error& fault) {
+            return std::string(fault.what()).starts_with("window 2, token 6: what the model predicts is not a number");
+        };
+        BOOST_CHECK_EXCEPTION((void)eval::perplexity(model, std::vector<token>(32, 1), {.context = 8}), config_error,
+                              says);
+    }
 }
 
 BOOST_AUTO_TEST_SUITE_END()

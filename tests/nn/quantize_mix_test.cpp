@@ -48,6 +48,64 @@ BOOST_AUTO_TEST_CASE(layers_with_more_bits_are_those_of_llama_quantize) {
     }
 }
 
+// All as llama-quantize (build 11434) chose for random models of these sizes, Q4_K_S and Q5_K_S for q4_k and q5_k.
+BOOST_AUTO_TEST_CASE(attention_of_eight_experts_gets_more_bits_as_in_llama_quantize) {
+    nn::runtime_dims d{.dim = 256,
+                       .layers = 8,
+                       .heads = 4,
+                       .kv_heads = 2,
+                       .head_dim = 64,
+                       .hidden = 512,
+                       .vocab = 320,
+                       .experts = 8,
+                       .experts_per_token = 2};
+    const auto type_of = [&](const nn::quantize_mix& mix, std::string_view role, std::size_t layer) {
+        for (const auto& info : nn::describe_tensors<nn::arch::mixtral>(d))
+            if (info.role == role && info.layer == layer) return nn::mixed_type(mix, info, d);
+        throw config_error("no such tensor");
+    };
+    for (const auto& mix : nn::quantize_mixes) {
+        BOOST_TEST_CONTEXT(mix.name) {
+            const bool blocks = block_size(mix.base) > 1;
+            for (const std::size_t layer : {0, 1, 4}) {  // 1 and 4 have more bits elsewhere
+                for (const auto* role : {"attention.k", "attention.v"})
+                    BOOST_TEST((type_of(mix, role, layer) == (blocks ? dtype::q8_0 : mix.base)), role);
+                BOOST_TEST(
+                    (type_of(mix, "attention.output", layer) == (mix.base == dtype::q4_k ? dtype::q5_k : mix.base)));
+                for (const auto* role : {"attention.q", "expert.gate", "expert.up"})
+                    BOOST_TEST((type_of(mix, role, layer) == mix.base), role);
+                BOOST_TEST((type_of(mix, "router", layer) == dtype::f32));
+            }
+        }
+    }
+    const auto letters = [&](std::string_view role) {
+        std::string more;
+        for (std::size_t layer = 0; layer < d.layers; ++layer)
+            more += type_of(nn::mix_from_name("q4_k_m"), role, layer) == dtype::q6_k ? '+' : '.';
+        return more;
+    };
+    BOOST_TEST(letters("expert.down") == "+..+..++");
+    d.experts = 4;  // no other number is like it
+    BOOST_TEST(letters("attention.v") == "+..+..++");
+    BOOST_TEST((type_of(nn::mix_from_name("q4_k_m"), "attention.k", 0) == dtype::q4_k));
+    BOOST_TEST((type_of(nn::mix_from_name("q4_k_m"), "attention.output", 0) == dtype::q4_k));
+}
+
+BOOST_AUTO_TEST_CASE(values_of_eighty_layers_have_no_four_bits_as_in_llama_quantize) {
+    const nn::runtime_dims d{
+        .dim = 256, .layers = 80, .heads = 4, .kv_heads = 2, .head_dim = 64, .hidden = 256, .vocab = 320};
+    for (const auto* name : {"q4_k_m", "q4_k", "q5_k_m", "q4_0"}) {
+        const auto mix = nn::mix_from_name(name);
+        for (const auto& info : nn::describe_tensors<nn::arch::llama>(d)) {
+            if (info.role != "attention.v") continue;
+            const bool more = info.layer < 10 || info.layer >= 70 || (info.layer - 10) % 3 == 2;
+            const dtype type = more ? mix.more : mix.base;
+            BOOST_TEST((nn::mixed_type(mix, info, d) == (type == dtype::q4_k ? dtype::q5_k : type)),
+                       name << " in layer " << info.layer);
+        }
+    }
+}
+
 BOOST_AUTO_TEST_CASE(rows_that_are_no_whole_blocks_fall_back) {
     BOOST_TEST((nn::storable(dtype::q4_k, 576) == dtype::q5_0));
     BOOST_TEST((nn::storable(dtype::q5_k, 576) == dtype::q5_1));

@@ -98,19 +98,36 @@ BOOST_AUTO_TEST_CASE(folders_are_copied_file_by_file) {
 }
 
 BOOST_AUTO_TEST_CASE(a_short_token_list_is_filled_up_and_a_long_one_refused) {
-    const test::temporary_folder folder;
-    write_byte_level(folder.path(), "gpt2");
-    const auto original = tokenizer::load_tokenizer(folder.path());
-    nn::model_info info;
-    info.dims.vocab = original.size() + 5;
-    formats::gguf_writer writer;
-    nn::write_tokenizer_metadata(folder.path(), info, writer);
-    writer.write(folder / "a.gguf");
-    const auto tokens = formats::gguf_file(folder / "a.gguf").strings("tokenizer.ggml.tokens");
-    BOOST_REQUIRE(tokens.size() == info.dims.vocab);
-    BOOST_TEST(tokens.back() == "[PAD" + std::to_string(info.dims.vocab - 1) + "]");
-    info.dims.vocab = original.size() - 1;
-    BOOST_CHECK_THROW(nn::write_tokenizer_metadata(folder.path(), info, writer), config_error);
+    const test::temporary_folder bytes, out;
+    write_byte_level(bytes.path(), "gpt2");
+    for (const auto& source :
+         {bytes.path(), test::fixture("tokenizer/byte_level_gpt-2.gguf"), test::fixture("tokenizer/spm_bytes.gguf")}) {
+        BOOST_TEST_CONTEXT(source.string()) {
+            const auto original = tokenizer::load_tokenizer(source);
+            nn::model_info info;
+            info.dims.vocab = original.size() + 5;
+            formats::gguf_writer writer;
+            writer.set("general.architecture", "llama");
+            nn::write_tokenizer_metadata(source, info, writer);
+            writer.write(out / "a.gguf");
+            const formats::gguf_file written(out / "a.gguf");
+            const auto tokens = written.strings("tokenizer.ggml.tokens");
+            BOOST_REQUIRE(tokens.size() == info.dims.vocab);
+            BOOST_TEST(tokens.back() == "[PAD" + std::to_string(info.dims.vocab - 1) + "]");
+            const auto kinds = written.integers("tokenizer.ggml.token_type");
+            BOOST_REQUIRE(kinds.size() == info.dims.vocab);
+            BOOST_TEST(kinds.back() == static_cast<int>(tokenizer::token_kind::unused));
+            if (written.contains("tokenizer.ggml.scores"))
+                BOOST_TEST(written.floats("tokenizer.ggml.scores").size() == info.dims.vocab);
+            same_ids(original, tokenizer::load_tokenizer(out / "a.gguf"));
+            info.dims.vocab = original.size() - 1;
+            const auto says = [&](const config_error& fault) {
+                return std::string(fault.what()).find("the model's vocabulary " + std::to_string(info.dims.vocab)) !=
+                       std::string::npos;
+            };
+            BOOST_CHECK_EXCEPTION(nn::write_tokenizer_metadata(source, info, writer), config_error, says);
+        }
+    }
 }
 
 BOOST_AUTO_TEST_CASE(special_tokens_are_appended_in_every_form) {

@@ -4,11 +4,16 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <cstdio>
 #include <cstring>
+#include <limits>
 #include <string>
+#include <type_traits>
+#include <utility>
 
 #include "lab/core/dtype.hpp"
 #include "lab/core/error.hpp"
@@ -75,9 +80,21 @@ void encode_with_minimum(const float* in, std::byte* out) noexcept {
     store_levels<Fifth>(q, out + 4, out + (Fifth ? 8 : 4));
 }
 
+/// Offsets of the f16 scales in a block.
+template <class Format>
+[[nodiscard]] constexpr auto scales() noexcept {
+    if constexpr (Format::id == dtype::q6_k)
+        return std::array{Format::bytes - 2};
+    else if constexpr (Format::id == dtype::q8_0 || Format::id == dtype::q4_0 || Format::id == dtype::q5_0)
+        return std::array{std::size_t{0}};
+    else
+        return std::array{std::size_t{0}, std::size_t{2}};
+}
+
 }  // namespace quantize_detail
 
-/// Encodes one block (F::block floats) into F::bytes bytes.
+/// Encodes one block (F::block finite floats) into F::bytes bytes. A scale that overflows binary16 becomes infinite
+/// (k-quants': its largest number): `encode` refuses those.
 inline void encode_block(format::f32, const float* in, std::byte* out) noexcept { quantize_detail::store(out, *in); }
 inline void encode_block(format::f16, const float* in, std::byte* out) noexcept {
     quantize_detail::store(out, to_f16(*in).bits);
@@ -109,18 +126,62 @@ inline void encode_block(format::q5_1, const float* in, std::byte* out) noexcept
     quantize_detail::encode_with_minimum<true>(in, out);
 }
 
-/// Encodes `count` floats (a multiple of the block size) from `in` to row_bytes(type, count) bytes at `out`.
-/// @throws config_error for NaN or infinity in a block format, which would silently spoil the whole block.
-inline void encode(dtype type, const float* in, std::byte* out, std::size_t count) {
-    visit_format(type, [&](auto f) {
+/// Whether all of `blocks` blocks hold finite numbers alone. Floats are looked at by their bits, of a block its scales
+/// alone: its values are finite if and only if these are. @param limit scales from this one on count as not finite
+template <class Format>
+[[nodiscard]] bool all_finite(const std::byte* in, std::size_t blocks, std::uint16_t limit = 0x7c00) noexcept {
+    using formats_detail::load;
+    using bits = std::conditional_t<Format::id == dtype::f32, std::uint32_t, std::uint16_t>;
+    constexpr bits no_sign = std::numeric_limits<bits>::max() / 2;
+    bits top = 0;  // a maximum is what compilers turn into vector instructions
+    for (std::size_t b = 0; b < blocks; ++b)
+        if constexpr (Format::block == 1)
+            top = std::max(top, static_cast<bits>(load<bits>(in + b * Format::bytes) & no_sign));
+        else
+            for (const std::size_t at : quantize_detail::scales<Format>())
+                top = std::max(top, static_cast<bits>(load<bits>(in + b * Format::bytes + at) & no_sign));
+    return top < (Format::id == dtype::f32 ? 0x7f800000u : Format::id == dtype::bf16 ? 0x7f80u : limit);
+}
+
+/// Encodes `count` floats (a multiple of the block size) from `in` to row_bytes(type, count) bytes at `out`. Returns
+/// the place of the first that cannot be stored; `count` where there is none: what is finite must stay so, and NaN and
+/// infinity would silently spoil a whole block. Types without blocks carry them.
+[[nodiscard]] inline std::size_t try_encode(dtype type, const float* in, std::byte* out, std::size_t count) {
+    return visit_format(type, [&](auto f) {
         using F = decltype(f);
-        if constexpr (F::block > 1)
-            for (std::size_t i = 0; i < count; ++i)
-                if (!std::isfinite(in[i]))
-                    throw config_error(explain("element " + std::to_string(i),
-                                               "is not finite and cannot be stored as " + std::string(F::name)));
-        for (std::size_t i = 0; i < count; i += F::block, out += F::bytes) encode_block(f, in + i, out);
+        if (F::block > 1 && !all_finite<format::f32>(reinterpret_cast<const std::byte*>(in), count))
+            return static_cast<std::size_t>(std::find_if(in, in + count, [](float x) { return !std::isfinite(x); }) -
+                                            in);
+        for (std::size_t i = 0; i < count; i += F::block) encode_block(f, in + i, out + i / F::block * F::bytes);
+        constexpr std::uint16_t limit = F::block == 256 ? 0x7bff : 0x7c00;  // k-quants' encoders stop at the largest
+        if (all_finite<F>(out, count / F::block, limit)) return count;
+        for (std::size_t i = 0; i < count; i += F::block) {
+            if (all_finite<F>(out + i / F::block * F::bytes, 1, limit)) continue;
+            const auto less = [](float a, float b) { return std::fabs(a) < std::fabs(b); };
+            const float* largest = std::max_element(in + i, in + i + F::block, less);
+            if (std::isfinite(*largest)) return static_cast<std::size_t>(largest - in);
+        }
+        return count;
     });
+}
+
+/// What is wrong with a value that `try_encode` stopped at, and how to mend it: for explain().
+[[nodiscard]] inline std::pair<std::string, std::string> why_not_stored(float value, dtype type) {
+    if (!std::isfinite(value))
+        return {std::isnan(value) ? "is not a number" : "is infinite",
+                "the file is damaged or its training failed: take an earlier one"};
+    char text[32];
+    std::snprintf(text, sizeof text, "%g", static_cast<double>(value));
+    return {std::string("is ").append(text).append(", too large for ").append(name_of(type)),
+            type == dtype::bf16 ? "store it as f32" : "store it as bf16 or f32"};
+}
+
+/// `try_encode` of what can be stored. @throws config_error naming the first element that cannot
+inline void encode(dtype type, const float* in, std::byte* out, std::size_t count) {
+    const std::size_t stopped = try_encode(type, in, out, count);
+    if (stopped == count) return;
+    const auto [what, fix] = why_not_stored(in[stopped], type);
+    throw config_error(explain({}, "element " + std::to_string(stopped) + " " + what, fix));
 }
 
 }  // namespace lab

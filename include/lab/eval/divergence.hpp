@@ -54,7 +54,8 @@ struct prediction {
 
 }  // namespace detail
 
-/// @throws config_error where the vocabularies differ, the text is shorter than a window or windows than 4 tokens.
+/// @throws config_error where the vocabularies differ, the text is shorter than a window or windows than 4 tokens, or
+/// naming the first token of which a model's prediction is no number.
 [[nodiscard]] inline divergence_result divergence(nn::any_model original, nn::any_model other,
                                                   std::span<const token> tokens,
                                                   const perplexity_options& options = {}) {
@@ -64,7 +65,7 @@ struct prediction {
     const nn::kv_cache_options a_window_at_a_time{.max_bytes = nn::kv_cache_options::unbounded};
     auto cache = original.make_cache(a_window_at_a_time), other_cache = other.make_cache(a_window_at_a_time);
     std::vector<detail::prediction> all;
-    const auto compare = [&](std::span<const token> window, std::size_t first) {
+    const auto compare = [&](std::span<const token> window, std::size_t first, std::size_t index) {
         std::vector<std::uint32_t> rows(window.size() - 1 - first);
         std::iota(rows.begin(), rows.end(), static_cast<std::uint32_t>(first));
         nn::batch_builder batch;
@@ -78,21 +79,28 @@ struct prediction {
             for (std::size_t r = begin; r < end; ++r)
                 all[before + r] = detail::compare_predictions(p.row(r), q.row(r), window[first + r + 1]);
         });
+        for (std::size_t r = 0; r < rows.size(); ++r) {
+            const auto& x = all[before + r];
+            if (std::isfinite(x.kl) && std::isfinite(x.p) && std::isfinite(x.q)) continue;
+            refuse_prediction(std::isfinite(x.p) ? "the model" : "the original", index, first + r + 1);
+        }
         cache.release(a), other_cache.release(b);
     };
     const std::size_t windows = for_each_window(tokens, options, compare);
     divergence_result result{.tokens = all.size(), .windows = windows};
     const auto n = static_cast<double>(all.size());
     double squares = 0, loss = 0, original_loss = 0, changes = 0;
+    std::size_t same = 0;
     std::vector<double> each;
     each.reserve(all.size());
     for (const auto& x : all) {
         each.push_back(x.kl);
         result.kl += x.kl / n, squares += x.kl * x.kl / n;
-        result.same_top += x.same_top ? 1 / n : 0;
+        same += x.same_top ? 1 : 0;
         changes += (x.p - x.q) * (x.p - x.q) / n;
         loss -= std::log(x.q) / n, original_loss -= std::log(x.p) / n;
     }
+    result.same_top = static_cast<double>(same) / n;
     std::sort(each.begin(), each.end());
     result.kl_error = n > 1 ? std::sqrt(std::max(0.0, squares - result.kl * result.kl) / (n - 1)) : 0.0;
     result.kl_median = each[each.size() / 2], result.kl_99 = each[each.size() * 99 / 100], result.kl_most = each.back();

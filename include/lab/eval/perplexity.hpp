@@ -10,6 +10,7 @@
 #include <functional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "lab/core/error.hpp"
@@ -36,8 +37,9 @@ struct perplexity_result {
     std::size_t tokens = 0, windows = 0;   // scored
 };
 
-/// Calls f(window, first) for the windows of `tokens` in order: what follows window[first] and later tokens is scored.
-/// Returns their number. @throws config_error where the text is shorter than a window or windows than 4 tokens.
+/// Calls f(window, first, index) for the windows of `tokens` in order: what follows window[first] and later tokens is
+/// scored. Returns their number.
+/// @throws config_error where the text is shorter than a window or windows than 4 tokens.
 template <class F>
 std::size_t for_each_window(std::span<const token> tokens, const perplexity_options& options, F&& f) {
     if (options.context < 4) throw config_error("windows need a context of at least 4 tokens");
@@ -50,25 +52,37 @@ std::size_t for_each_window(std::span<const token> tokens, const perplexity_opti
         const auto part = tokens.subspan(w * options.context, options.context);
         std::vector<token> window(part.begin(), part.end());
         if (options.bos != no_token) window[0] = options.bos;
-        f(std::span<const token>(window), options.context / 2);
+        f(std::span<const token>(window), options.context / 2, w);
         if (options.progress) options.progress(w + 1, windows);
     }
     return windows;
 }
 
-/// @throws config_error where the text is shorter than a window or windows are shorter than 4 tokens.
+/// @param whose "the model"; window and place in it count from 0
+[[noreturn]] inline void refuse_prediction(std::string_view whose, std::size_t window, std::size_t place) {
+    throw config_error(explain("window " + std::to_string(window) + ", token " + std::to_string(place),
+                               "what " + std::string(whose) + " predicts is not a number",
+                               "its weights are damaged or its training failed: take an earlier one"));
+}
+
+/// @throws config_error where the text is shorter than a window or windows are shorter than 4 tokens, or naming the
+/// first token of which the model's prediction is no number.
 template <WindowScorer Model>
 [[nodiscard]] perplexity_result perplexity(Model& model, std::span<const token> tokens,
                                            const perplexity_options& options = {}) {
     double sum = 0, squares = 0;
     perplexity_result result;
-    result.windows = for_each_window(tokens, options, [&](std::span<const token> window, std::size_t first) {
+    const auto score = [&](std::span<const token> window, std::size_t first, std::size_t index) {
+        std::size_t place = first;
         for (const double loss : model.token_losses(window, first)) {
+            ++place;
+            if (!std::isfinite(loss)) refuse_prediction("the model", index, place);
             sum += loss;
             squares += loss * loss;
             ++result.tokens;
         }
-    });
+    };
+    result.windows = for_each_window(tokens, options, score);
     const double n = static_cast<double>(result.tokens);
     result.mean_loss = sum / n;
     result.loss_error =

@@ -4,19 +4,37 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include "lab/core/backend.hpp"
 #include "lab/core/dtype.hpp"
+#include "lab/core/error.hpp"
 #include "lab/core/quantize.hpp"
 #include "lab/core/thread_pool.hpp"
 #include "lab/nn/lora_options.hpp"
 
 namespace lab::nn {
 
+/// A value that cannot be stored in a type (`try_encode`). `matrix` is the data of the one that holds it, for who knows
+/// the tensors' names (`naming_tensors`).
+struct unstorable_value : config_error {
+    unstorable_value(const std::byte* in, std::size_t row, std::size_t column, float value, dtype type)
+        : config_error(message(row, column, why_not_stored(value, type))), matrix(in) {}
+    const std::byte* matrix;
+
+private:
+    [[nodiscard]] static std::string message(std::size_t row, std::size_t column,
+                                             const std::pair<std::string, std::string>& why) {
+        return explain({}, "row " + std::to_string(row) + ", column " + std::to_string(column) + " " + why.first,
+                       why.second);
+    }
+};
+
 /// Writes rows row(first), row(first + 1), ... of `m`, with an adapter merged into them, as `type` to `out`, `count` of
 /// them.
-/// @throws config_error for what is not finite, in a block format.
+/// @throws unstorable_value; what is not finite already is carried on in f32, f16 and bf16: `require_finite` names it.
 template <class RowOrder>
 void convert_rows(const matrix_view& m, dtype type, RowOrder row, std::size_t first, std::size_t count, std::byte* out,
                   thread_pool& pool, const low_rank<const float>& adapter = {}) {
@@ -32,7 +50,9 @@ void convert_rows(const matrix_view& m, dtype type, RowOrder row, std::size_t fi
             } else {
                 decode(m.type, from, values.data(), m.columns);
                 if (adapter) adapter.add_row(row(first + i), values);
-                encode(type, values.data(), to, m.columns);
+                const std::size_t stopped = try_encode(type, values.data(), to, m.columns);
+                if (stopped != m.columns)
+                    throw unstorable_value(m.data, row(first + i), stopped, values[stopped], type);
             }
         }
     });

@@ -66,11 +66,17 @@ inline constexpr std::array quantize_mixes{
 [[nodiscard]] inline dtype mixed_type(const quantize_mix& mix, const tensor_info& info, const runtime_dims& d) {
     if (stays_f32(info)) return dtype::f32;
     if (info.role == "head" || (info.role == "embedding" && d.tied)) return storable(mix.head, info.columns);
-    const bool sensitive = info.role == "attention.v" || info.role.ends_with("down");
+    const bool values = info.role == "attention.v", sensitive = values || info.role.ends_with("down");
+    if (d.experts == 8 && block_size(mix.base) > 1) {  // Mixtral's attention is a small part of it
+        if (values || info.role == "attention.k") return storable(dtype::q8_0, info.columns);
+        if (info.role == "attention.output" && mix.base == dtype::q4_k) return storable(dtype::q5_k, info.columns);
+    }
     const std::size_t eighth = d.layers / 8;
     const bool more =
         sensitive && (info.layer < eighth || info.layer >= 7 * d.layers / 8 || (info.layer - eighth) % 3 == 2);
-    return storable(more ? mix.more : mix.base, info.columns);
+    dtype type = more ? mix.more : mix.base;
+    if (values && d.layers == 80 && type == dtype::q4_k) type = dtype::q5_k;  // a 70B model: 8 heads share each value
+    return storable(type, info.columns);
 }
 
 }  // namespace lab::nn

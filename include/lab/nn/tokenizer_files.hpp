@@ -134,6 +134,17 @@ inline void apply_options(vocabulary& v, const save_options& options) {
     if (v.eos == no_token)
         throw config_error("save_options: the tokenizer has no token '" + options.end_of_turn + "' to end a turn with");
 }
+/// Names for what is left of the model's vocabulary. @throws config_error where the tokenizer has more tokens
+inline void fill_up(std::vector<std::string>& texts, const model_info& info, const std::filesystem::path& source) {
+    if (texts.size() > info.dims.vocab)
+        throw config_error(explain(source.string(),
+                                   "its tokenizer has " + std::to_string(texts.size()) +
+                                       " tokens, the model's vocabulary " + std::to_string(info.dims.vocab),
+                                   "take the tokenizer that the model was trained with"));
+    texts.resize(info.dims.vocab);
+    for (std::size_t i = 0; i < texts.size(); ++i)
+        if (texts[i].empty()) texts[i] = "[PAD" + std::to_string(i) + "]";
+}
 /// Copies a tokenizer's files; special tokens are appended to tokenizer.json or, beside a tokenizer.model, to
 /// added_tokens.json.
 inline void copy_folder(const std::filesystem::path& from, const std::filesystem::path& to,
@@ -322,7 +333,6 @@ inline void write_tokenizer_metadata(const std::filesystem::path& source, const 
         const formats::gguf_file from(source);
         for (const auto& entry : from.metadata())
             if (entry.key.starts_with("tokenizer.")) out.set(entry.key, entry.value);
-        const auto& special = options.special_tokens;
         if (!from.contains("tokenizer.ggml.tokens")) return;
         if (!options.chat_template.empty()) out.set("tokenizer.chat_template", options.chat_template);
         if (!options.end_of_turn.empty()) {
@@ -330,18 +340,23 @@ inline void write_tokenizer_metadata(const std::filesystem::path& source, const 
             apply_options(v, options);
             out.set("tokenizer.ggml.eos_token_id", static_cast<std::uint32_t>(v.eos));
         }
-        if (special.empty()) return;
         auto texts = from.strings("tokenizer.ggml.tokens");
-        std::vector<std::int32_t> kinds(texts.size(), static_cast<std::int32_t>(token_kind::normal));
-        std::vector<float> scores;
-        const auto stored = from.integers("tokenizer.ggml.token_type");
-        for (std::size_t i = 0; i < std::min(kinds.size(), stored.size()); ++i)
-            kinds[i] = static_cast<std::int32_t>(stored[i]);
-        for (const double score : from.floats("tokenizer.ggml.scores")) scores.push_back(static_cast<float>(score));
+        const std::size_t stored = texts.size();
+        const auto& special = options.special_tokens;
         texts.insert(texts.end(), special.begin(), special.end());
-        kinds.resize(texts.size(), static_cast<std::int32_t>(token_kind::control));
+        const std::size_t known = texts.size();
+        fill_up(texts, info, source);
+        if (texts.size() == stored) return;
+        std::vector<std::int32_t> kinds(stored, static_cast<std::int32_t>(token_kind::normal));
+        const auto stored_kinds = from.integers("tokenizer.ggml.token_type");
+        for (std::size_t i = 0; i < std::min(stored, stored_kinds.size()); ++i)
+            kinds[i] = static_cast<std::int32_t>(stored_kinds[i]);
+        kinds.resize(known, static_cast<std::int32_t>(token_kind::control));
+        kinds.resize(texts.size(), static_cast<std::int32_t>(token_kind::unused));
         out.set_array("tokenizer.ggml.tokens", texts);
         out.set_array("tokenizer.ggml.token_type", kinds);
+        std::vector<float> scores;
+        for (const double score : from.floats("tokenizer.ggml.scores")) scores.push_back(static_cast<float>(score));
         if (!scores.empty()) {
             scores.resize(texts.size(), 0.0f);
             out.set_array("tokenizer.ggml.scores", scores);
@@ -353,17 +368,11 @@ inline void write_tokenizer_metadata(const std::filesystem::path& source, const 
     if (!pieces && !fs::is_regular_file(folder / "tokenizer.json")) return;
     vocabulary v = tokenizer::load_vocabulary(folder / (pieces ? "tokenizer.model" : "tokenizer.json"));
     apply_options(v, options);
-    if (v.texts.size() > info.dims.vocab)
-        throw config_error(explain(source.string(), "its tokenizer has " + std::to_string(v.texts.size()) +
-                                                        " tokens, the model's vocabulary " +
-                                                        std::to_string(info.dims.vocab)));
     const bool bytes = v.kind == algorithm::byte_level_bpe;
     if (!bytes && v.scores.empty()) v.scores = scores_from_merges(v);
-    v.kinds.resize(info.dims.vocab, token_kind::unused);
-    v.texts.resize(info.dims.vocab);
-    if (!bytes) v.scores.resize(info.dims.vocab, 0.0f);
-    for (std::size_t i = 0; i < v.texts.size(); ++i)
-        if (v.texts[i].empty()) v.texts[i] = "[PAD" + std::to_string(i) + "]";
+    fill_up(v.texts, info, source);
+    v.kinds.resize(v.texts.size(), token_kind::unused);
+    if (!bytes) v.scores.resize(v.texts.size(), 0.0f);
 
     out.set("tokenizer.ggml.model", bytes ? "gpt2" : "llama");
     if (bytes) {

@@ -211,6 +211,7 @@ BOOST_AUTO_TEST_CASE(quantize_and_how_far_that_is_from_the_original) {
     };
     const auto same = apart(w.gguf, w.gguf), q8 = apart(out("q8.gguf"), w.gguf), q4 = apart(out("q4.gguf"), w.gguf);
     BOOST_TEST(same["kl"] == 0.0);
+    BOOST_TEST(same["same_top"] == 1.0);
     BOOST_TEST(same["tokens"] == 15);
     BOOST_TEST(same["windows"] == 1);
     BOOST_TEST(q8["kl"].get<double>() > 0.0);
@@ -226,6 +227,101 @@ BOOST_AUTO_TEST_CASE(quantize_and_how_far_that_is_from_the_original) {
     w.expect(w.model({"quantize", w.gguf, out("x.gguf"), "--type", "q3_k"}), 1, "one of");
     w.expect(w.model({"kl", "--model", w.gguf, "--file", w.text}), 2, "--against is missing");
     BOOST_TEST(mentions(w.output({"quantize", "--help"}), "bf16"));
+}
+
+BOOST_AUTO_TEST_CASE(weights_that_are_no_numbers_or_would_be_none_are_named) {
+    const workplace w;
+    const auto with = [&](const char* name, float bad) {
+        const nn::runtime_dims d{.dim = 256,
+                                 .layers = 1,
+                                 .heads = 4,
+                                 .kv_heads = 2,
+                                 .head_dim = 64,
+                                 .hidden = 512,
+                                 .vocab = test::byte_vocabulary};
+        const auto model = nn::make_synthetic(d, dtype::f32, {.threads = 1, .pack = false});
+        for (const auto& weight : model.weights())
+            if (weight.info.role == "ffn.down")
+                std::memcpy(const_cast<std::byte*>(weight.data.data) + 77 * weight.data.row_stride() + 4 * 300, &bad,
+                            sizeof bad);
+        const auto file = (w.folder / name).string();
+        nn::save_gguf(model, file, {.tokenizer = test::byte_tokenizer_folder()});
+        return file;
+    };
+    const auto large = with("large.gguf", 1e9f), broken = with("broken.gguf", std::nanf(""));
+    const auto out = (w.folder / "out.gguf").string(), folder = (w.folder / "out").string();
+    const std::string place = ".gguf: tensor 'model.layers.0.mlp.down_proj.weight', row 77, column 300 ";
+    for (const char* type : {"f32", "f16", "bf16", "q8_0", "q4_0", "q4_1", "q5_0", "q5_1", "q4_k", "q5_k", "q6_k"}) {
+        const std::string holds = type;
+        if (holds != "f32" && holds != "bf16") {
+            const auto refusal = "large" + place + "is 1e+09, too large for " + type + " (store it as bf16 or f32)";
+            w.expect(w.model({"quantize", large, out, "--type", type}), 1, refusal);
+            w.expect(w.model({"convert", large, out, "--type", type}), 1, refusal);
+        }
+        w.expect(w.model({"quantize", broken, out, "--type", type}), 1, "broken" + place + "is not a number (the file");
+    }
+    w.expect(w.model({"convert", large, folder, "--type", "f16"}), 1, "large" + place + "is 1e+09, too large for f16");
+    w.expect(w.model({"convert", broken, folder}), 1, "broken" + place + "is not a number");
+    w.expect(w.model({"convert", broken, out}), 1, "broken" + place + "is not a number");
+    BOOST_TEST(!std::filesystem::exists(out));
+    w.output({"quantize", large, out, "--type", "bf16"});
+
+    const std::vector<std::string> text{"--file", w.text, "--ctx", "32", "--threads", "1"};
+    for (std::vector<std::string> call : {std::vector<std::string>{"perplexity", "--model", broken},
+                                          {"kl", "--model", broken, "--against", large},
+                                          {"kl", "--model", large, "--against", broken}}) {
+        call.insert(call.end(), text.begin(), text.end());
+        const auto result = w.model(call);
+        w.expect(result, 1, "window 0, token 17: what the ");
+        w.expect(result, 1, "predicts is not a number");
+        BOOST_TEST(result.out.empty());
+    }
+}
+
+BOOST_AUTO_TEST_CASE(no_model_is_written_over_what_it_is_made_from) {
+    const workplace w;
+    namespace fs = std::filesystem;
+    const auto path = [&](const char* name) { return (w.folder / name).string(); };
+    fs::create_symlink(w.gguf, path("link.gguf"));
+    fs::create_hard_link(w.gguf, path("hard.gguf"));
+    fs::create_directory_symlink(w.model_folder, path("link"));
+    const auto adapted = nn::load_trainable(w.gguf, {.threads = 1, .pack = false, .lora = nn::lora_options{.rank = 1}});
+    nn::save_adapter(adapted, path("adapter"));
+    const auto before = read_file(w.gguf), weights = read_file(w.model_folder + "/model.safetensors");
+    const auto refused = [&](const std::vector<std::string>& call) {
+        w.expect(w.model(call), 2, "which it would overwrite");
+        BOOST_TEST(read_file(w.gguf) == before);
+        BOOST_TEST(read_file(w.model_folder + "/model.safetensors") == weights);
+    };
+    for (const auto& same : {w.gguf, path("link.gguf"), path("hard.gguf"), path("small/../small.gguf")}) {
+        refused({"quantize", w.gguf, same, "--type", "q8_0"});
+        refused({"convert", w.gguf, same, "--type", "f16"});
+        refused({"merge", w.gguf, path("adapter"), same});
+        refused({"quantize", w.model_folder, same, "--tokenizer", w.gguf});
+    }
+    for (const auto& same : {w.model_folder, path("link"), path("small/")})
+        for (const auto& in : {w.model_folder, w.model_folder + "/model.safetensors"}) {
+            refused({"convert", in, same, "--type", "f16"});
+            refused({"merge", in, path("adapter"), same});
+        }
+    refused({"merge", w.gguf, path("adapter"), path("adapter")});
+    BOOST_TEST(fs::is_symlink(path("link.gguf")));
+}
+
+BOOST_AUTO_TEST_CASE(a_tokenizer_of_another_size_fits_or_is_refused) {
+    const workplace w;
+    const auto out = (w.folder / "out.gguf").string();
+    const auto larger = (w.folder / "larger.gguf").string(), fewer = (w.folder / "fewer.gguf").string();
+    nn::save_gguf(test::small_model("llama", test::byte_vocabulary + 3), larger,
+                  {.tokenizer = test::byte_tokenizer_folder()});
+    for (const char* command : {"quantize", "convert"}) {
+        w.expect(w.model({command, w.gguf, out, "--tokenizer", larger}), 1,
+                 "its tokenizer has 263 tokens, the model's vocabulary 260");
+        BOOST_TEST(!std::filesystem::exists(out));
+    }
+    w.output({"quantize", larger, fewer, "--tokenizer", w.gguf});
+    BOOST_TEST(tokenizer::load_tokenizer(fewer).size() == 263u);
+    BOOST_TEST(w.tokens({"--text", "on the ferry"}, fewer) == w.tokens({"--text", "on the ferry"}));
 }
 
 BOOST_AUTO_TEST_CASE(merge_puts_an_adapter_into_its_base) {
