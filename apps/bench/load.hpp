@@ -71,6 +71,7 @@ inline double run_test(infer::engine& engine, const load_test& t) {
 }
 
 inline void load_row(const subject& s, const load_test& t, const status_line& status, result_writer& out) {
+    if (t.cache_bytes == 0) require_memory(s.model, t.sequences + 1, t.prompt + 1 + t.generate, t.call.cache);
     const std::size_t room = cache_bytes(s.model, t);
     infer::engine engine(s.model, tokenizer::load_tokenizer(s.model.info().source),
                          {.max_sequences = t.sequences,
@@ -108,7 +109,7 @@ inline void load_row(const subject& s, const load_test& t, const status_line& st
     const auto where = s.profile ? s.profile->take() : op_times{};
     if (s.profile) fields["profile"] = profile_fields(where);
     out.row(fields, cells);
-    if (s.profile) out.note(profile_text(where, seconds));
+    if (s.profile) out.block(profile_text(where, seconds));
 }
 
 }  // namespace lab::apps

@@ -32,7 +32,7 @@ void measure(const subject& s, const bench_options& o, const status_line& status
         for (const auto& test : o.load_tests()) load_row(s, test, status, out);
 }
 
-int run(int argc, char** argv) {
+int speed_bench(int argc, char** argv) {
     const auto options = parse_bench(argc, argv);
     if (!options) return 0;
     const bench_options& o = *options;
@@ -76,6 +76,6 @@ int run(int argc, char** argv) {
 int main(int argc, char** argv) {
     return lab::apps::run_app("lab-bench", [&] {
         if (argc > 1 && std::string_view(argv[1]) == "train") return lab::apps::train_bench(argc - 1, argv + 1);
-        return run(argc, argv);
+        return speed_bench(argc, argv);
     });
 }

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstddef>
 #include <cstdint>
 #include <cstdio>
 #include <ctime>
@@ -19,6 +20,7 @@
 #include "bench/runner.hpp"
 #include "lab/core/version.hpp"
 #include "lab/kernels/arch.hpp"
+#include "lab/run/available_memory.hpp"
 
 namespace lab::apps {
 
@@ -128,8 +130,24 @@ struct speed_test {
     }
 };
 
+/// @throws config_error where the keys and values of so many sequences would not fit into memory
+inline void require_memory(const nn::any_model& model, std::size_t sequences, std::size_t tokens, dtype cache) {
+    const std::size_t window = model.dims().window;  // older ones are written over
+    const std::size_t held = window == 0 ? tokens : std::min(tokens, window + kv_block_size);
+    const double needed = static_cast<double>(sequences) *
+                          std::ceil(static_cast<double>(held) / static_cast<double>(kv_block_size)) *
+                          static_cast<double>(model.cache_block_bytes(cache));
+    const auto there = static_cast<double>(run::available_memory());
+    if (there == 0 || needed <= there) return;
+    throw config_error(explain(std::to_string(sequences) + " sequences of " + std::to_string(tokens) + " tokens",
+                               "their keys and values take " + text_of("%.1f", needed / 0x1p30) + " GiB, and " +
+                                   text_of("%.1f", there / 0x1p30) + " are available",
+                               "measure fewer or shorter ones, or -ctk q8_0"));
+}
+
 /// One run to warm up, then the timed ones; all of them continue the same `depth` tokens.
 inline std::vector<double> run_test(const subject& s, const speed_test& t, const status_line& status) {
+    require_memory(s.model, 1, t.depth + t.tokens(), t.call.cache);
     runner run(s.model, t.call);
     const auto base = run.cache().create();
     run.prefill(std::span(&base, 1), t.depth);
@@ -198,7 +216,7 @@ inline void speed_row(const subject& s, const speed_test& t, const status_line& 
     for (const double ns : nanoseconds) spent += ns / 1e9;
     if (s.profile) fields["profile"] = profile_fields(where);
     out.row(fields, cells);
-    if (s.profile) out.note(profile_text(where, spent));
+    if (s.profile) out.block(profile_text(where, spent));
 }
 
 /// The nearer bound of a generation: a step reads the weights once for all its sequences and multiplies them with each.
@@ -224,6 +242,7 @@ struct batched_test {
 
 /// Seconds of the prompts and of the generation.
 inline std::pair<double, double> run_test(const subject& s, const batched_test& t) {
+    require_memory(s.model, t.sequences, t.prompt + t.generate, t.call.cache);
     runner run(s.model, t.call);
     run.reserve(t.sequences, t.prompt + t.generate);
     std::vector<nn::sequence_id> warm{run.cache().create()}, all(t.sequences);
@@ -291,7 +310,7 @@ inline void batched_row(const subject& s, const batched_test& t, std::size_t con
     const auto where = s.profile ? s.profile->take() : op_times{};
     if (s.profile) fields["profile"] = profile_fields(where);
     out.row(fields, cells);
-    if (s.profile) out.note(profile_text(where, t_all));
+    if (s.profile) out.block(profile_text(where, t_all));
 }
 
 }  // namespace lab::apps

@@ -8,6 +8,7 @@
 #include <initializer_list>
 #include <iostream>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -128,11 +129,27 @@ inline void require_rows(const bench_options& o) {
             if (std::find(known.begin(), known.end(), value) == known.end())
                 throw usage_error(std::string(option) + " " + value + ": one of " + all);
     };
+    const auto at_most = [](std::size_t most, const char* option, std::span<const std::size_t> values) {
+        for (const auto value : values)
+            if (value > most)
+                throw usage_error(std::string(option) + " " + std::to_string(value) + ": at most " +
+                                  std::to_string(most));
+    };
+    constexpr std::size_t most_tokens = std::size_t{1} << 24, most_at_once = std::size_t{1} << 16, most_runs = 1000000;
+    const bool speed = o.mode == bench_mode::speed;
+    at_most(most_tokens, speed ? "-p" : "-npp", o.prompts);
+    at_most(most_tokens, speed ? "-n" : "-ntg", o.generations);
+    at_most(most_tokens, "-d", o.depths);
+    at_most(most_tokens, "-b", o.batches);
+    at_most(most_at_once, "-npl", o.parallel);
+    at_most(most_runs, "-n", o.requests);
+    at_most(most_runs, "-r", std::span(&o.repetitions, 1));
+    if (o.profile && o.output == "csv") throw usage_error("--profile has no columns in csv: -o md, json or jsonl");
     for (const auto threads : o.threads) checked_threads(threads);
     above_zero("-b", o.batches);
     one_of("-ctk", o.cache_types, {"f16", "q8_0", "bf16", "f32"});
     one_of("--compute", o.compute, {"native", "f32", "bf16"});
-    if (o.mode == bench_mode::speed) {
+    if (speed) {
         if (o.repetitions == 0) throw usage_error("-r must be at least 1");
         if (o.speed_tests().empty()) throw usage_error("nothing to measure: -p or -n must be above 0");
     } else if (o.mode == bench_mode::batched) {

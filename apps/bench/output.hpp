@@ -69,6 +69,12 @@ public:
     void note(const std::string& line) const {
         if (format_ == "md") std::cout << '\n' << line << '\n';
     }
+    /// Lines as they are, below the row before; the next row begins a table of its own.
+    void block(const std::string& lines) {
+        if (format_ != "md") return;
+        std::cout << "\n```\n" << lines << "```\n\n";
+        widths_.clear();
+    }
 
 private:
     void markdown(const std::vector<cell>& cells) {
@@ -76,7 +82,7 @@ private:
             for (std::size_t c = 0; c < cells.size(); ++c) std::cout << "| " << text_of(c) << ' ';
             std::cout << "|\n";
         };
-        if (rows_ == 0) {
+        if (widths_.empty()) {
             for (const cell& x : cells) widths_.push_back(std::max({x.width, width(x.heading), width(x.text)}));
             line([&](std::size_t c) { return padded(c, cells[c].heading, cells[c].left); });
             line([&](std::size_t c) { return std::string(widths_[c] - 1, '-') + (cells[c].left ? '-' : ':'); });

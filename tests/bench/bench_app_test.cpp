@@ -108,6 +108,11 @@ BOOST_AUTO_TEST_CASE(tables_have_llama_bench_s_names) {
     BOOST_TEST(csv.find(",\"8\",\"0\",\"0\",") != std::string::npos);
     BOOST_TEST(csv.find("samples") == std::string::npos);
     BOOST_TEST(csv.find("limit") == std::string::npos);
+    const auto profiled =
+        b.output({"--shape", tiny, "-p", "8", "-n", "3", "-r", "1", "-t", "1", "--no-limits", "--profile"});
+    const auto first = profiled.find("| model "), block = profiled.find("```\noperation"),
+               end = profiled.find("```\n\n");
+    BOOST_TEST((first < block && block < end && end < profiled.find("| model ", end)), profiled);
 }
 
 BOOST_AUTO_TEST_CASE(every_combination_is_a_row) {
@@ -275,6 +280,11 @@ BOOST_AUTO_TEST_CASE(wrong_calls_get_one_clear_line) {
     b.expect({"-m", absent, "--json", "-o", "csv"}, 2, "-o csv");
     b.expect({"-m", absent, "-t", "1,100000"}, 2, "--threads 100000");
     b.expect({"train", "--shape", tiny, "-t", "100000"}, 2, "--threads 100000");
+    b.expect({"-m", absent, "--profile", "-o", "csv"}, 2, "--profile");
+    const std::string endless = "18446744073709551615";
+    for (const char* option : {"-p", "-n", "-d", "-b", "-r"}) b.expect({"-m", absent, option, endless}, 2, option);
+    for (const char* option : {"-npp", "-ntg", "-npl"}) b.expect({"batched", "-m", absent, option, endless}, 2, option);
+    b.expect({"batched", "--shape", tiny, "-npl", "65536", "-npp", "1000000", "-ntg", "1"}, 1, "GiB");
     b.expect({"load", "-m", absent, "-npl", "0"}, 2, "-npl must");
     b.expect({"load", "-m", absent, "-ntg", "0"}, 2, "-ntg must");
     b.expect({"load", "-m", absent, "-n", "0"}, 2, "-n must");
