@@ -1,15 +1,19 @@
 // lab-model train-tokenizer: a byte-level BPE learnt from text files, as a Hugging Face folder.
 #pragma once
 
+#include <algorithm>
 #include <cxxopts.hpp>
 #include <iostream>
+#include <iterator>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "common/cli.hpp"
 #include "common/progress.hpp"
 #include "lab/core/file.hpp"
 #include "lab/core/thread_pool.hpp"
+#include "lab/formats/text_bytes.hpp"
 #include "lab/nn/save.hpp"
 #include "lab/tokenizer/train_bpe.hpp"
 #include "model/arguments.hpp"
@@ -26,22 +30,30 @@ namespace lab::apps {
 inline int train_tokenizer(const cxxopts::ParseResult& args) {
     const auto& files = args.unmatched();
     if (files.empty()) throw usage_error("train-tokenizer needs text files");
+    if (std::count(files.begin(), files.end(), "-") > 1) throw usage_error("standard input (-) is named twice");
     const auto out = required(args, "out");
-    make_folder(out);  // before the work, so that it is not in vain
     tokenizer::bpe_training options{.vocab_size = args["vocab-size"].as<std::size_t>(),
                                     .min_frequency = args["min-frequency"].as<std::size_t>(),
                                     .special_tokens = args["special"].as<std::vector<std::string>>(),
                                     .splits = splits_named(args["pre"].as<std::string>())};
+    tokenizer::check_bpe_training(options);
+    make_folder(out);  // before the work, so that it is not in vain
     thread_pool pool(chosen_threads(args));
     tokenizer::piece_counts counts;
-    std::vector<mapped_file> maps(files.begin(), files.end());
+    std::vector<mapped_file> maps;
+    std::string input;  // all of standard input
+    std::vector<std::string_view> texts;
+    for (const auto& file : files) {
+        if (file == "-") input.assign(std::istreambuf_iterator<char>(std::cin), {});
+        texts.push_back(file == "-" ? std::string_view(input) : formats::as_text(maps.emplace_back(file).bytes()));
+    }
     std::size_t read = 0, all = 0;
-    for (const auto& map : maps) all += map.bytes().size();
+    for (const auto text : texts) all += text.size();
     {
         progress shown("reading", all, "bytes", style_of(args));
         constexpr std::size_t chunk = 16 << 20;  // bounds the memory of the threads' own counts
-        for (const auto& map : maps)
-            for (auto text = formats::as_text(map.bytes()); !text.empty();) {
+        for (auto text : texts)
+            while (!text.empty()) {
                 const auto part = tokenizer::cut_lines(text, chunk);
                 counts.add(part, options.splits, pool);
                 shown.update(read += part.size());

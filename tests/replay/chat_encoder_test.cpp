@@ -73,6 +73,16 @@ BOOST_AUTO_TEST_CASE(a_message_cannot_smuggle_in_control_tokens) {
                5);  // one for each message, none for the text's own
 }
 
+BOOST_AUTO_TEST_CASE(a_role_that_the_format_lacks_is_told_with_file_and_line) {
+    const byte_tokenizer tokenizer;
+    const replay::chat_encoder encode(tokenizer, text::formats::chatml{});
+    const std::vector<replay::sample> samples{
+        {.id = "x", .messages = {{"tool", "T"}, {"assistant", "A"}}, .leaf = "l", .place = "f.jsonl:7"}};
+    BOOST_CHECK_EXCEPTION((void)replay::encode_samples(samples, encode), config_error, [](const config_error& e) {
+        return std::string_view(e.what()).starts_with("f.jsonl:7: chat format chatml has no role \"tool\"");
+    });
+}
+
 BOOST_AUTO_TEST_CASE(targets_are_the_answers_tokens) {
     const byte_tokenizer tokenizer;
     const replay::chat_encoder encode(tokenizer, text::formats::chatml{});

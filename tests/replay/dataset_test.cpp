@@ -53,6 +53,20 @@ BOOST_AUTO_TEST_CASE(kind_and_leaf_come_from_what_the_metadata_offers) {
     BOOST_TEST(kind_of("{}").id == "f:1");  // no id: the place names it
 }
 
+BOOST_AUTO_TEST_CASE(an_id_is_text_or_a_whole_number) {
+    const auto id_of = [](const std::string& id) {
+        return replay::parse_samples(R"({"id":)" + id + R"(,"messages":[{"role":"assistant","content":"a"}]})", "f")[0]
+            .id;
+    };
+    BOOST_TEST(id_of("5") == "5");
+    BOOST_TEST(id_of("-3") == "-3");
+    BOOST_TEST(id_of("18446744073709551615") == "18446744073709551615");
+    for (const char* none : {"null", "\"\""}) BOOST_TEST(id_of(none) == "f:1", none);
+    for (const char* bad : {"1.5", "true", "[1]"})
+        BOOST_CHECK_EXCEPTION((void)id_of(bad), format_error,
+                              [](const format_error& e) { return mentions(e.what(), "f:1: field 'id'"); });
+}
+
 BOOST_AUTO_TEST_CASE(faults_name_file_line_and_field) {
     const std::string user = R"({"role":"user","content":"q"})";
     BOOST_TEST(refusal("{") != "");

@@ -62,6 +62,23 @@ BOOST_AUTO_TEST_CASE(over_long_samples_are_dropped_or_split_and_always_counted) 
     BOOST_TEST(split.samples[1].response_tokens == 11u);  // the whole answer's length decides the bucket
 }
 
+BOOST_AUTO_TEST_CASE(what_an_encoder_refuses_is_told_with_its_place) {
+    std::vector<replay::sample> samples{chat("l", "a", "b"), chat("l", "a", "b")};
+    samples[1].messages[1].role = "tool";
+    samples[1].place = "f.jsonl:2";
+    const auto told = [&](const auto& fault) {
+        using type = std::decay_t<decltype(fault)>;
+        const auto encoder = [&](const text::messages& messages, bool unmask) {
+            if (messages[1].role == "tool") throw fault;
+            return byte_encoder{}(messages, unmask);
+        };
+        BOOST_CHECK_EXCEPTION((void)replay::encode_samples(samples, encoder), type,
+                              [](const type& e) { return std::string_view(e.what()) == "f.jsonl:2: no role tool"; });
+    };
+    told(config_error("no role tool"));
+    told(format_error("no role tool"));
+}
+
 BOOST_AUTO_TEST_CASE(nothing_left_is_an_error) {
     const std::vector<replay::sample> samples{chat("l", "abc", "def")};
     BOOST_CHECK_THROW((void)replay::encode_samples(samples, byte_encoder{}, {.max_tokens = 4}), config_error);

@@ -78,6 +78,24 @@ BOOST_AUTO_TEST_CASE(numbers_beyond_a_plain_plan_survive_and_are_written_only_wh
         BOOST_TEST(refusal(R"([{"name":"a","data":["all"],)" + std::string(bad) + "}]") != "", bad);
 }
 
+BOOST_AUTO_TEST_CASE(a_threshold_of_ones_own_survives_and_is_written_only_where_it_is_set) {
+    const auto plan = replay::parse_phases(
+        R"({"phases":[{"name":"one","data":["knowledge_short"],"short_tokens":24},)"
+        R"({"name":"two","data":["knowledge_long"]},{"name":"three","data":["all"],"short_tokens":0}]})",
+        "plan.json");
+    BOOST_TEST(plan[0].short_tokens.value() == 24u);
+    BOOST_TEST(!plan[1].short_tokens);
+    const auto written = replay::to_json(plan)["phases"];
+    BOOST_TEST(written[0]["short_tokens"] == 24);
+    BOOST_TEST(!written[1].contains("short_tokens"));
+    BOOST_TEST(written[2]["short_tokens"] == 0);
+    const auto back = replay::parse_phases(formats::to_text(replay::to_json(plan)), "plan.json");
+    BOOST_TEST(formats::to_text(replay::to_json(back)) == formats::to_text(replay::to_json(plan)));
+    for (const char* bad : {"-1", "1.5", "\"few\""})
+        BOOST_TEST(mentions(refusal(R"([{"name":"a","data":["all"],"short_tokens":)" + std::string(bad) + "}]"),
+                            "'short_tokens'"));
+}
+
 BOOST_AUTO_TEST_CASE(faults_say_where_and_what_would_do) {
     BOOST_TEST(mentions(refusal("3"), "'phases'"));
     BOOST_TEST(refusal("[]") != "");
@@ -90,6 +108,7 @@ BOOST_AUTO_TEST_CASE(faults_say_where_and_what_would_do) {
     BOOST_TEST(mentions(refusal(R"([{"name":"a","data":["all"],"schedule":"magic"}])"), "wsd"));
     BOOST_TEST(mentions(refusal(R"([{"name":"a","data":["all"],"epochs":-1}])"), "'epochs'"));
     BOOST_TEST(mentions(refusal(R"([{"name":"a","data":["all"]},{"name":"a","data":["all"]}])"), "twice"));
+    BOOST_TEST(mentions(refusal(R"([{"name":"untouched","data":["all"]}])"), "phase 'untouched'"));
     BOOST_TEST(mentions(refusal(R"(["x"])"), "phases[0]"));
 }
 

@@ -96,6 +96,20 @@ BOOST_AUTO_TEST_CASE(the_threshold_is_a_number_of_tokens_inclusive) {
     BOOST_CHECK(buckets(sample_kind::compositional, 500) == content::compositional);
 }
 
+BOOST_AUTO_TEST_CASE(a_phase_may_have_a_threshold_of_its_own) {
+    const auto samples = mixed_samples();  // knowledge of 10 and of 90 tokens
+    auto phases = replay::lab_phases();
+    phases[0].short_tokens = 90;
+    auto plans = replay::bind_phases(samples, phases);
+    BOOST_TEST(plans[0].own.size() == 10u);
+    BOOST_TEST(plans[1].own.size() == 4u);  // the run's 48
+    BOOST_TEST(plans[1].earlier.size() == 6u);
+    phases[1].short_tokens = 9;
+    plans = replay::bind_phases(samples, phases, {.short_tokens = 1000});
+    BOOST_TEST(plans[0].own.size() == 10u);
+    BOOST_TEST(plans[1].own.size() == 10u);
+}
+
 BOOST_AUTO_TEST_CASE(a_phase_without_data_is_skipped_and_an_empty_plan_refused) {
     auto samples = mixed_samples();
     std::erase_if(samples, [](const auto& s) { return s.response_tokens == 90; });
@@ -160,6 +174,9 @@ BOOST_AUTO_TEST_CASE(faults_name_the_phase) {
     };
     BOOST_TEST(!refused({.name = "x"}));
     BOOST_TEST(refused({.name = "x", .data = content::none}));
+    BOOST_CHECK_EXCEPTION(
+        replay::check_phases(std::vector<replay::phase>{{.name = replay::untouched}}), config_error,
+        [](const config_error& e) { return std::string_view(e.what()).starts_with("phase 'untouched'"); });
     BOOST_TEST(refused({.name = "x", .replays = 1}));
     BOOST_TEST(refused({.name = "x", .replay_ratio = 2}));
     BOOST_TEST(refused({.name = "x", .learning_rate = 0}));

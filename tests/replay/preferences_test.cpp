@@ -72,6 +72,7 @@ BOOST_AUTO_TEST_CASE(all_usual_forms_mean_the_same) {
         parsed(R"({"id": "7", "system": "S", "instruction": "I", "input": "J", "chosen": "A", "rejected": "B"})");
     BOOST_TEST_REQUIRE(more.chosen.size() == 3u);
     BOOST_TEST(more.id == "7");
+    BOOST_TEST(parsed(R"({"id": 7, "prompt": "Q?", "chosen": "A.", "rejected": "B."})").id == "7");
     BOOST_TEST(more.chosen[0].role == "system");
     BOOST_TEST(more.chosen[1].content == "I\n\nJ");
 }
@@ -130,6 +131,18 @@ BOOST_AUTO_TEST_CASE(only_the_last_answer_is_learnt_and_a_pair_is_two_sequences)
     BOOST_TEST(batches[0].target_tokens == 6u);
     BOOST_CHECK(replay::length_buckets{}(s) == replay::content::preferences);
     BOOST_CHECK_THROW((void)replay::encode_preferences(pairs, spell, 9), config_error);
+}
+
+BOOST_AUTO_TEST_CASE(what_an_encoder_refuses_is_told_with_its_place) {
+    const std::vector<replay::preference> pairs{
+        {.id = "p", .chosen = {{"user", "a"}, {"assistant", "b"}}, .rejected = {{"tool", "c"}}, .place = "f.jsonl:3"}};
+    const auto encoder = [](const text::messages& messages, bool unmask) {
+        if (messages[0].role == "tool") throw config_error("no role tool");
+        return spell(messages, unmask);
+    };
+    BOOST_CHECK_EXCEPTION(
+        (void)replay::encode_preferences(pairs, encoder, 100), config_error,
+        [](const config_error& e) { return std::string_view(e.what()) == "f.jsonl:3: no role tool"; });
 }
 
 BOOST_AUTO_TEST_CASE(preferences_have_phases_of_their_own) {

@@ -69,7 +69,7 @@ BOOST_AUTO_TEST_CASE(and_of_whole_books, *boost::unit_test::precondition(test::n
 
 BOOST_AUTO_TEST_CASE(what_is_learnt_encodes_any_bytes) {
     const std::string text = read_file(test::fixture("tokenizer/training.txt"));
-    const tokenizer::tokenizer learnt(learn(text, {.vocab_size = 500, .special_tokens = {"<|end|>", "<|end|>"}}));
+    const tokenizer::tokenizer learnt(learn(text, {.vocab_size = 500, .special_tokens = {"<|end|>"}}));
     BOOST_TEST(learnt.size() == 500u);
     BOOST_TEST(learnt.source().added.size() == 1u);
     BOOST_TEST(learnt.find("<|end|>").value() == 0);
@@ -80,6 +80,18 @@ BOOST_AUTO_TEST_CASE(what_is_learnt_encodes_any_bytes) {
     all += "\u00e9\u4f60\U0001f6a2";
     BOOST_TEST(learnt.decode(learnt.encode(all)) == all);
     BOOST_TEST(learnt.encode("a<|end|>", {.parse_special = true}).back() == 0);
+}
+
+BOOST_AUTO_TEST_CASE(special_tokens_are_texts_that_differ) {
+    const auto refused = [](std::vector<std::string> special, const std::string& what) {
+        const tokenizer::bpe_training options{.vocab_size = 300, .special_tokens = std::move(special)};
+        const auto says = [&](const config_error& e) { return std::string(e.what()).find(what) != std::string::npos; };
+        BOOST_CHECK_EXCEPTION(tokenizer::check_bpe_training(options), config_error, says);
+        BOOST_CHECK_EXCEPTION((void)learn("some text", options), config_error, says);
+    };
+    refused({""}, "one of them is empty");
+    refused({"<a>", ""}, "one of them is empty");
+    refused({"<a>", "<b>", "<a>"}, "'<a>': is given twice");
 }
 
 BOOST_AUTO_TEST_CASE(text_without_pairs_and_text_that_is_no_utf8) {

@@ -61,6 +61,15 @@ namespace dataset_detail {
     return parsed;
 }
 
+/// Field "id", text or a whole number; `place` where there is none.
+[[nodiscard]] inline std::string id_of(const formats::json& object, const std::string& place) {
+    const formats::json* found = formats::find_field(object, "id", place);
+    if (found == nullptr) return place;
+    if (found->is_number_integer()) return found->dump();
+    auto id = formats::value_as<std::string>(*found, formats::field_place("id", place));
+    return id.empty() ? place : id;
+}
+
 [[nodiscard]] inline bool blank(std::string_view text) {
     return text.find_first_not_of(" \t\r\n") == std::string_view::npos;
 }
@@ -73,8 +82,7 @@ namespace dataset_detail {
     namespace detail = dataset_detail;
     sample s;
     s.place = place;
-    s.id = formats::field_or<std::string>(line, "id", "", place);
-    if (s.id.empty()) s.id = place;
+    s.id = detail::id_of(line, place);
     s.unmask = formats::field_or<bool>(line, "unmask", false, place);
 
     const auto list = formats::field<std::vector<formats::json>>(line, "messages", place);

@@ -48,8 +48,23 @@ struct encoded_dataset {
     std::map<std::string, leaf_report> leaves;
 };
 
-/// @throws format_error naming the sample where an encoder gives nothing to learn; config_error where no sample is
-/// left.
+namespace encode_detail {
+/// What an encoder gives; its faults are told with the sample's place in front.
+template <ChatEncoder Encoder>
+[[nodiscard]] encoded encode_at(const std::string& place, const Encoder& encoder, const text::messages& messages,
+                                bool unmask) {
+    try {
+        return encoder(messages, unmask);
+    } catch (const config_error& fault) {
+        throw config_error(explain(place, fault.what()));
+    } catch (const format_error& fault) {
+        throw format_error(explain(place, fault.what()));
+    }
+}
+}  // namespace encode_detail
+
+/// @throws format_error and config_error naming the sample that cannot be encoded or gives nothing to learn;
+/// config_error where no sample is left.
 template <ChatEncoder Encoder>
 [[nodiscard]] encoded_dataset encode_samples(std::span<const sample> samples, const Encoder& encoder,
                                              const encode_options& options = {}) {
@@ -57,7 +72,7 @@ template <ChatEncoder Encoder>
         throw config_error("max tokens is below 2 (a sequence needs a token and its successor)");
     encoded_dataset result;
     for (const sample& s : samples) {
-        encoded e = encoder(s.messages, s.unmask);
+        encoded e = encode_detail::encode_at(s.place, encoder, s.messages, s.unmask);
         if (e.tokens.size() != e.trained.size())
             throw shape_error(explain(s.place, "encoder gave " + std::to_string(e.tokens.size()) +
                                                    " tokens with a mask of " + std::to_string(e.trained.size())));

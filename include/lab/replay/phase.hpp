@@ -72,6 +72,9 @@ inline constexpr std::array<std::pair<std::string_view, content>, 8> content_nam
      {"preferences", content::preferences},
      {"general", content::general}}};
 
+/// Names the model before any phase in what a run measures: no phase may have this name.
+inline constexpr const char* untouched = "untouched";
+
 /// Learning rate over a phase, after a linear warm-up from 0. LAB keeps it constant: a decay to 0 upsets the next
 /// phase.
 enum class schedule_kind : std::uint8_t { constant, linear, cosine, wsd };
@@ -83,9 +86,10 @@ inline constexpr std::array<std::pair<std::string_view, schedule_kind>, 4> sched
 
 struct phase {
     phase_name name;
-    content data = content::all;  // what it trains on
-    std::uint32_t replays = 0;    // bit i: replays what phase i (from 0, earlier than this) trained on
-    double replay_ratio = 0.0;    // share of those samples, and of the general ones, mixed into each epoch
+    content data = content::all;                // what it trains on
+    std::optional<std::size_t> short_tokens{};  // of its longest short response (`length_buckets`); unset: the run's
+    std::uint32_t replays = 0;                  // bit i: replays what phase i (from 0, earlier than this) trained on
+    double replay_ratio = 0.0;  // share of those samples, and of the general ones, mixed into each epoch
     replay_measure replay_by = replay_measure::samples;
     phase_name replay_policy{};  // which of them (`buffer_by_name`); empty: what the run's buffer draws
     double learning_rate = 2e-5;
@@ -113,6 +117,10 @@ struct phase {
 struct length_buckets {
     std::size_t short_tokens = 48;
 
+    /// Those of a phase, whose own threshold goes first.
+    [[nodiscard]] constexpr length_buckets of(const phase& p) const noexcept {
+        return {p.short_tokens.value_or(short_tokens)};
+    }
     [[nodiscard]] constexpr content operator()(sample_kind kind, std::size_t response_tokens) const noexcept {
         switch (kind) {
             case sample_kind::knowledge:
@@ -187,6 +195,7 @@ inline void check_phases(std::span<const phase> phases) {
             throw config_error(explain("phase '" + std::string(p.name.view()) + "'", what, fix));
         };
         if (p.name.view().empty()) refuse("has no name", "give each phase one");
+        if (p.name.view() == untouched) refuse("has the name of the model before any phase", "give it another");
         for (std::size_t j = 0; j < i; ++j)
             if (phases[j].name == p.name) refuse("appears twice", "names must differ");
         if (p.data == content::none) refuse("selects no data", "name at least one content");

@@ -1,7 +1,7 @@
-// A training plan as a JSON file: {"phases": [{"name", "data": [...], "replay": {"phases": [...], "ratio", "by",
-// "policy"}, "learning_rate", "warmup_steps", "epochs", "batch_size", "schedule", "schedule_floor", "stable_share",
-// "label_smoothing", "router_loss", "neftune_alpha", "beta"}]}. Names of contents and schedules are those of
-// replay/phase.hpp; what is left out keeps its default. Unknown fields are refused.
+// A training plan as a JSON file: {"phases": [{"name", "data": [...], "short_tokens", "replay": {"phases": [...],
+// "ratio", "by", "policy"}, "learning_rate", "warmup_steps", "epochs", "batch_size", "schedule", "schedule_floor",
+// "stable_share", "label_smoothing", "router_loss", "neftune_alpha", "beta"}]}. Names of contents and schedules are
+// those of replay/phase.hpp; what is left out keeps its default. Unknown fields are refused.
 #pragma once
 
 #include <algorithm>
@@ -52,14 +52,16 @@ inline void only_fields(const formats::json& object, const std::string& where,
 
 [[nodiscard]] inline phase parse_phase(const formats::json& object, const std::string& where,
                                        std::span<const phase> earlier) {
-    only_fields(object, where,
-                {"name", "data", "replay", "learning_rate", "warmup_steps", "epochs", "batch_size", "schedule",
-                 "schedule_floor", "stable_share", "label_smoothing", "router_loss", "neftune_alpha", "beta"});
+    only_fields(
+        object, where,
+        {"name", "data", "short_tokens", "replay", "learning_rate", "warmup_steps", "epochs", "batch_size", "schedule",
+         "schedule_floor", "stable_share", "label_smoothing", "router_loss", "neftune_alpha", "beta"});
     phase p;
     p.name = phase_name(formats::field<std::string>(object, "name", where));
     p.data = content::none;
     for (const auto& name : formats::field<std::vector<std::string>>(object, "data", where))
         p.data = p.data | lookup(content_names, name, where + ": field 'data'");
+    p.short_tokens = formats::optional_field<std::size_t>(object, "short_tokens", where);
     if (const auto replay = formats::optional_field<formats::json>(object, "replay", where)) {
         only_fields(*replay, where + ": field 'replay'", {"phases", "ratio", "by", "policy"});
         p.replay_ratio = formats::field<double>(*replay, "ratio", where + ": field 'replay'");
@@ -133,6 +135,7 @@ template <class PlaceOf>
                         {"epochs", p.epochs},
                         {"batch_size", p.batch_size},
                         {"schedule", schedule}});
+        if (p.short_tokens) list.back()["short_tokens"] = *p.short_tokens;
         if (p.replay_by == replay_measure::tokens) list.back()["replay"]["by"] = "tokens";
         if (!p.replay_policy.view().empty()) list.back()["replay"]["policy"] = p.replay_policy.view();
         for (const auto& [name, value] : phase_detail::numbers_beyond_plain)

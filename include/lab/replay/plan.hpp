@@ -24,8 +24,8 @@ struct phase_plan {
     [[nodiscard]] bool skipped() const noexcept { return own.empty(); }
 };
 
-/// Gives every phase the samples whose content it names; what it replays, from earlier phases and of the general
-/// samples, excludes what it trains on anyway.
+/// Gives every phase the samples whose content it names, by its own threshold between short and long or by `buckets`;
+/// what it replays, from earlier phases and of the general samples, excludes what it trains on anyway.
 /// @throws config_error for an impossible plan, or where no phase finds a sample.
 template <class Samples>
 [[nodiscard]] std::vector<phase_plan> bind_phases(const Samples& samples, std::span<const phase> phases,
@@ -34,8 +34,9 @@ template <class Samples>
     std::vector<phase_plan> plans;
     for (const phase& p : phases) {
         phase_plan plan{.options = p, .own = {}, .earlier = {}};
+        const length_buckets bucket_of = buckets.of(p);
         for (std::size_t i = 0; i < samples.size(); ++i)
-            if (intersects(p.data, buckets(samples[i]))) plan.own.push_back(i);
+            if (intersects(p.data, bucket_of(samples[i]))) plan.own.push_back(i);
         const std::set<std::size_t> mine(plan.own.begin(), plan.own.end());
         std::set<std::size_t> replayed;
         for (std::size_t j = 0; j < plans.size(); ++j)
@@ -43,7 +44,7 @@ template <class Samples>
                 for (const std::size_t i : plans[j].own)
                     if (!mine.contains(i)) replayed.insert(i);
         for (std::size_t i = 0; i < samples.size() && p.replay_ratio > 0 && !p.compares(); ++i)
-            if (buckets(samples[i]) == content::general && !mine.contains(i)) replayed.insert(i);
+            if (bucket_of(samples[i]) == content::general && !mine.contains(i)) replayed.insert(i);
         for (const std::size_t i : replayed) plan.earlier.push_back({i, samples[i].leaf, samples[i].tokens.size()});
         plans.push_back(std::move(plan));
     }

@@ -2,7 +2,7 @@
 // trainer and the usual data sets have them. Of each object:
 //   prompt               a user's text, or messages; or an Alpaca instruction (and input); or nothing, where
 //   chosen, rejected     are whole conversations. Else: the assistant's text, or the messages that follow the prompt.
-//   system, id           text, optional
+//   system, id           text (an id also a whole number), optional
 // Both must be alike up to the last message, which is the assistant's. Pairs whose answers are equal teach nothing:
 // they are left out and counted.
 #pragma once
@@ -85,11 +85,10 @@ namespace preferences_detail {
     namespace detail = preferences_detail;
     if (!object.is_object()) throw format_error(explain(place, "is not an object"));
     const auto prompt = detail::prompt_of(object, place);
-    preference p{.id = formats::field_or<std::string>(object, "id", "", place),
+    preference p{.id = dataset_detail::id_of(object, place),
                  .chosen = detail::conversation(object, "chosen", prompt, place),
                  .rejected = detail::conversation(object, "rejected", prompt, place),
                  .place = place};
-    if (p.id.empty()) p.id = place;
     const auto same = [](const text::message& a, const text::message& b) {
         return a.role == b.role && a.content == b.content;
     };
@@ -127,14 +126,15 @@ inline void keep_last_answer(std::vector<std::uint8_t>& trained) {
 }  // namespace preferences_detail
 
 /// Pairs as samples; those with an answer that does not fit in `max_tokens` are dropped and counted, as are ties.
-/// @throws config_error where none is left.
+/// @throws config_error where none is left, or as the encoder with the pair's place in front.
 template <ChatEncoder Encoder>
 [[nodiscard]] encoded_dataset encode_preferences(std::span<const preference> pairs, const Encoder& encoder,
                                                  std::size_t max_tokens) {
     encoded_dataset result;
     leaf_report& report = result.leaves["(preferences)"];
     for (const preference& p : pairs) {
-        encoded chosen = encoder(p.chosen, false), rejected = encoder(p.rejected, false);
+        encoded chosen = encode_detail::encode_at(p.place, encoder, p.chosen, false);
+        encoded rejected = encode_detail::encode_at(p.place, encoder, p.rejected, false);
         report.longest = std::max({report.longest, chosen.tokens.size(), rejected.tokens.size()});
         if (std::max(chosen.tokens.size(), rejected.tokens.size()) > max_tokens || chosen.tokens == rejected.tokens) {
             ++report.dropped;

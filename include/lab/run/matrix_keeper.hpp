@@ -13,10 +13,11 @@
 #include "lab/core/file.hpp"
 #include "lab/eval/forgetting.hpp"
 #include "lab/formats/json.hpp"
+#include "lab/replay/phase.hpp"
 
 namespace lab::run {
 
-inline constexpr const char* untouched = "untouched";  // the first row: the model before training
+using replay::untouched;  // the first row: the model before training
 
 /// Measures each state of the model once; rows are kept in `folder`.
 class matrix_keeper {

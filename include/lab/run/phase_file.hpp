@@ -2,6 +2,7 @@
 // Needs yaml-cpp (lab::taxonomy), which reading JSON alone does not.
 #pragma once
 
+#include <algorithm>
 #include <filesystem>
 #include <string>
 #include <string_view>
@@ -64,6 +65,12 @@ namespace lab::run {
         doc = yaml::read(text);
     } catch (const yaml::syntax_error& fault) {
         throw format_error(explain(at(fault.at), fault.what()));
+    }
+    if (!doc.warnings.empty()) {  // repeated keys, each where it comes again
+        const auto& where = doc.warnings.front().first;
+        const auto key =
+            std::find_if(doc.nodes.begin(), doc.nodes.end(), [&](const yaml::node& n) { return n.at == where; });
+        throw format_error(explain(at(where), "duplicate key " + formats::quote(key->text)));
     }
     const auto& top = doc[doc.root];
     const yaml::node* list = top.kind == yaml::type::mapping ? doc.find(top, "phases") : nullptr;

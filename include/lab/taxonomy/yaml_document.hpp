@@ -14,6 +14,7 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <unordered_set>
 #include <utility>
 #include <vector>
 
@@ -246,15 +247,17 @@ private:
             }
         }
         std::unordered_map<std::uint32_t, std::size_t> index;
+        std::unordered_set<std::uint32_t> own_keys;
         std::vector<member> unique;
         const auto put = [&](const member& m, bool is_own) {
+            const bool again = is_own && !own_keys.insert(out.nodes[m.key].value_id).second;
             const auto [where, fresh] = index.try_emplace(out.nodes[m.key].value_id, unique.size());
             if (fresh) {
                 unique.push_back(m);
                 return;
             }
             member& kept = unique[where->second];
-            if (is_own && where->second >= merged_count_)
+            if (again)
                 out.warnings.emplace_back(out.nodes[m.key].at, "the key " + shown(out.nodes[m.key].text) +
                                                                    " stands already in line " +
                                                                    std::to_string(out.nodes[kept.key].at.line) +
@@ -263,7 +266,6 @@ private:
             kept.value = m.value;
         };
         for (const auto& m : merged) put(m, false);
-        merged_count_ = unique.size();
         for (const auto& m : own) put(m, true);
         mapping.members = std::move(unique);
     }
@@ -273,7 +275,7 @@ private:
 
     std::string_view text_;
     limits bounds_;
-    std::size_t documents_ = 0, merged_ = 0, merged_count_ = 0, line_ = 0, line_start_ = 0;
+    std::size_t documents_ = 0, merged_ = 0, line_ = 0, line_start_ = 0;
     std::vector<frame> stack_;
     std::vector<std::string> anchor_names_;
     std::vector<node_id> merge_keys_;  // ascending

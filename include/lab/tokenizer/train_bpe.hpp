@@ -14,6 +14,7 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <unordered_set>
 #include <utility>
 #include <vector>
 
@@ -33,6 +34,24 @@ struct bpe_training {
     pre_tokenizer splits{split_rule::gpt2};     // no token crosses its pieces
     std::function<void(std::size_t tokens)> progress{};  // told now and then how many there are
 };
+
+/// @throws config_error for a special token that is empty or given twice, and for a size below the 256 bytes and the
+/// special tokens.
+inline void check_bpe_training(const bpe_training& options) {
+    std::unordered_set<std::string_view> given;
+    for (const std::string& text : options.special_tokens) {
+        if (text.empty())
+            throw config_error(explain("special tokens", "one of them is empty", "give each a text: <|endoftext|>"));
+        if (!given.insert(text).second)
+            throw config_error(explain("special token '" + text + "'", "is given twice", "give each once"));
+    }
+    const std::size_t least = 256 + options.special_tokens.size();
+    if (options.vocab_size < least)
+        throw config_error(explain(
+            "a vocabulary of " + std::to_string(options.vocab_size) + " tokens",
+            "has no room for the 256 bytes and " + std::to_string(options.special_tokens.size()) + " special tokens",
+            "ask for at least " + std::to_string(least)));
+}
 
 /// Cuts whole lines off the front of a text that is not empty: `least` bytes, and on to the end of that line.
 [[nodiscard]] inline std::string_view cut_lines(std::string_view& text, std::size_t least) {
@@ -223,14 +242,9 @@ private:
 }  // namespace detail
 
 /// Of counted pieces, the vocabulary that BpeTrainer learns. Decodes to the very bytes it encodes, any bytes.
-/// @throws config_error for a size below the 256 bytes and the special tokens.
+/// @throws as check_bpe_training
 [[nodiscard]] inline vocabulary train_bpe(const piece_counts& counts, const bpe_training& options) {
-    const std::size_t least = 256 + options.special_tokens.size();
-    if (options.vocab_size < least)
-        throw config_error(explain(
-            "a vocabulary of " + std::to_string(options.vocab_size) + " tokens",
-            "has no room for the 256 bytes and " + std::to_string(options.special_tokens.size()) + " special tokens",
-            "ask for at least " + std::to_string(least)));
+    check_bpe_training(options);
     detail::bpe_learner learner(counts, options);
     const auto merges = learner.learn();
     vocabulary v;
@@ -244,7 +258,6 @@ private:
     v.kinds.assign(v.texts.size(), token_kind::normal);
     for (const std::string& text : options.special_tokens) {
         const token id = find_token(v, text);
-        if (v.kinds[static_cast<std::size_t>(id)] == token_kind::control) continue;  // given twice
         v.kinds[static_cast<std::size_t>(id)] = token_kind::control;
         v.added.push_back({.text = text, .id = id});
     }

@@ -55,7 +55,7 @@ public:
         for (std::size_t p = 0; p < phases.size() && on(); ++p) {
             list own;
             for (const auto* s : all)
-                if (replay::intersects(phases[p].data, buckets(*s))) own.push_back(s);
+                if (replay::intersects(phases[p].data, buckets.of(phases[p])(*s))) own.push_back(s);
             own_[p] = replay::pack(own, micro_batch_tokens);
         }
     }
