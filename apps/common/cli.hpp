@@ -3,6 +3,7 @@
 #pragma once
 
 #include <unistd.h>
+#include <csignal>
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
@@ -58,7 +59,8 @@ inline constexpr std::size_t default_cache_mib = 1024;
     return bytes_of_mib(args.count("cache-mib") == 0 ? default_cache_mib : args["cache-mib"].as<std::size_t>());
 }
 
-/// Runs `body()` (which returns the exit code) and turns what it throws into "name: message".
+/// Runs `body()` (which returns the exit code) and turns what it throws into "name: message". SIGXFSZ is passed over: a
+/// write beyond `ulimit -f` fails and is told, where else the process would end without a word.
 template <class F>
 int run_app(std::string_view name, F&& body) {
     const auto report = [&](std::string_view message, int code) {
@@ -67,6 +69,7 @@ int run_app(std::string_view name, F&& body) {
         if (code == exit_usage) std::cerr << "Try '" << name << " --help'.\n";
         return code;
     };
+    std::signal(SIGXFSZ, SIG_IGN);
     try {
         const int code = body();
         std::cout.flush();

@@ -57,7 +57,8 @@ inline void choose_guards(const cxxopts::ParseResult& args, run::train_run_optio
             throw usage_error("--" + std::string(option) + " is of --result " + name);
     if (args.count("tolerance") != 0 && o.watch.regression == train::regression_action::none)
         throw usage_error("--tolerance is of --regression report or stop");
-    const bool holds_out = !args["heldout"].as<std::string>().empty() || !args["text"].as<std::string>().empty();
+    const bool questions = !args["heldout"].as<std::string>().empty();
+    const bool holds_out = questions || !args["text"].as<std::string>().empty();
     if (o.heldout_every != 0 && !holds_out) throw usage_error("--heldout-every needs --heldout or --text");
     if (const auto by = args["best-by"].as<std::string>(); by != "loss") {
         run.best_by = by;
@@ -67,9 +68,9 @@ inline void choose_guards(const cxxopts::ParseResult& args, run::train_run_optio
     const bool follows = o.watch.patience != 0 || o.result.kind == train::phase_result::best;
     if (!run.best_by.empty() && !follows) throw usage_error("--best-by goes with --result best or --patience");
     if (follows && o.heldout_every == 0) throw usage_error("--patience and --result best need --heldout-every");
-    const bool asks = follows && (run.best_by.empty() || run.best_by == "choice");
-    if ((asks || o.watch.regression != train::regression_action::none) && args["heldout"].as<std::string>().empty())
-        throw usage_error("--patience, --regression and --result best need --heldout");
+    if (run.best_by == "choice" && !questions) throw usage_error("--best-by choice needs --heldout");
+    if (o.watch.regression != train::regression_action::none && !holds_out)
+        throw usage_error("--regression needs --heldout or --text");
 }
 
 }  // namespace lab::apps

@@ -2,6 +2,7 @@
 // and GGUF.
 #include <algorithm>
 #include <chrono>
+#include <filesystem>
 #include <iostream>
 #include <optional>
 #include <utility>
@@ -19,12 +20,13 @@ namespace {
 
 using namespace lab;
 
-/// What only the tokenizer of --tokenizer can say: the vocabulary of --shape, and that the chat format is ChatML unless
-/// the tokenizer or --format names one.
+/// What only the tokenizer of --tokenizer can say: the vocabulary of --shape, and that conversations are in ChatML
+/// unless the tokenizer or --format names a format.
 void complete_start(apps::train_options& o) {
     const auto vocabulary = tokenizer::load_vocabulary(o.fresh->tokenizer);
     o.fresh->dims.vocab = vocabulary.texts.size();
-    if (o.run.format.empty() && vocabulary.chat_template.empty()) o.run.format = "chatml";
+    if (o.run.format.empty() && vocabulary.chat_template.empty() && run::needs_chat_format(o.run))
+        o.run.format = "chatml";
 }
 
 /// Makes the model that --shape asks for. One that a run began with, and is to go on with, is left as it is.
@@ -78,6 +80,11 @@ int train_with(const apps::train_options& o) {
         apps::show_training(on, o.run, o.json);
     else
         on.stop = apps::stop_asked;
+    // Until the data are read there is nothing to lose, and nobody who asks whether to stop: signals end the process.
+    on.data = [shown = std::move(on.data)](const replay::encoded_dataset& data) {
+        apps::listen_for_stop();
+        if (shown) shown(data);
+    };
     const auto began = std::chrono::steady_clock::now();
     const auto result = run::train_run(o.run, o.buffer, on);
     const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
@@ -86,6 +93,8 @@ int train_with(const apps::train_options& o) {
         if (!first) return apps::stopped_exit_code();
         std::cerr << "Stopped after " << result.steps << " steps, nothing is lost: the same command with --resume "
                   << "goes on from there.\n";
+        if (const auto report = o.run.out / "report.html"; std::filesystem::exists(report))
+            std::cerr << "Report so far: " << report.string() << '\n';
         return apps::stopped_exit_code();
     }
     if (!first) return 0;
@@ -119,7 +128,6 @@ int estimate_of(const apps::train_options& o) {
 }  // namespace
 
 int main(int argc, char** argv) {
-    lab::apps::listen_for_stop();
     return lab::apps::run_on_ranks("lab-train", [&](const lab::apps::rank_place& place) {
         auto options = lab::apps::parse_train_options(argc, argv);
         if (!options) return 0;

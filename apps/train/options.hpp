@@ -56,7 +56,11 @@ Examples:
     const auto tokenizer = args["tokenizer"].as<std::string>();
     if (tokenizer.empty() != (args.count("shape") == 0)) throw usage_error("--shape and --tokenizer go together");
     if (tokenizer.empty()) return std::nullopt;
-    return fresh_start{parse_shape(args["shape"].as<std::string>()), tokenizer};
+    const auto shape = args["shape"].as<std::string>();
+    const fresh_start start{parse_shape(shape), tokenizer};
+    if (!known_shape(shape) && start.dims.vocab != 0)
+        throw usage_error("--shape " + shape + ": the vocabulary is that of --tokenizer, leave out vocab=");
+    return start;
 }
 
 /// Nothing where only help was asked for. @throws usage_error, config_error
@@ -74,8 +78,9 @@ Examples:
         "self-replay",
         "conversations that the model makes up before it learns, replayed in every phase: what it can do already",
         count("0"))(
-        "format", "chat format by name; default: the model's own; its control tokens are added where missing", text())(
-        "heldout", "folder with heldout.jsonl files: asked before training and after every phase", text())(
+        "format",
+        "chat format by name; default: the model's own, none for text alone; control tokens are added where missing",
+        text())("heldout", "folder with heldout.jsonl files: asked before training and after every phase", text())(
         "text", "plain text file whose perplexity is watched beside the held-out questions; without any, its loss",
         text());
     add_phase_options(spec);

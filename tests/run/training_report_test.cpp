@@ -79,6 +79,53 @@ BOOST_AUTO_TEST_CASE(the_page_shows_phases_replay_and_curves) {
     BOOST_TEST(!has("<h2>What was learnt"));  // nothing was asked
 }
 
+BOOST_AUTO_TEST_CASE(the_page_shows_rewards_scores_and_what_phases_handed_on) {
+    const written w(
+        R"({"event":"phase","phase":"facts","own_samples":30,"replayed_per_epoch":0,"epochs":2,"steps":9}
+{"event":"step","phase":"facts","epoch":0,"step":1,"total_step":1,"loss":4.0,"learning_rate":1e-5,"gradient_norm":2.5,"tokens":100,"target_tokens":40}
+{"event":"own heldout","phase":"facts","total_step":1,"loss":3.5}
+{"event":"step","phase":"facts","epoch":0,"step":2,"total_step":2,"loss":3.0,"learning_rate":1e-5,"gradient_norm":2.5,"tokens":100,"target_tokens":40}
+{"event":"own heldout","phase":"facts","total_step":2,"loss":3.75}
+{"event":"stopped early","phase":"facts","step":2,"best":3.5}
+{"event":"result","phase":"facts","kind":"best","step":1,"loss":3.5}
+{"event":"phase","phase":"scored","own_samples":30,"replayed_per_epoch":0,"epochs":2,"steps":1}
+{"event":"step","phase":"scored","epoch":0,"step":1,"total_step":3,"loss":2.0,"learning_rate":1e-5,"gradient_norm":2.5,"tokens":100,"target_tokens":40}
+{"event":"score","phase":"scored","total_step":3,"score":0.75}
+{"event":"result","phase":"scored","kind":"best","step":1,"score":0.75}
+{"event":"earlier phase","phase":"scored","earlier":"facts","total_step":3,"before":3.5,"loss":4.5,"worse":true}
+{"event":"phase","phase":"better","own_samples":30,"replayed_per_epoch":0,"epochs":2,"steps":1}
+{"event":"step","phase":"better","epoch":0,"step":1,"total_step":4,"loss":0.69,"learning_rate":1e-5,"gradient_norm":2.5,"tokens":100,"target_tokens":40,"reward_chosen":0.5,"reward_rejected":-0.25,"reward_accuracy":0.875}
+{"event":"result","phase":"better","kind":"average","weights":5}
+{"event":"earlier phase","phase":"better","earlier":"facts","total_step":4,"before":3.5,"loss":null,"worse":true}
+{"event":"earlier phase","phase":"better","earlier":"scored","total_step":4,"before":2.5,"loss":2.25,"worse":false}
+)");
+    const auto run = run::read_training_record(w.file);
+    BOOST_REQUIRE(run.phases.size() == 3u);
+    BOOST_TEST(run.phases[0].stopped_early);
+    BOOST_TEST(run.phases[0].result == "step 1, loss 3.500");
+    BOOST_TEST(!run.phases[1].stopped_early);
+    BOOST_TEST(run.phases[1].result == "step 1, score 0.750");
+    BOOST_TEST(run.phases[2].result == "mean of 5 snapshots");
+    BOOST_REQUIRE(run.own_heldout.size() == 2u);
+    BOOST_TEST(run.own_heldout[0].name == "facts");
+    BOOST_TEST(run.own_heldout[0].points.size() == 3u);
+    BOOST_TEST(run.own_heldout[1].points.size() == 2u);  // what it was when its phase ended, and now
+    BOOST_TEST(run.own_heldout[1].points[0].first == 3.0);
+    BOOST_TEST(run.own_heldout[1].points[0].second == 2.5);
+    BOOST_REQUIRE(run.regressions.size() == 3u);
+    BOOST_TEST(run.regressions[0].worse);
+    BOOST_TEST(!run.regressions[1].now.has_value());
+    BOOST_TEST(run.score.points.size() == 1u);
+    BOOST_TEST(run.chosen.points.size() == 1u);
+    BOOST_TEST(run.rejected.points[0].second == -0.25);
+    BOOST_TEST(run.accuracy.points[0].second == 0.875);
+    const std::string page = run::training_report(run, plan(), "stratified", {});
+    for (const char* part : {"<h2>Held-out loss by phase</h2>", "<h2>Score</h2>", "<h2>Rewards of preferences</h2>",
+                             "2 of 9 <small>stopped early</small>", "<td>step 1, loss 3.500</td>",
+                             "<td>mean of 5 snapshots</td>", "<b>forgetting</b>", "<td>4.500</td>"})
+        BOOST_TEST(page.find(part) != std::string::npos, part);
+}
+
 BOOST_AUTO_TEST_CASE(a_run_without_steps_has_a_page_and_a_torn_log_none) {
     const written empty("");
     BOOST_TEST(run::training_report(run::read_training_record(empty.file), plan(), "full", {}).find("<svg") ==

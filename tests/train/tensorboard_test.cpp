@@ -77,6 +77,7 @@ BOOST_AUTO_TEST_CASE(every_kind_of_line_has_its_tags) {
     };
     BOOST_TEST(tags(R"({"event":"own heldout","phase":"skills","loss":1})") == "heldout/skills ");
     BOOST_TEST(tags(R"({"event":"earlier phase","earlier":"facts","phase":"skills","loss":1})") == "heldout/facts ");
+    BOOST_TEST(tags(R"({"event":"score","phase":"skills","total_step":9,"score":0.5})") == "heldout/score ");
     BOOST_TEST(tags(R"({"event":"skipped","loss":null,"gradient_norm":9})") == "skipped/gradient_norm ");
     BOOST_TEST(tags(R"({"event":"phase","phase":"skills","steps":9})") == "");
     BOOST_CHECK_THROW((void)tags("{}"), format_error);

@@ -1,6 +1,6 @@
 # lab-train and lab-eval as a user runs them, on a model small enough for a test.
 if(TARGET lab-train AND TARGET lab-eval)
-  lab_test_executable(test_train_apps train/apps/app_test.cpp)
+  lab_test_executable(test_train_apps train/apps/app_test.cpp train/apps/ends_test.cpp train/apps/plain_text_test.cpp)
   target_compile_definitions(test_train_apps PRIVATE
     LAB_TRAIN_APP="$<TARGET_FILE:lab-train>"
     LAB_EVAL_APP="$<TARGET_FILE:lab-eval>")

@@ -52,7 +52,7 @@ class mapped_file {
 public:
     mapped_file() = default;
     explicit mapped_file(const std::filesystem::path& path) : path_(path) {
-        const file_descriptor fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+        const file_descriptor fd(::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));  // no wait at a FIFO
         if (fd.get() < 0) throw_errno(path, "open");
         struct stat info {};
         if (::fstat(fd.get(), &info) != 0) throw_errno(path, "stat");

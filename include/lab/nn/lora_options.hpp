@@ -85,7 +85,7 @@ inline void validate(const lora_options& o, std::span<const tensor_info> tensors
     for (const auto& t : o.targets) {
         bool known = false;
         for (const auto& info : tensors) known = known || is_target({.targets = {t}}, info);
-        if (!known) refuse("target '" + t + "' is no linear layer of this model", "q, k, v, o, gate, up and down are");
+        if (!known) refuse("target '" + t + "' takes no adapter in this model", "q, k, v, o, gate, up and down do");
     }
     bool any = false;
     for (const auto& info : tensors) any = any || is_target(o, info);

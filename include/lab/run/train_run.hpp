@@ -5,6 +5,7 @@
 
 #include <array>
 #include <cstddef>
+#include <exception>
 #include <filesystem>
 #include <functional>
 #include <limits>
@@ -39,7 +40,7 @@ namespace lab::run {
 
 struct train_run_options {
     std::filesystem::path model{};        // GGUF file or safetensors folder
-    std::string format{};                 // chat format by name; empty: the model's own
+    std::string format{};                 // chat format by name; empty: the model's own, or none for text alone
     std::filesystem::path data{};         // messages JSON Lines or plain text (.txt), a file or a folder
     std::filesystem::path preferences{};  // pairs of answers (replay/preferences.hpp), besides `data` or alone
     std::filesystem::path out{};          // everything is written here
@@ -63,6 +64,12 @@ struct train_run_options {
     bool tensorboard = false;                // an event file beside metrics.jsonl
 };
 
+/// Whether the run shows the model conversations: plain text alone needs no chat format.
+[[nodiscard]] inline bool needs_chat_format(const train_run_options& o) {
+    return (!o.data.empty() && replay::text_files(o.data).empty()) || !o.preferences.empty() || !o.heldout.empty() ||
+           o.self_replay != 0;
+}
+
 /// The trainer's events, and what surrounds them. All optional.
 struct listener : train::listener {
     std::function<void(const replay::encoded_dataset&)> data{};
@@ -82,6 +89,12 @@ struct train_run_result {
 
 namespace train_run_detail {
 
+/// @throws as run::open_student; config_error where a chat format is needed and there is none
+[[nodiscard]] inline student open_student(const train_run_options& o) {
+    student who = run::open_student(o.model, o.format);
+    if (needs_chat_format(o)) who.require_format();
+    return who;
+}
 /// How the student is loaded to learn: adapters beside its weights as they are stored, or the weights themselves in
 /// f32.
 [[nodiscard]] inline nn::load_options learning(const train_run_options& o) {
@@ -295,7 +308,7 @@ inline void clear_away(const std::filesystem::path& out) {
 /// The row of the untouched model, measured where `out` does not hold it yet: what train_run would begin with.
 [[nodiscard]] inline eval::matrix_row measure_base(const train_run_options& o, const listener& on = {}) {
     namespace detail = train_run_detail;
-    const student who = open_student(o.model, o.format);
+    const student who = detail::open_student(o);
     const auto what = detail::what_to_measure(o, who, on);
     matrix_keeper keeper(o.out / "eval", detail::asked(what, o, detail::digest_of_weights(o.model)));
     return keeper.row(untouched, [&] {
@@ -314,7 +327,7 @@ template <replay::ReplayBuffer Buffer = replay::any_buffer>
     namespace detail = train_run_detail;
     auto o = given;
     o.encode.max_tokens = longest_sample(o.model, o.encode.max_tokens);
-    const student who = open_student(o.model, o.format);
+    const student who = detail::open_student(o);
     auto data = read_training_data(o.data, o.preferences, who, o.encode);
     make_folder(o.out);
     std::optional<folder_lock> alone;
@@ -363,7 +376,8 @@ template <replay::ReplayBuffer Buffer = replay::any_buffer>
     if (ranks.first() && !settings.resume) train::checkpoint_folder(o.out / "checkpoints").clear();
     const bool goes_on = ranks.by_first(has_checkpoints(o.out));
     if (ranks.first() && !goes_on) {  // what an earlier run left that this one writes anew
-        std::filesystem::remove(o.out / "manifest.json");
+        for (const char* name : {"manifest.json", "metrics.jsonl", "report.html", "forgetting.json"})
+            std::filesystem::remove(o.out / name);
         forget_rows(o.out / "eval", settings.resume);
     }
     matrix_keeper keeper(o.out / "eval", what.questions.empty() ? std::string() : detail::asked(what, o, weights));
@@ -407,17 +421,45 @@ template <replay::ReplayBuffer Buffer = replay::any_buffer>
             if (on.heldout) on.heldout(e);
         };
     }
+    const auto write_report = [&] {
+        write_file_atomically(o.out / "report.html",
+                              training_report(read_training_record(o.out / "metrics.jsonl"), o.phases,
+                                              replay::policy_of(buffer), keeper.matrix));
+        if (!keeper.matrix.rows.empty())
+            write_file_atomically(o.out / "forgetting.json", formats::to_text(eval::to_json(keeper.matrix), 1) + "\n");
+    };
+    // Of a run that was stopped or failed, as far as it came. What ended it is told, not what fails here.
+    const auto report_so_far = [&] {
+        if (!ranks.first() || trainer.steps() == 0 || std::filesystem::exists(o.out / "manifest.json")) return;
+        try {
+            if (o.tensorboard) board.update();
+            try {  // rows from before a resume inside a phase: else they are read when it ends
+                for (; !what.questions.empty() && measured < o.phases.size(); ++measured)
+                    if (!trainer.plans()[measured].skipped())
+                        keeper.row(std::string(o.phases[measured].name.view()),
+                                   []() -> eval::matrix_row { throw stop_heard("not measured yet"); });
+            } catch (const stop_heard&) {
+            }
+            write_report();
+        } catch (const std::exception&) {
+        }
+    };
     train_run_result result;
     try {
         measure_now(untouched);
         const auto trained = trainer.run(inner);
         if (o.tensorboard && ranks.first()) board.update();
+        if (!trained.finished) report_so_far();
         result = {trained.finished, trained.steps, trainer.total_tokens(), keeper.matrix, {}};
         if (!trained.finished) return result;
         result.manifest["final_loss"] = trained.last_loss;
     } catch (const stop_heard&) {
+        report_so_far();
         result.steps = trainer.steps();
         return result;
+    } catch (const std::exception&) {
+        report_so_far();
+        throw;
     }
 
     if (!ranks.first()) return result;
@@ -441,10 +483,7 @@ template <replay::ReplayBuffer Buffer = replay::any_buffer>
     if (o.update.kind != train::optimizer::adamw)
         result.manifest["optimizer"] = train::optimizer_update(o.update, {}).describe();
     if (const auto more = train::further_settings(settings); !more.is_null()) result.manifest["settings"] = more;
-    write_file_atomically(o.out / "report.html", training_report(read_training_record(o.out / "metrics.jsonl"),
-                                                                 o.phases, replay::policy_of(buffer), keeper.matrix));
-    if (!keeper.matrix.rows.empty())
-        write_file_atomically(o.out / "forgetting.json", formats::to_text(eval::to_json(keeper.matrix), 1) + "\n");
+    write_report();
     write_file_atomically(o.out / "manifest.json", formats::to_text(result.manifest, 1) + "\n");
     return result;
 }

@@ -1,8 +1,10 @@
-// report.html of a training run: its curves with the phases marked, what each phase trained on and replayed, and what
-// was learnt and forgotten. Made of metrics.jsonl and the plan alone.
+// report.html of a training run, or of the part of one that was stopped: its curves with the phases marked, what each
+// phase trained on, replayed and handed on, what it did to earlier ones, and what was learnt and forgotten. Made of
+// metrics.jsonl and the plan alone.
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
@@ -28,16 +30,55 @@ struct phase_record {
     bool skipped = false;  // it found no samples of its own
     std::size_t own_samples = 0, replayed_per_epoch = 0, epochs = 0, steps_planned = 0;
     std::size_t steps = 0, steps_passed_over = 0;
-    std::uint64_t first_step = 0;  // over all phases, from 1
+    std::uint64_t first_step = 0, last_step = 0;  // over all phases, from 1
     std::uint64_t tokens = 0, learnt_tokens = 0;
     std::vector<double> losses{};     // finite ones, of its steps in order
     std::optional<double> heldout{};  // the last
+    bool stopped_early = false;
+    std::string result{};  // which weights it handed on, in words; empty: its last step's
+};
+/// What a phase did to the held-out loss of an earlier one.
+struct regression_record {
+    std::string phase{}, earlier{};
+    double before = 0;
+    std::optional<double> now{};  // unless it was not finite
+    bool worse = false;           // by more than the tolerance
 };
 struct training_record {
     std::vector<phase_record> phases{};
+    std::vector<regression_record> regressions{};
     eval::curve loss{"training", "#2b6cb0", {}}, heldout{"held-out", "#c05621", {}};
+    std::vector<eval::curve> own_heldout{};  // by phase: of its own held-out samples, measured in later phases too
     eval::curve rate{"learning rate", "#2f855a", {}}, norm{"gradient norm", "#6b46c1", {}};
+    eval::curve chosen{"chosen", "#2f855a", {}}, rejected{"rejected", "#c53030", {}};
+    eval::curve accuracy{"accuracy", "#2b6cb0", {}}, score{"score", "#2b6cb0", {}};
+
+    /// The curve of a phase's own held-out samples.
+    [[nodiscard]] eval::curve& own(const std::string& phase) {
+        constexpr std::array colours{"#2b6cb0", "#c05621", "#2f855a", "#6b46c1", "#c53030", "#718096"};
+        for (auto& c : own_heldout)
+            if (c.name == phase) return c;
+        return own_heldout.emplace_back(eval::curve{phase, colours[own_heldout.size() % colours.size()], {}});
+    }
 };
+
+namespace training_report_detail {
+
+/// "step 20, loss 1.234": a line of event "result" in words.
+[[nodiscard]] inline std::string result_text(const formats::json& line, const std::string& place) {
+    const auto kind = formats::field<std::string>(line, "kind", place);
+    const auto count = [&](std::string_view key) { return formats::field<std::uint64_t>(line, key, place); };
+    if (kind == "ema") return "running average";
+    if (kind == "average") return "mean of " + std::to_string(count("weights")) + " snapshots";
+    if (kind != "best" || count("step") == 0) return {};
+    std::string text = "step " + std::to_string(count("step"));
+    for (const char* by : {"loss", "score"})
+        if (const auto value = formats::optional_field<double>(line, by, place))
+            text += ", " + std::string(by) + " " + eval::fixed(*value, 3);
+    return text;
+}
+
+}  // namespace training_report_detail
 
 /// Reads metrics.jsonl. A loss that was not finite is null there, and no point here. @throws io_error, format_error
 [[nodiscard]] inline training_record read_training_record(const std::filesystem::path& metrics) {
@@ -63,16 +104,39 @@ struct training_record {
         }
         phase_record* p = out.phases.empty() ? nullptr : &out.phases.back();
         if (event == "step" && p != nullptr) {
-            if (p->steps++ == 0) p->first_step = count("total_step");
+            p->last_step = count("total_step");
+            if (p->steps++ == 0) p->first_step = p->last_step;
             p->tokens += count("tokens"), p->learnt_tokens += count("target_tokens");
             if (const auto loss = point("loss", out.loss)) p->losses.push_back(*loss);
             (void)point("learning_rate", out.rate);
             (void)point("gradient_norm", out.norm);
+            (void)point("reward_chosen", out.chosen);
+            (void)point("reward_rejected", out.rejected);
+            (void)point("reward_accuracy", out.accuracy);
         } else if (event == "heldout") {
             const auto loss = point("loss", out.heldout);
             if (p != nullptr && loss) p->heldout = loss;
+        } else if (event == "own heldout") {
+            (void)point("loss", out.own(formats::field<std::string>(line, "phase", place)));
+        } else if (event == "earlier phase") {
+            regression_record r{.phase = formats::field<std::string>(line, "phase", place),
+                                .earlier = formats::field<std::string>(line, "earlier", place),
+                                .before = formats::field<double>(line, "before", place),
+                                .worse = formats::field<bool>(line, "worse", place)};
+            auto& own = out.own(r.earlier);
+            const auto ended = std::ranges::find(out.phases, r.earlier, &phase_record::name);
+            if (own.points.empty() && ended != out.phases.end())
+                own.points.push_back({static_cast<double>(ended->last_step), r.before});
+            r.now = point("loss", own);
+            out.regressions.push_back(std::move(r));
+        } else if (event == "score") {
+            (void)point("score", out.score);
         } else if (event == "skipped" && p != nullptr) {
             ++p->steps_passed_over;
+        } else if (event == "stopped early" && p != nullptr) {
+            p->stopped_early = true;
+        } else if (event == "result" && p != nullptr) {
+            p->result = training_report_detail::result_text(line, place);
         }
     });
     return out;
@@ -133,11 +197,11 @@ namespace training_report_detail {
                                              std::string_view policy) {
     std::string html =
         "<table><tr><th>phase<th>own samples<th>replayed in an epoch<th>epochs<th>steps<th>tokens<th>learnt "
-        "tokens<th>loss at its end<th>held-out</tr>\n";
+        "tokens<th>loss at its end<th>held-out<th>hands on</tr>\n";
     for (const auto& p : phases) {
         html += "<tr><th>" + formats::escape_html(p.name) + "</th>";
         if (p.skipped) {
-            html += "<td colspan=\"8\">skipped: no samples of its own</td></tr>\n";
+            html += "<td colspan=\"9\">skipped: no samples of its own</td></tr>\n";
             continue;
         }
         const std::string from = replayed_phases(plan, p.name);
@@ -154,13 +218,25 @@ namespace training_report_detail {
         cell(std::to_string(p.epochs));
         cell(std::to_string(p.steps) + (p.steps < p.steps_planned ? " of " + std::to_string(p.steps_planned) : "") +
              (p.steps_passed_over != 0 ? " <small>" + std::to_string(p.steps_passed_over) + " passed over</small>"
-                                       : ""));
+                                       : "") +
+             (p.stopped_early ? " <small>stopped early</small>" : ""));
         cell(std::to_string(p.tokens));
         cell(std::to_string(p.learnt_tokens));
         cell(or_dash(last_loss(p)));
         cell(or_dash(p.heldout));
+        cell(p.result.empty() ? "last step" : p.result);
         html += "</tr>\n";
     }
+    return html + "</table>\n";
+}
+
+[[nodiscard]] inline std::string regression_table(std::span<const regression_record> regressions) {
+    std::string html =
+        "<table><tr><th>after phase<th>held-out samples of<th>loss when that phase ended<th>now<th></tr>\n";
+    for (const auto& r : regressions)
+        html += "<tr><th>" + formats::escape_html(r.phase) + "</th><td>" + formats::escape_html(r.earlier) +
+                "</td><td>" + eval::fixed(r.before, 3) + "</td><td>" + or_dash(r.now) + "</td><td>" +
+                (r.worse ? "<b>forgetting</b>" : "") + "</td></tr>\n";
     return html + "</table>\n";
 }
 
@@ -180,9 +256,15 @@ namespace training_report_detail {
         body += "<h2>" + std::string(title) + "</h2>\n" + eval::svg_chart(curves, "step", unit, marks);
     };
     chart("Loss", {run.loss, run.heldout}, "nats per token");
+    chart("Held-out loss by phase", run.own_heldout, "nats per token");
+    chart("Score", {run.score}, "");
+    chart("Rewards of preferences", {run.chosen, run.rejected}, "nats");
+    chart("Pairs in the right order", {run.accuracy}, "share");
     if (!run.phases.empty())
         body +=
             "<h2>Phases</h2>\n" + detail::composition_chart(run.phases) + detail::phase_table(run.phases, plan, policy);
+    if (!run.regressions.empty())
+        body += "<h2>What phases did to earlier ones</h2>\n" + detail::regression_table(run.regressions);
     chart("Learning rate", {run.rate}, "");
     chart("Gradient norm", {run.norm}, "");
     return eval::html_report("lab-train", body, matrix);

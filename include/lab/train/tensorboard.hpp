@@ -123,6 +123,8 @@ struct scalar {
         for (const char* key : {"loss", "gradient_norm"}) add(std::string("skipped/") + key, key);
     } else if (event == "heldout") {
         add("heldout/loss", "loss");
+    } else if (event == "score") {
+        add("heldout/score", "score");
     } else if (event == "own heldout") {
         add("heldout/" + formats::field<std::string>(line, "phase", place), "loss");
     } else if (event == "earlier phase") {

@@ -819,6 +819,9 @@ BOOST_AUTO_TEST_CASE(a_model_from_scratch_learns_a_text) {
     BOOST_TEST(scratch("bad", {}).code == 2);                                      // neither model nor shape
     BOOST_TEST(scratch("bad", {"--shape", sizes, "--model", w.model}).code == 2);  // both
     BOOST_TEST(mentions(scratch("bad", {"--shape", "dim=32"}).err, "layer count is 0"));
+    const auto vocabulary = scratch("bad", {"--shape", sizes + ",vocab=5"});
+    BOOST_TEST(vocabulary.code == 2);
+    BOOST_TEST(mentions(vocabulary.err, "leave out vocab="), vocabulary.err);
 }
 
 BOOST_AUTO_TEST_SUITE_END()
