@@ -6,7 +6,10 @@
 #include <iterator>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "chat/line_editor.hpp"
 #include "common/cli.hpp"
@@ -30,8 +33,22 @@ Examples:
   lab-chat --model model.gguf --prompt "Name three ferries." --seed 7
   lab-chat --model model.gguf --prompt "A ferry as JSON." --json-schema ferry.json
   cat question.txt | lab-chat --model model.gguf --prompt -
+  lab-chat --model book.gguf --continue --prompt "Once upon a time"
 In the chat, /help lists the commands. The same seed gives the same answers.
 )";
+
+/// Text as it is, for models that continue it.
+struct plain_text {
+    [[nodiscard]] std::string name() const { return "none"; }
+    [[nodiscard]] std::vector<std::string> stop() const { return {}; }
+    [[nodiscard]] std::vector<std::string> special_tokens() const { return {}; }
+    [[nodiscard]] std::vector<text::segment> render(std::span<const text::message> messages,
+                                                    const text::render_options&) const {
+        std::vector<text::segment> parts;
+        for (const auto& m : messages) parts.push_back({m.content});
+        return parts;
+    }
+};
 
 cxxopts::Options command_line() {
     cxxopts::Options spec("lab-chat", "Chats with a model: a GGUF file or a safetensors folder.");
@@ -42,6 +59,7 @@ cxxopts::Options command_line() {
         "json-schema", "... is JSON that the schema in this file allows", text())(
         "regex", "... matches this pattern as a whole", text())("system", "system message", text())(
         "format", "chat format by name; default: the model's own template", text())(
+        "continue", "no chat: the model continues the text, as one that learnt from plain text does")(
         "temperature", "0: always the likeliest token", cxxopts::value<float>()->default_value("0.7"))(
         "top-k", "0: off", cxxopts::value<std::int32_t>()->default_value("40"))(
         "top-p", "1: off", cxxopts::value<float>()->default_value("0.95"))(
@@ -151,9 +169,12 @@ int run(int argc, char** argv) {
     (void)sampling::make_chain(sampling);  // a wrong option is told before the model is loaded
 
     const auto form = wanted_form(args);
+    if (args.count("continue") != 0 && (args.count("format") != 0 || args.count("system") != 0))
+        throw apps::usage_error("--continue knows no messages: leave out --format and --system");
 
     auto tokens = lab::tokenizer::load_tokenizer(text_of("model"));
-    auto format = text::chat_format_of(text_of("format"), tokens);
+    auto format = args.count("continue") != 0 ? text::any_chat_format(plain_text{})
+                                              : text::chat_format_of(text_of("format"), tokens);
     infer::engine engine = make_engine(args, std::move(tokens));
     reseeding_chat chat(engine, std::move(format), sampling,
                         {.system = text_of("system"), .max_tokens = args["max-tokens"].as<std::size_t>()});

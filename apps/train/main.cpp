@@ -110,7 +110,8 @@ int train_with(const apps::train_options& o) {
         std::cout << digest.get<std::string>() << "  " << (o.run.out / name).string() << '\n';
     std::cout << "Trained " << result.tokens << " tokens in " << result.steps << " steps, "
               << apps::duration_text(seconds) << " in all. Report: " << (o.run.out / "report.html").string()
-              << "\nTalk to it: lab-chat --model " << (o.run.out / "model.gguf").string() << '\n';
+              << "\nTalk to it: lab-chat --model " << (o.run.out / "model.gguf").string()
+              << (result.manifest["chat_format"] == "none" ? " --continue" : "") << '\n';
     return 0;
 }
 

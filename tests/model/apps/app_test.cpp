@@ -410,6 +410,10 @@ BOOST_AUTO_TEST_CASE(chat_answers_once) {
     BOOST_TEST(ask({"--model", w.model_folder, "--prompt", "hi", "--seed", "5"}).out == answer.out);
     BOOST_TEST(ask({"--model", w.gguf, "--prompt", "hi", "--seed", "5", "--format", "chatml"}).code == 0);
     BOOST_TEST(ask({"--help"}).code == 0);
+    const auto continued = ask({"--model", w.gguf, "--continue", "--prompt", "hi", "--seed", "5"});
+    BOOST_TEST(continued.code == 0, continued.err);
+    BOOST_TEST(continued.out.size() > 1u);
+    w.expect(ask({"--model", w.gguf, "--continue", "--prompt", "hi", "--system", "Be brief."}), 2, "--continue");
     w.expect(ask({"--prompt", "hi"}), 2, "--model is missing");
     w.expect(ask({"--model", w.gguf, "--prompt", " "}), 2, "the prompt is empty");
     w.expect(ask({"--model", w.gguf, "--prompt", "hi", "extra"}), 2, "unexpected argument");
